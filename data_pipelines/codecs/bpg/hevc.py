@@ -1,0 +1,215 @@
+"""HEVC intra pictures through PyAV: x265 encodes, FFmpeg decodes, each on one thread."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+
+import av
+import numpy as np
+from av.video.codeccontext import VideoCodecContext
+
+from data_pipelines.codecs.base import CodecError
+from data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, VPS, SequenceHeader, write_parameter_sets
+
+PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
+"""x265's presets, fastest first."""
+
+FORMATS = {"gray": (0, "gray"), "4:2:0": (1, "yuv420p"), "4:2:2": (2, "yuv422p"), "4:4:4": (3, "yuv444p")}
+"""Chroma format -> HEVC's chroma_format_idc and FFmpeg's name at 8 bits."""
+
+PICTURE_HASH = 40
+"""NAL unit type of suffix SEI, which holds the checksum of the decoded picture if the encoder wrote one."""
+
+_PADDING = bytes(64)
+"""FFmpeg's readers run up to this far behind the end of a packet, and PyAV hands them the bytes as they are."""
+
+_TAIL = b"\xff" * 64
+
+
+def encode(
+    planes: Sequence[np.ndarray], chroma: str, qp: int, preset: str = "slow", chroma_qp_offset: int = 0, extra: str = ""
+) -> bytes:
+    """Encodes one intra picture with x265, so that a BPG file can hold it.
+
+    The picture is padded by its edge to whole coding blocks, as the format demands.
+
+    Args:
+        planes: Luma, and unless gray Cb and Cr at the resolution of `chroma`; uint8.
+        chroma: A key of `FORMATS`.
+        qp: 0 to 51 as `bpgenc -q` counts: the picture's own QP is 3 less, since x265 lowers it for intra pictures.
+        preset: One of `PRESETS`.
+        chroma_qp_offset: Added to the QP of both chroma planes, -12 to 12.
+        extra: More x265 parameters, each with a leading colon.
+
+    Returns:
+        The byte stream, VPS and SPS included. It is the same for any load and number of processors.
+    """
+    height, width = planes[0].shape
+    block = _smallest_block(width, height)
+    width, height = -(-width // block) * block, -(-height // block) * block
+    tree = next(side for side in (64, 32, 16) if side <= min(width, height))
+    # Equal intra and inter depths, because a BPG header has one field for both; rect, because x265 ignores amp without
+    # it, and the format says that amp is on; psy off, because it costs bits and adds chroma offsets in 4:4:4; info off,
+    # because it is an SEI of the encoder's settings, hundreds of bytes; no threads, because callers are processes.
+    depth = 3 if tree == 16 else 4
+    parameters = (
+        f"qp={qp}:keyint=1:rect=1:amp=1:psy-rd=0:psy-rdoq=0:cbqpoffs={chroma_qp_offset}:crqpoffs={chroma_qp_offset}:"
+        f"tu-intra-depth={depth}:tu-inter-depth={depth}:ctu={tree}:min-cu-size={block}:max-tu-size={min(tree, 32)}:"
+        f"wpp=0:pools=none:frame-threads=1:info=0:log-level=none{extra}"
+    )
+    frame = av.VideoFrame(width, height, FORMATS[chroma][1])
+    for source, target in zip(planes, frame.planes):
+        rows, columns = source.shape
+        lines = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)
+        samples = lines[:, : target.width]
+        samples[:rows, :columns] = source
+        samples[:rows, columns:] = source[:, -1:]
+        samples[rows:] = samples[rows - 1]
+    encoder = VideoCodecContext.create("libx265", "w")
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, frame.format.name
+    encoder.time_base = Fraction(1, 25)
+    encoder.thread_count = 1
+    encoder.options = {"preset": preset, "x265-params": parameters}
+    try:
+        return b"".join(bytes(packet) for pictures in (frame, None) for packet in encoder.encode(pictures))
+    except (av.FFmpegError, MemoryError) as error:
+        raise CodecError(f"x265 cannot encode a picture of {width}x{height} pixels: {_reason(error)}") from error
+
+
+def decode(
+    sequence: SequenceHeader,
+    nals: Iterable[bytes],
+    chroma: str,
+    width: int,
+    height: int,
+    depth: int,
+    whole: bool = True,
+) -> list[np.ndarray]:
+    """Decodes the first picture among NAL units with FFmpeg.
+
+    Args:
+        sequence: The fields of the SPS that vary.
+        nals: NAL units without start codes. VPS and SPS among them are dropped: they could change the size, which the
+            caller has checked.
+        chroma: A key of `FORMATS`.
+        width, height: Size of the picture, which the planes are cropped to.
+        depth: Bits per sample.
+        whole: Whether the NAL units are known to reach to their end. If not, the picture is decoded twice to find out.
+
+    Returns:
+        Luma, and unless gray Cb and Cr; uint8, or uint16 for more than 8 bits. They are views of FFmpeg's picture.
+
+    Raises:
+        CodecError: FFmpeg reports damage, or cannot decode such a picture.
+    """
+    if depth not in (8, 9, 10, 12):
+        raise CodecError(f"BPG picture has {depth} bits a sample, which FFmpeg cannot decode; use bpgdec for it")
+    chroma_format, _ = FORMATS[chroma]
+    head = write_parameter_sets(sequence, chroma_format, width, height, depth)
+    picture = first_picture(nals)
+    last = max((index for index, nal in enumerate(picture) if is_slice(nal)), default=None)
+    if last is None:
+        raise CodecError("BPG file holds no picture data")
+    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
+    planes = _decode_stream(head + join_nals(picture), sample)
+    if not whole:
+        # The arithmetic decoder does not notice the end of cut data, it reads on. So other bytes are put there: a
+        # picture that ends where it should does not depend on them.
+        picture[last] += _TAIL
+        again = _decode_stream(head + join_nals(picture), sample)
+        if not all(np.array_equal(plane, other) for plane, other in zip(planes, again)):
+            raise CodecError("BPG picture data is cut: the picture goes on behind the end of the file")
+    halves = {"4:2:0": (2, 2), "4:2:2": (1, 2)}.get(chroma, (1, 1))
+    sizes = [(height, width)] + 2 * [(-(-height // halves[0]), -(-width // halves[1]))]
+    return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, sizes)]
+
+
+def _smallest_block(width: int, height: int) -> int:
+    """Side of the smallest coding block, which the coded picture is a multiple of.
+
+    It is 8, unless the padded picture would be smaller than the smallest coding tree: 16, or 32 where x265 takes no
+    trees of 16 because the longer side needs an HEVC level from 5 on.
+    """
+    shorter, longer = sorted((width, height))
+    if longer > 4096 and shorter <= 24:
+        return 32
+    return 16 if shorter <= 8 else 8
+
+
+def _decode_stream(stream: bytes, sample: np.dtype) -> list[np.ndarray]:
+    """All planes of the picture that `stream` holds, uncropped."""
+    decoder = VideoCodecContext.create("hevc", "r")
+    decoder.thread_count = 1
+    decoder.options = {"err_detect": "crccheck+explode"}
+    try:
+        frames = decoder.decode(av.Packet(stream + _PADDING)) or decoder.decode(None)
+    except (av.FFmpegError, MemoryError) as error:
+        raise CodecError(f"BPG picture data is damaged, or too large for FFmpeg: {_reason(error)}") from error
+    if not frames or frames[0].is_corrupt:
+        raise CodecError("BPG picture data is damaged: it holds no whole picture")
+    planes = []
+    for plane in frames[0].planes:
+        samples = np.frombuffer(memoryview(plane), sample).reshape(plane.height, plane.line_size // sample.itemsize)
+        planes.append(samples[:, : plane.width])
+    return planes
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or "out of memory"
+
+
+def split_nals(stream: bytes) -> list[bytes]:
+    """NAL units of a byte stream that may lack its first start code; those without a payload are dropped."""
+    return [nal for nal in (part.rstrip(b"\0") for part in stream.split(b"\0\0\1")) if len(nal) > 2]
+
+
+def join_nals(nals: Iterable[bytes]) -> bytes:
+    """A byte stream with a start code before each NAL unit."""
+    return b"".join(b"\0\0\1" + nal for nal in nals)
+
+
+def nal_type(nal: bytes) -> int:
+    """nal_unit_type (H.265 table 7-1)."""
+    return nal[0] >> 1 & 0x3F
+
+
+def nal_layer(nal: bytes) -> int:
+    """nuh_layer_id: 1 marks the alpha picture of a BPG file."""
+    return (nal[0] & 1) << 5 | nal[1] >> 3
+
+
+def is_slice(nal: bytes) -> bool:
+    """Whether a NAL unit is a slice segment of a picture."""
+    return nal_type(nal) <= 9 or 16 <= nal_type(nal) <= 21
+
+
+def first_picture(nals: Iterable[bytes]) -> list[bytes]:
+    """The NAL units of the first picture that a decoder needs: PPS, slices and the picture's checksum."""
+    kept: list[bytes] = []
+    begun = False
+    for nal in nals:
+        if is_slice(nal):
+            first_slice = bool(nal[2] & 0x80)
+            if begun and first_slice:
+                break
+            begun = True
+            kept.append(nal)
+        elif nal_type(nal) in (PPS, PICTURE_HASH):
+            kept.append(nal)
+    return kept
+
+
+def without_sequence(nals: Iterable[bytes]) -> list[bytes]:
+    """The NAL units that a BPG file stores: all but VPS and SPS."""
+    return [nal for nal in nals if nal_type(nal) not in (VPS, SPS)]
+
+
+@functools.cache
+def x265_version() -> str:
+    """Version of the x265 that PyAV carries, as it signs a picture with it."""
+    stream = encode([np.zeros((16, 16), np.uint8)], "gray", qp=51, preset="ultrafast", extra=":info=1")
+    match = re.search(rb"x265 \(build \d+\) - ([^:\s]+)", stream)
+    return match[1].decode("ascii", "replace") if match else "unknown"

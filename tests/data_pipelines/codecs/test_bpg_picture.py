@@ -1,0 +1,281 @@
+"""BPG files that are written, and read back."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import av
+import numpy as np
+import pytest
+from av.video.codeccontext import VideoCodecContext
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from data_pipelines.codecs import CodecError, make_codec
+from data_pipelines.codecs.bpg import Header, colour, hevc, read_bpg, write_bpg
+from data_pipelines.codecs.bpg.container import MAGIC, Cursor, parse, serialise, write_ue7
+from data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, parse_sps, write_parameter_sets
+from tests.data_pipelines.codecs.conftest import scene
+
+CHROMAS = ("4:2:0", "4:2:2", "4:4:4", "gray")
+
+
+def contents(data):
+    """Header, sequence header and NAL units of a file."""
+    header, block = parse(data)
+    cursor = Cursor(block)
+    sequence = cursor.take(cursor.ue7("it"), "it")
+    return header, sequence, block[cursor.position :]
+
+
+def planes_of(pixels, chroma):
+    luma, colours = colour.rgb_to_ycbcr(pixels)
+    if chroma == "gray":
+        return [luma]
+    return [luma, *(colours if chroma == "4:4:4" else colour.subsample(colours, chroma == "4:2:0"))]
+
+
+def ffmpeg_planes(stream):
+    """Decodes a plain HEVC stream, parameter sets and all, as FFmpeg sees it."""
+    decoder = VideoCodecContext.create("hevc", "r")
+    frames = decoder.decode(av.Packet(stream + bytes(64))) or decoder.decode(None)
+    return [np.frombuffer(plane, np.uint8).reshape(plane.height, plane.line_size) for plane in frames[0].planes]
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(CHROMAS), st.integers(0, 51))
+def test_decodes_to_what_x265_meant(height, width, chroma, qp):
+    # x265's own stream, with the VPS and SPS that a BPG file leaves out, is decoded beside it.
+    pixels = scene(height, width, seed=qp)
+    stream = hevc.encode(planes_of(pixels, chroma), chroma, qp, "ultrafast")
+    sizes = [(height, width)] + 2 * [
+        ((height + 1) // 2 if chroma == "4:2:0" else height, width if chroma == "4:4:4" else (width + 1) // 2)
+    ]
+    planes = [plane[:rows, :columns] for plane, (rows, columns) in zip(ffmpeg_planes(stream), sizes)]
+    expected = colour.to_rgb(planes, chroma, "ycbcr_bt601", 8, False)
+    data = write_bpg(pixels, qp, chroma, "ultrafast")
+    assert np.array_equal(read_bpg(data).rgb, expected)
+
+
+@pytest.mark.parametrize("chroma", CHROMAS)
+@pytest.mark.parametrize("preset", hevc.PRESETS)
+def test_every_preset_writes_what_a_file_can_express(preset, chroma):
+    pixels = scene(40, 70)
+    if chroma == "gray":
+        pixels[:] = pixels[:, :, :1]
+    decoded = read_bpg(write_bpg(pixels, 10, chroma, preset)).rgb
+    assert np.mean((decoded.astype(int) - pixels) ** 2) < 16
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 5000), (9, 4097), (4097, 24), (25, 4200), (4096, 8)])
+def test_long_thin_pictures_keep_their_pixels(height, width):
+    pixels = scene(height, width)
+    decoded = read_bpg(write_bpg(pixels, 10, "4:4:4", "ultrafast")).rgb
+    assert np.mean((decoded.astype(int) - pixels) ** 2) < 12
+
+
+def test_gray_pixels_are_kept_as_they_are():
+    gray = scene(33, 45)[:, :, 1]
+    data = write_bpg(gray, 4, "gray")
+    assert read_bpg(data).header.pixel_format == "gray"
+    assert data == write_bpg(np.repeat(gray[..., None], 3, axis=2), 4, "gray")
+    assert np.abs(read_bpg(data).rgb.astype(int) - gray[..., None]).max() <= 3
+
+
+def test_a_file_holds_one_pps_and_one_slice_and_nothing_else():
+    data = write_bpg(scene(100, 130), 38)
+    header, sequence, stream = contents(data)
+    nals = hevc.split_nals(stream)
+    assert [hevc.nal_type(nal) for nal in nals] == [34, 20]
+    # magic and flags, two numbers of size, two bytes of length, the sequence header and the rest
+    assert len(data) == 6 + 1 + 2 + 2 + 1 + len(sequence) + sum(map(len, nals)) + 3
+    assert len(sequence) <= 4
+    assert header == Header(130, 100, "4:2:0")
+
+
+def test_the_rate_falls_as_the_qp_rises(picture):
+    sizes = [len(write_bpg(picture, qp, preset="ultrafast")) for qp in range(3, 52, 4)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert len(set(sizes)) == len(sizes)
+
+
+def test_a_chroma_qp_offset_moves_fidelity_from_luma_to_chroma():
+    pixels = scene(128, 128)
+
+    def errors(offset):
+        data = write_bpg(pixels, 40, "4:4:4", chroma_qp_offset=offset)
+        decoded, original = (colour.rgb_to_ycbcr(rgb) for rgb in (read_bpg(data).rgb, pixels))
+        return len(data), np.mean((decoded[1].astype(float) - original[1]) ** 2)
+
+    (small, coarse), (large, fine) = errors(6), errors(-6)
+    assert small < large
+    assert fine < coarse
+
+
+def test_pictures_do_not_depend_on_what_was_coded_before(picture):
+    first = write_bpg(picture, 30)
+    write_bpg(scene(50, 60, 9), 20)
+    assert write_bpg(picture, 30) == first
+    assert np.array_equal(read_bpg(first).rgb, read_bpg(first).rgb)
+
+
+def test_the_first_picture_of_an_animation_is_read(picture):
+    first, second = (write_bpg(pixels, 30) for pixels in (picture, 255 - picture))
+    _, block = parse(first)
+    _, _, more = contents(second)
+    block += b"\0\0\1" + more
+    control = bytes([5, 3, 0, 1, 25])
+    head = MAGIC + bytes([1 << 5, 0b1001, 101, 67]) + write_ue7(len(block)) + write_ue7(len(control))
+    data = head + control + block
+    read = read_bpg(data)
+    assert read.header.animation
+    assert np.array_equal(read.rgb, read_bpg(first).rgb)
+
+
+@pytest.mark.parametrize("where", ["before", "behind"])
+def test_parameter_sets_in_the_data_cannot_change_the_size(picture, where):
+    data = write_bpg(picture, 30)
+    header, sequence, stream = contents(data)
+    trap = write_parameter_sets(SequenceHeader.parse(sequence), 1, 4096, 4096, 8)
+    stream = trap[3:] + b"\0\0\1" + stream if where == "before" else stream + trap
+    trapped = serialise(header, write_ue7(len(sequence)) + sequence + stream)
+    assert np.array_equal(read_bpg(trapped).rgb, read_bpg(data).rgb)
+
+
+def test_the_video_siting_of_chroma_is_honoured(picture):
+    header, block = parse(write_bpg(picture, 20))
+    sited = serialise(dataclasses.replace(header, pixel_format="4:2:0 video"), block)
+    _, sequence, stream = contents(sited)
+    planes = hevc.decode(SequenceHeader.parse(sequence), hevc.split_nals(stream), "4:2:0", 101, 67, 8)
+    assert np.array_equal(read_bpg(sited).rgb, colour.to_rgb(planes, "4:2:0 video", "ycbcr_bt601", 8, False))
+    assert not np.array_equal(read_bpg(sited).rgb, read_bpg(serialise(header, block)).rgb)
+
+
+@pytest.fixture(scope="module")
+def with_alpha():
+    """A file whose colour and alpha are two pictures, its flags left out, and both written as opaque files."""
+    pixels, alpha = scene(40, 56), scene(40, 56, seed=3)[:, :, 0]
+    opaque, mask = write_bpg(pixels, 20), write_bpg(alpha, 20, "gray")
+    (_, colour_sequence, colour_nals), (_, alpha_sequence, alpha_nals) = contents(opaque), contents(mask)
+    layered = [nal[:1] + bytes([nal[1] | 1 << 3]) + nal[2:] for nal in hevc.split_nals(alpha_nals)]
+    pps, picture = hevc.split_nals(colour_nals)
+    block = b"".join(write_ue7(len(part)) + part for part in (alpha_sequence, colour_sequence))
+    block += b"\0\0\1".join([layered[0], pps, layered[1], picture])
+
+    def file(flags1, flags2):
+        return MAGIC + bytes([1 << 5 | flags1, flags2, 56, 40]) + write_ue7(len(block)) + block
+
+    return file, read_bpg(opaque).rgb, read_bpg(mask).rgb[:, :, 0]
+
+
+def test_straight_alpha_is_a_plane_of_its_own(with_alpha):
+    file, rgb, alpha = with_alpha
+    read = read_bpg(file(1 << 4, 0))
+    assert np.array_equal(read.rgb, rgb)
+    assert np.array_equal(read.alpha, alpha)
+
+
+def test_premultiplied_alpha_is_divided_out(with_alpha):
+    file, rgb, alpha = with_alpha
+    read = read_bpg(file(1 << 4, 1 << 2))
+    expected = np.minimum(255, 255.0 * rgb / np.maximum(alpha, 1)[..., None])
+    assert np.array_equal(read.alpha, alpha)
+    assert np.abs(read.rgb - expected).max() <= 1
+
+
+def test_the_codec_drops_alpha(with_alpha):
+    file, rgb, _ = with_alpha
+    assert np.array_equal(make_codec("bpg").decode(file(1 << 4, 0)), rgb)
+
+
+def test_cmyk_is_refused(with_alpha):
+    file, _, _ = with_alpha
+    with pytest.raises(CodecError, match="CMYK"):
+        read_bpg(file(0, 1 << 2))
+
+
+def test_every_cut_of_our_files_is_refused(picture):
+    data = write_bpg(picture, 45)
+    for length in range(len(data)):
+        with pytest.raises(CodecError):
+            read_bpg(data[:length])
+
+
+def test_damaged_pictures_decode_the_same_every_time(picture):
+    # The arithmetic decoder runs on behind the end of damaged data; what it finds there must not vary.
+    data = write_bpg(picture, 34)
+    rng = np.random.default_rng(2)
+    for _ in range(25):
+        damaged = bytearray(data)
+        damaged[rng.integers(40, len(data))] ^= 1 << rng.integers(8)
+        try:
+            once = read_bpg(bytes(damaged)).rgb
+        except CodecError:
+            continue
+        junk = [rng.bytes(rng.integers(1000, 100000)) for _ in range(20)]
+        assert np.array_equal(once, read_bpg(bytes(damaged)).rgb)
+        del junk
+
+
+def test_a_checksum_of_the_picture_is_checked_where_the_encoder_wrote_one(picture):
+    stream = hevc.encode(planes_of(picture, "4:2:0"), "4:2:0", 30, "ultrafast", extra=":hash=1")
+    _, sps, *nals = hevc.split_nals(stream)
+    assert [hevc.nal_type(nal) for nal in nals] == [34, 20, hevc.PICTURE_HASH]
+    hevc.decode(parse_sps(sps), nals, "4:2:0", 101, 67, 8)
+    slices = bytearray(nals[1])
+    slices[len(slices) // 2] ^= 0x10
+    with pytest.raises(CodecError, match="damaged"):
+        hevc.decode(parse_sps(sps), [nals[0], bytes(slices), nals[2]], "4:2:0", 101, 67, 8)
+
+
+@pytest.mark.parametrize("nals", [b"", b"\x44\1", b"garbage", b"\0\0\1" * 1000, b"\x26\1\xff" * 300])
+def test_data_without_a_picture_is_refused(nals):
+    with pytest.raises(CodecError):
+        read_bpg(serialise(Header(64, 64, "4:2:0"), b"\4" + bytes.fromhex("90 92 2c 60") + nals))
+
+
+@pytest.mark.parametrize("size", [(1 << 32) - 1, 1 << 20])
+def test_absurd_sizes_are_refused_before_anything_is_allocated(size):
+    data = serialise(Header(size, size, "4:2:0"), b"\0" * 100)
+    with pytest.raises(CodecError, match="more than the 200000000 allowed"):
+        read_bpg(data)
+
+
+@pytest.mark.parametrize("depth", [11, 13, 14])
+def test_depths_that_ffmpeg_does_not_decode_are_refused(depth, picture):
+    header, block = parse(write_bpg(picture, 30))
+    with pytest.raises(CodecError, match=f"{depth} bits"):
+        read_bpg(serialise(dataclasses.replace(header, depth=depth), block))
+
+
+@pytest.mark.parametrize("flag", [4, 8])
+def test_range_extensions_that_the_format_forbids_are_refused(picture, flag):
+    header, sequence, stream = contents(write_bpg(picture, 30))
+    flags = tuple(int(index == flag) for index in range(9))
+    changed = bytes(dataclasses.replace(SequenceHeader.parse(sequence), range_flags=flags))
+    with pytest.raises(CodecError, match="forbids"):
+        read_bpg(serialise(header, write_ue7(len(changed)) + changed + stream))
+
+
+def test_memory_stays_within_the_stated_bound(tmp_path):
+    # The costliest kind: 12 bits, 4:4:4, of unknown length. The data is that of an 8-bit picture, so it decodes to noise.
+    _, block = parse(write_bpg(np.zeros((1500, 2000, 3), np.uint8), 40, "4:4:4", "ultrafast"))
+    head = MAGIC + bytes([3 << 5 | 4, 0]) + write_ue7(2000) + write_ue7(1500) + b"\0"
+    (tmp_path / "deep.bpg").write_bytes(head + block)
+    script = """
+import sys
+from data_pipelines.codecs.bpg import read_bpg
+data = open(sys.argv[1], "rb").read()
+def peak():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))
+before = peak()
+read_bpg(data)
+print((peak() - before) * 1024 / (2000 * 1500))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "deep.bpg"], check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert 5 < float(done.stdout) < 24
