@@ -1,0 +1,385 @@
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.errors import UserError
+from models.fidelity import ms_ssim, psnr, to_db
+from tests.tfrecords.fakes import BuggySource, CountingSource, DyingSource, FakeCodec, FakeRestorer, FakeSource
+from tfrecords.converter import (
+    Progress,
+    compressed_identity,
+    original_identity,
+    restored_identity,
+    write_compressed,
+    write_originals,
+    write_restored,
+)
+from tfrecords.errors import ArtefactError
+from tfrecords.manifest import Manifest, records
+from tfrecords.workers import WorkerError, run
+
+ROOT = Path(__file__).parents[2]
+
+
+def digests(folder: Path) -> dict[str, str]:
+    return {name: entry["sha256"] for name, entry in Manifest.load(folder).files.items()}
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_originals_are_lossless_and_in_the_order_of_keys(converted: Path) -> None:
+    source = FakeSource(10)
+    samples = sorted(source.samples("test"), key=lambda sample: sample.key)
+    for sample, record in zip(samples, records(converted / "originals")):
+        pixels, label = source.read(sample)
+        assert record.key == sample.key
+        np.testing.assert_array_equal(record.pixels(), pixels)
+        np.testing.assert_equal(record.train_ids(), label)
+        assert record.bitstream == b""
+    assert [record.key for record in records(converted / "originals")] == [sample.key for sample in samples]
+
+
+def test_compressed_images_are_what_their_bitstreams_decode_to(converted: Path) -> None:
+    codec = FakeCodec(8)
+    pairs = list(zip(records(converted / "originals"), records(converted / "compressed")))
+    assert len(pairs) == 10
+    for original, compressed in pairs:
+        assert compressed.bitstream == codec.encode(original.pixels())
+        np.testing.assert_array_equal(compressed.pixels(), codec.decode(compressed.bitstream))
+        assert (compressed.key, compressed.label) == (original.key, original.label)
+
+
+def test_restored_images_are_what_the_restorer_makes_of_the_compressed(converted: Path) -> None:
+    pairs = list(zip(records(converted / "compressed"), records(converted / "restored")))
+    assert len(pairs) == 10
+    for compressed, restored in pairs:
+        np.testing.assert_array_equal(restored.pixels(), FakeRestorer(8)(compressed.pixels()))
+        assert (restored.key, restored.label, restored.bitstream) == (compressed.key, compressed.label, b"")
+
+
+def test_provenance_tells_all_that_an_image_went_through(converted: Path) -> None:
+    origin = {"dataset": "fake", "split": "test", "image": "test/000.png", "part": 0}
+    codec, restorer = {"name": "fake", "step": 8}, {"network": "fake", "step": 8}
+    expected = {
+        "originals": {**origin, "domain": "original"},
+        "compressed": {**origin, "domain": "compressed", "codec": codec},
+        "restored": {**origin, "domain": "restored", "codec": codec, "restorer": restorer},
+    }
+    for folder, provenance in expected.items():
+        assert next(records(converted / folder)).provenance == provenance
+
+
+def test_statistics_are_measured_on_what_was_written(converted: Path) -> None:
+    originals = [record.pixels() for record in records(converted / "originals")]
+    bits = [8 * len(record.bitstream) for record in records(converted / "compressed")]
+    pixels = [image[..., 0].size for image in originals]
+    for domain in ("compressed", "restored"):
+        images = [record.pixels() for record in records(converted / domain)]
+        summary = Manifest.load(converted / domain).summary
+        similarity = np.mean([ms_ssim(a, b) for a, b in zip(images, originals)])
+        expected = {
+            "images": 10,
+            "pixels": sum(pixels),
+            "height": 22,
+            "width": 25,
+            "bpp": sum(bits) / sum(pixels),  # the rate of the set, which is not the mean of the rates
+            "bpp_mean": np.mean(np.divide(bits, pixels)),
+            "bpp_min": np.min(np.divide(bits, pixels)),
+            "bpp_max": np.max(np.divide(bits, pixels)),
+            "psnr": np.mean([psnr(a, b) for a, b in zip(images, originals)]),
+            "identical": 0,
+            "ms_ssim": similarity,
+            "ms_ssim_db": to_db(float(similarity)),
+            "images_per_s": 10 / summary["seconds"],
+            "mb_per_s": 3 * sum(pixels) / 1e6 / summary["seconds"],
+        }
+        assert {**summary, **expected} == pytest.approx(summary, rel=1e-4)
+    summary = Manifest.load(converted / "originals").summary
+    assert summary["bpp"] == pytest.approx(
+        sum(8 * len(record.image) for record in records(converted / "originals")) / sum(pixels)
+    )
+    assert (summary["psnr"], summary["ms_ssim"], summary["ms_ssim_db"]) == (None, None, None)
+
+
+def test_every_image_has_its_row(converted: Path) -> None:
+    rows = json.loads((converted / "compressed" / "images.json").read_text())
+    assert [row["key"] for row in rows] == [record.key for record in records(converted / "compressed")]
+    for row, compressed, original in zip(rows, records(converted / "compressed"), records(converted / "originals")):
+        assert row["psnr"] == pytest.approx(psnr(compressed.pixels(), original.pixels()), abs=1e-4)
+        assert (row["bytes"], row["height"], row["width"]) == (
+            len(compressed.bitstream),
+            original.height,
+            original.width,
+        )
+
+
+def test_a_lossless_codec_has_identical_images_and_no_infinite_number(converted: Path, tmp_path: Path) -> None:
+    summary = write_compressed(converted / "originals", FakeCodec(1), tmp_path / "lossless").summary
+    assert (summary["identical"], summary["psnr"], summary["ms_ssim"], summary["ms_ssim_db"]) == (10, None, 1.0, None)
+
+
+def test_bytes_do_not_depend_on_the_number_of_workers(converted: Path, tmp_path: Path) -> None:
+    for workers in (1, 2, 8):
+        write_originals(FakeSource(8), "test", tmp_path / str(workers), images_per_shard=1, workers=workers)
+    assert len(digests(tmp_path / "8")) == 9  # eight shards and the statistics
+    assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "8")
+    # What two workers converted, in one.
+    originals, compressed = converted / "originals", converted / "compressed"
+    write_compressed(originals, FakeCodec(8), tmp_path / "c", workers=1)
+    write_restored(compressed, originals, FakeRestorer(8), tmp_path / "r", workers=1)
+    assert digests(tmp_path / "c") == digests(compressed)
+    assert digests(tmp_path / "r") == digests(converted / "restored")
+
+
+def test_shards_are_planned_from_keys_alone(converted: Path) -> None:
+    manifest = Manifest.load(converted / "originals")
+    assert manifest.shards == [f"shard-0000{i}-of-00003.tfrecord" for i in range(3)]
+    assert [manifest.files[name]["records"] for name in manifest.shards] == [3, 3, 4]
+    assert entries(converted / "originals") == ["images.json", "manifest.json", *manifest.shards]
+
+
+def test_a_limit_takes_images_from_the_whole_split(tmp_path: Path) -> None:
+    write_originals(FakeSource(10), "test", tmp_path / "it", limit=4)
+    assert [record.key[-3:] for record in records(tmp_path / "it")] == ["000", "002", "005", "007"]
+
+
+def test_identities_are_known_before_anything_is_made(converted: Path) -> None:
+    original = original_identity(FakeSource(10), "test", images_per_shard=4)
+    compressed = compressed_identity(original, FakeCodec(8))
+    restored = restored_identity(compressed, original, FakeRestorer(8))
+    for folder, identity in {"originals": original, "compressed": compressed, "restored": restored}.items():
+        assert Manifest.load(converted / folder).identity == identity
+    assert compressed.name == "fake/test/fake-step8"
+
+
+def test_what_is_there_is_not_made_again(converted: Path) -> None:
+    before = (converted / "compressed" / "manifest.json").stat().st_mtime_ns
+    manifest = write_compressed(converted / "originals", FakeCodec(8), converted / "compressed")
+    assert manifest == Manifest.load(converted / "compressed")
+    assert (converted / "compressed" / "manifest.json").stat().st_mtime_ns == before
+    with pytest.raises(ArtefactError, match=r"config\.codec\.step is 8 there and 4 here"):
+        write_compressed(converted / "originals", FakeCodec(4), converted / "compressed")
+
+
+def test_progress_ends_at_the_total_and_counts_bytes_and_pixels(tmp_path: Path) -> None:
+    told: list[Progress] = []
+    summary = write_originals(FakeSource(10), "test", tmp_path / "it", images_per_shard=3, progress=told.append).summary
+    assert [progress.images for progress in told] == list(range(1, 11))
+    last = told[-1]
+    assert (last.total, last.pixels, last.seconds_left) == (10, summary["pixels"], 0)
+    assert 8 * last.bytes / last.pixels == pytest.approx(summary["bpp"])
+
+
+def test_folders_of_another_domain_or_origin_are_refused(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="not original shards"):
+        write_compressed(converted / "compressed", FakeCodec(), tmp_path / "x")
+    other = tmp_path / "other"
+    write_originals(FakeSource(10, seed=1), "test", other, images_per_shard=4)
+    with pytest.raises(ArtefactError, match="was not made from"):
+        write_restored(converted / "compressed", other, FakeRestorer(), tmp_path / "x")
+    assert entries(tmp_path) == sorted(["other", *(f"other/{name}" for name in entries(other))])
+
+
+def test_damaged_input_is_named_and_leaves_nothing(copied: Path, tmp_path: Path) -> None:
+    shard = copied / "originals" / "shard-00000-of-00003.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[50] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(ArtefactError, match=r"originals/shard-00000-of-00003.tfrecord: record 0 at byte 0 is damaged"):
+        write_compressed(copied / "originals", FakeCodec(4), tmp_path / "x", workers=1)
+    assert not (tmp_path / "x").exists()
+    assert not (tmp_path / "x.partial").exists()
+
+
+def test_a_codec_that_fails_names_the_image_and_finished_shards_stay(converted: Path, tmp_path: Path) -> None:
+    # Heights are 20, 21, 22, 20...: the third image of the first shard fails, in all shards.
+    with pytest.raises(UserError, match="image 'test/image 002' of .*shard-00000.*: the codec does not like it"):
+        write_compressed(converted / "originals", FakeCodec(8, fails_at=22), tmp_path / "x", workers=1)
+    manifest = write_compressed(converted / "originals", FakeCodec(8), tmp_path / "x")
+    assert manifest.files == Manifest.load(converted / "compressed").files
+
+
+def test_a_restorer_must_keep_the_size(converted: Path, tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="image 'test/image 000' of .*: 24x20 pixels became .*must keep the size"):
+        write_restored(
+            converted / "compressed", converted / "originals", FakeRestorer(crop=1), tmp_path / "x", workers=1
+        )
+
+
+def test_empty_splits_and_repeated_keys_are_refused(tmp_path: Path) -> None:
+    class Twice(FakeSource):
+        def samples(self, split: str) -> list:
+            return super().samples(split) * 2
+
+    with pytest.raises(ArtefactError, match="split 'test' of fake has no images"):
+        write_originals(FakeSource(0), "test", tmp_path / "x")
+    with pytest.raises(ArtefactError, match="two images of one key"):
+        write_originals(Twice(2), "test", tmp_path / "x")
+
+
+def test_keys_are_never_file_names(tmp_path: Path) -> None:
+    write_originals(FakeSource(2), "../../outside", tmp_path / "in" / "x")
+    assert [record.key for record in records(tmp_path / "in" / "x")] == [f"../../outside/image 00{i}" for i in (0, 1)]
+    assert {path.name for path in tmp_path.iterdir()} == {"in"}
+    assert {path.name for path in (tmp_path / "in").iterdir()} == {"x"}
+
+
+def test_a_worker_that_is_killed_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(
+        ArtefactError, match="worker process at shard-00000-of-00002.tfrecord was killed.*lack of memory"
+    ):
+        write_originals(DyingSource(4), "test", tmp_path / "x", images_per_shard=2, workers=1)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_bug_in_a_worker_shows_its_traceback(tmp_path: Path) -> None:
+    with pytest.raises(WorkerError, match=r'(?s)fakes\.py", line \d+, in read.*ZeroDivisionError: a bug'):
+        write_originals(BuggySource(4), "test", tmp_path / "x", images_per_shard=2)
+    assert entries(tmp_path) == []
+
+
+def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    source = CountingSource(12, log=str(log))
+
+    def stop(progress: Progress) -> None:
+        if progress.images == 7:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=stop)
+    assert multiprocessing.active_children() == []
+    assert not list((tmp_path / "x.partial").rglob("*.tmp"))
+    log.unlink()
+    told: list[Progress] = []
+    write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=told.append)
+    assert log.read_text().split("\n")[:-1] == [f"test/image {i:03d}" for i in range(6, 12)]
+    assert (told[0].images, told[0].earlier) == (7, 6)
+
+
+CONVERT = (
+    "import sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tfrecords.converter import *\n"
+    "source = CountingSource(24, delay=float(sys.argv[3]), log=sys.argv[2])\n"
+    "write_originals(source, 'test', Path(sys.argv[1]), images_per_shard=2, workers=2)"
+)
+
+
+def start(folder: Path, log: Path, delay: float = 0.02) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", CONVERT, str(folder), str(log), str(delay)]
+    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def wait_for_reads(log: Path, count: int) -> None:
+    while not log.exists() or log.read_text().count("\n") < count:
+        time.sleep(0.002)
+
+
+def test_a_conversion_killed_at_any_moment_ends_with_the_same_digests(tmp_path: Path) -> None:
+    reference = tmp_path / "reference"
+    log = tmp_path / "log"
+    source = CountingSource(24, delay=0.02, log=str(log))
+    write_originals(replace(source, delay=0.0), "test", reference, images_per_shard=2)
+    log.unlink()
+    moments = random.Random(3)
+    kills = (1, 9, 19)
+    for reads in kills:
+        with start(tmp_path / "it", log) as process:
+            wait_for_reads(log, reads)
+            time.sleep(moments.uniform(0, 0.04))
+            process.send_signal(signal.SIGKILL)
+    write_originals(source, "test", tmp_path / "it", images_per_shard=2, workers=2)
+    assert digests(tmp_path / "it") == digests(reference)
+    assert entries(tmp_path / "it") == entries(reference)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["it", "log", "reference"]
+    # At most the shards in flight are done again: two of two images at each kill.
+    assert log.read_text().count("\n") <= 24 + len(kills) * 2 * 2
+
+
+def test_workers_die_with_their_killed_parent_in_the_middle_of_an_image(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with start(tmp_path / "it", log, delay=60) as process:
+        wait_for_reads(log, 2)
+        process.send_signal(signal.SIGKILL)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("workers outlive the process that started them")
+
+
+def test_ctrl_c_stops_all_processes_with_one_traceback(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with start(tmp_path / "it", log) as process:
+        wait_for_reads(log, 9)
+        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
+        _, errors = process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
+    assert errors.count("Traceback") == 1
+    assert list((tmp_path / "it.partial").glob("shard-*"))
+    assert not list((tmp_path / "it.partial").rglob("*.tmp"))
+
+
+def test_the_second_of_two_conversions_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with start(tmp_path / "it", log) as process:
+        wait_for_reads(log, 1)
+        source = CountingSource(24, delay=0.02, log=str(log))
+        with pytest.raises(ArtefactError, match=f"it is being made by process {process.pid} on"):
+            write_originals(source, "test", tmp_path / "it", images_per_shard=2)
+        assert process.wait(timeout=30) == 0
+    assert Manifest.load(tmp_path / "it").summary["images"] == 24
+
+
+def interrupt_itself(task: int) -> Iterator[str]:
+    os.kill(os.getpid(), signal.SIGINT)
+    yield "unmoved"
+
+
+def test_an_interrupt_is_for_the_parent_alone_to_answer() -> None:
+    assert list(run(interrupt_itself, [1])) == [(1, "unmoved")]
+
+
+class DiesOnArrival:
+    """Cannot be unpickled in a worker, as what a script without a main guard defines."""
+
+    def __reduce__(self) -> tuple:
+        return os._exit, (3,)
+
+    def __call__(self, task: str) -> Iterator[None]:
+        yield None
+
+
+def test_a_worker_that_does_not_start_is_one_clear_error() -> None:
+    with pytest.raises(ArtefactError, match="worker process at some task ended with exit code 3"):
+        list(run(DiesOnArrival(), ["some task"]))
+
+
+def echo(task: int) -> Iterator[object]:
+    yield os.environ["OPENBLAS_NUM_THREADS"]
+    yield task
+
+
+def test_tasks_are_all_done_whatever_their_number() -> None:
+    assert list(run(echo, [])) == []
+    items = list(run(echo, list(range(5)), workers=2))
+    assert sorted(item for _, item in items if item != "1") == list(range(5))
+    assert items.count((3, "1")) == 1
+    assert all(item in ("1", task) for task, item in items)

@@ -1,0 +1,288 @@
+from __future__ import annotations
+
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.tfrecords.fakes import FakeCodec, OtherDecoder
+from tfrecords import manifest as module
+from tfrecords.errors import ArtefactError
+from tfrecords.framing import frame, read_frames
+from tfrecords.manifest import Identity, Manifest, building, check, finished, installed_versions, records
+
+IDENTITY = Identity("trainings", "a training", {"network": {"width": 8}, "steps": 3}, {"shards": "f00"})
+OTHER = replace(IDENTITY, config={"network": {"width": 16}, "steps": 3})
+ROOT = Path(__file__).parents[2]
+
+
+def make(folder: Path, identity: Identity = IDENTITY, text: str = "weights") -> Manifest:
+    with building(folder, identity) as build:
+        (build.path / "inner").mkdir(exist_ok=True)
+        (build.path / "inner" / "weights").write_text(text)
+        (build.scratch / "checkpoint").write_text("half of it")
+        build.summary["loss"] = 0.5
+    assert build.manifest is not None
+    return build.manifest
+
+
+def entries(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
+
+
+def test_a_whole_artefact_is_its_files_and_its_manifest(tmp_path: Path) -> None:
+    manifest = make(tmp_path / "deep" / "down")
+    assert entries(tmp_path / "deep") == ["down", "down/inner", "down/inner/weights", "down/manifest.json"]
+    assert manifest == Manifest.load(tmp_path / "deep" / "down") == check(tmp_path / "deep" / "down", deep=True)
+    digest = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"  # `printf weights | sha256sum`
+    assert manifest.files == {"inner/weights": {"bytes": 7, "sha256": digest}}
+    assert manifest.identity == IDENTITY
+    assert manifest.fingerprint == IDENTITY.fingerprint
+    assert manifest.summary == {"loss": 0.5}
+    assert manifest.versions == installed_versions()
+    assert set(manifest.versions) >= {"python", "numpy", "tensorflow"}
+
+
+def test_fingerprints_follow_content_and_not_order_or_name() -> None:
+    turned = Identity("trainings", "other", {"steps": 3, "network": {"width": 8}}, {"shards": "f00"})
+    assert turned.fingerprint == IDENTITY.fingerprint
+    changed = [OTHER, replace(IDENTITY, kind="x"), replace(IDENTITY, inputs={}), replace(IDENTITY, config={})]
+    assert len({identity.fingerprint for identity in [IDENTITY, *changed]}) == 5
+
+
+def test_what_is_finished_is_found_and_never_overwritten(tmp_path: Path) -> None:
+    folder = tmp_path / "it"
+    assert finished(folder, IDENTITY) is None
+    manifest = make(folder)
+    assert finished(folder, IDENTITY) == manifest
+    with pytest.raises(ArtefactError, match=r"config\.network\.width is 8 there and 16 here"):
+        finished(folder, OTHER)
+    with pytest.raises(ArtefactError, match="exists already"):
+        make(folder, text="other")
+    assert entries(tmp_path) == ["it", "it/inner", "it/inner/weights", "it/manifest.json"]
+    check(folder, deep=True)
+
+
+def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "photo.jpg").write_text("x")
+    with pytest.raises(ArtefactError, match="no finished artefact of dsr"):
+        finished(tmp_path / "mine", IDENTITY)
+    with pytest.raises(ArtefactError, match="exists already"):
+        make(tmp_path / "mine")
+    assert entries(tmp_path) == ["mine", "mine/photo.jpg"]
+
+
+def test_an_empty_folder_of_the_user_is_used(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    make(tmp_path / "empty")
+    check(tmp_path / "empty")
+
+
+def test_an_interrupted_making_goes_on_where_it_was(tmp_path: Path) -> None:
+    folder = tmp_path / "it"
+    with pytest.raises(KeyboardInterrupt), building(folder, IDENTITY) as build:
+        assert not build.resumed
+        (build.scratch / "checkpoint").write_text("step 2")
+        time.sleep(0.02)
+        build.keep_time()
+        raise KeyboardInterrupt
+    assert finished(folder, IDENTITY) is None
+    with building(folder, IDENTITY) as build:
+        assert build.resumed
+        assert (build.scratch / "checkpoint").read_text() == "step 2"
+        assert build.seconds >= 0.02
+    assert entries(tmp_path) == ["it", "it/manifest.json"]
+    assert build.manifest is not None
+    assert build.manifest.seconds >= 0.02
+
+
+def test_work_of_another_configuration_is_refused_and_kept(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), building(tmp_path / "it", IDENTITY) as build:
+        (build.scratch / "checkpoint").write_text("days of work")
+        raise KeyboardInterrupt
+    with pytest.raises(
+        ArtefactError, match=r"it\.partial holds an unfinished 'a training'.*width is 8 there and 16 here"
+    ):
+        make(tmp_path / "it", OTHER)
+    assert (tmp_path / "it.partial/.building/checkpoint").read_text() == "days of work"
+
+
+def test_a_failure_before_any_work_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), building(tmp_path / "it", IDENTITY):
+        raise ZeroDivisionError
+    assert entries(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", ["before the rename", "after the rename"])
+def test_a_crash_at_the_end_loses_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    def crash(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    where = (module.os, "rename") if moment == "before the rename" else (module.shutil, "rmtree")
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(*where, crash)
+        make(tmp_path / "it")
+    if moment == "before the rename":
+        make(tmp_path / "it")
+    assert finished(tmp_path / "it", IDENTITY) == check(tmp_path / "it", deep=True)
+    assert entries(tmp_path) == ["it", "it/inner", "it/inner/weights", "it/manifest.json"]
+
+
+def test_a_second_maker_hears_at_once_who_the_first_is(tmp_path: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from tfrecords.manifest import *\n"
+        "with building(Path(sys.argv[1]), Identity('trainings', 'x', {})): print('in', flush=True); time.sleep(60)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path / "it"], cwd=ROOT, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(ArtefactError, match=f"being made by process {holder.pid} on {socket.gethostname()}"):
+            make(tmp_path / "it")
+        holder.send_signal(signal.SIGKILL)
+    # The lock died with its holder.
+    make(tmp_path / "it")
+
+
+def test_a_lock_that_is_won_because_the_folder_was_just_finished_starts_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = building(tmp_path / "it", IDENTITY)
+    first.__enter__()
+    lock = module.fcntl.flock
+
+    def finish_and_lock(descriptor: int, operation: int) -> None:
+        monkeypatch.undo()
+        first.__exit__(None, None, None)
+        lock(descriptor, operation)
+
+    monkeypatch.setattr(module.fcntl, "flock", finish_and_lock)
+    with pytest.raises(ArtefactError, match="exists already"):
+        make(tmp_path / "it")
+    assert entries(tmp_path) == ["it", "it/manifest.json"]
+
+
+def test_a_place_that_cannot_be_written_is_an_error_of_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtefactError, match="cannot be made: Not a directory"):
+        make(tmp_path / "file" / "it")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "{}", "[" * 5000, '{"kind": 3}'],
+    ids=["empty", "list", "no fields", "nested", "unknown"],
+)
+def test_a_damaged_manifest_is_named(tmp_path: Path, text: str) -> None:
+    make(tmp_path / "it")
+    (tmp_path / "it" / "manifest.json").write_text(text)
+    with pytest.raises(ArtefactError, match=r"it/manifest\.json is damaged"):
+        Manifest.load(tmp_path / "it")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("files", {"../outside": {"bytes": 1, "sha256": ""}}),
+        ("files", {"/etc/passwd": {"bytes": 1, "sha256": ""}}),
+        ("files", {"weights": {"bytes": "7", "sha256": ""}}),
+        ("files", {"weights": {"sha256": ""}}),
+        ("files", {"weights": 7}),
+        ("files", {"": {"bytes": 4096, "sha256": ""}}),
+        ("files", {"nul\0": {"bytes": 1, "sha256": ""}}),
+        ("files", {"surrogate\ud800": {"bytes": 1, "sha256": ""}}),
+        ("inputs", []),
+        ("seconds", "long"),
+    ],
+)
+def test_a_hostile_manifest_is_refused(tmp_path: Path, field: str, value: object) -> None:
+    make(tmp_path / "it")
+    path = tmp_path / "it" / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), field: value}))
+    with pytest.raises(ArtefactError, match=r"it/manifest\.json is damaged"):
+        check(tmp_path / "it")
+
+
+def test_whole_shards_pass_every_check(converted: Path) -> None:
+    for domain in ("originals", "compressed", "restored"):
+        check(converted / domain, deep=True)
+    check(converted / "compressed", deep=True, codec=FakeCodec(8))
+
+
+def test_a_cheap_check_sees_missing_and_cut_files(copied: Path) -> None:
+    shard = copied / "compressed" / "shard-00001-of-00003.tfrecord"
+    *kept, _ = read_frames(shard)
+    shard.write_bytes(b"".join(frame(record) for record in kept))
+    with pytest.raises(ArtefactError, match=r"shard-00001-of-00003.tfrecord has \d+ bytes, not"):
+        check(copied / "compressed")
+    shard.unlink()
+    with pytest.raises(ArtefactError, match="shard-00001-of-00003.tfrecord is missing"):
+        check(copied / "compressed")
+    with pytest.raises(ArtefactError, match="shard-00001-of-00003.tfrecord is missing"):
+        next(records(copied / "compressed"))
+
+
+def test_a_cheap_check_sees_counts_that_do_not_add_up(copied: Path) -> None:
+    path = copied / "compressed" / "manifest.json"
+    content = json.loads(path.read_text())
+    content["files"]["shard-00001-of-00003.tfrecord"]["records"] -= 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match=r"manifest\.json counts 9 records of 10 images"):
+        check(copied / "compressed")
+
+
+@pytest.mark.parametrize("position", [3, 100, -2])
+def test_a_deep_check_finds_a_flipped_bit(copied: Path, position: int) -> None:
+    shard = copied / "compressed" / "shard-00002-of-00003.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[position] ^= 16
+    shard.write_bytes(data)
+    check(copied / "compressed")
+    with pytest.raises(ArtefactError, match=r"shard-00002-of-00003.tfrecord: record \d at byte \d+ is damaged"):
+        check(copied / "compressed", deep=True)
+
+
+def test_a_deep_check_finds_a_cut_that_the_manifest_was_made_to_fit(copied: Path) -> None:
+    # The file is well formed and of the announced size, so that only the count tells.
+    folder = copied / "compressed"
+    shard = folder / "shard-00001-of-00003.tfrecord"
+    *kept, _ = read_frames(shard)
+    shard.write_bytes(b"".join(frame(record) for record in kept))
+    content = json.loads((folder / "manifest.json").read_text())
+    content["files"][shard.name]["bytes"] = shard.stat().st_size
+    (folder / "manifest.json").write_text(json.dumps(content))
+    check(folder)
+    with pytest.raises(
+        ArtefactError, match="shard-00001-of-00003.tfrecord holds 2 records where its manifest counts 3"
+    ):
+        check(folder, deep=True)
+    with pytest.raises(ArtefactError, match="holds 2 records where"):
+        list(records(folder))
+
+
+def test_a_deep_check_finds_swapped_files(copied: Path) -> None:
+    folder = copied / "compressed"
+    first, second = (folder / f"shard-0000{i}-of-00003.tfrecord" for i in (0, 1))
+    first.rename(folder / "x")
+    second.rename(first)
+    (folder / "x").rename(second)
+    content = json.loads((folder / "manifest.json").read_text())
+    for path in (first, second):
+        content["files"][path.name]["bytes"] = path.stat().st_size
+    content["files"][first.name]["records"] = content["files"][second.name]["records"] = 3
+    (folder / "manifest.json").write_text(json.dumps(content))
+    with pytest.raises(ArtefactError, match="shard-0000[01]-of-00003.tfrecord is not the file that was written"):
+        check(folder, deep=True)
+
+
+def test_bitstreams_that_decode_to_other_pixels_are_found(converted: Path) -> None:
+    with pytest.raises(ArtefactError, match=r"shard-0000\d.*bitstream of 'test/image 00\d' decodes to other pixels"):
+        check(converted / "compressed", deep=True, codec=OtherDecoder(8))
+    with pytest.raises(ArtefactError, match='was made with the codec .*"step":8.* not .*"step":4'):
+        check(converted / "compressed", deep=True, codec=FakeCodec(4))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tfrecords.errors import ArtefactError
+from tfrecords.manifest import records
+from tfrecords.reader import ShardSet
+
+
+def keys(dataset: tf.data.Dataset) -> list[str]:
+    return [ShardSet.parse(serialized)["key"].numpy().decode() for serialized in dataset]
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+@pytest.mark.parametrize("domain", ["originals", "compressed", "restored"])
+def test_tensorflow_reads_what_was_written(converted: Path, domain: str, in_graph: bool) -> None:
+    shards = ShardSet(converted / domain)
+    serialized = shards.serialized()
+    parsed = list(serialized.map(shards.parse) if in_graph else map(shards.parse, serialized))
+    assert len(parsed) == shards.num_images == 10
+    for tensors, record in zip(parsed, records(converted / domain)):
+        assert tensors["key"].numpy().decode() == record.key
+        assert (int(tensors["height"]), int(tensors["width"])) == (record.height, record.width)
+        np.testing.assert_array_equal(tensors["image"], record.pixels())
+        label = record.train_ids()
+        expected = np.full((record.height, record.width), 255, np.uint8) if label is None else label
+        np.testing.assert_array_equal(tensors["label"], expected)
+        assert tensors["label"].dtype == tf.uint8
+
+
+def test_all_fields_are_there_for_tensorflow_alone(converted: Path) -> None:
+    manifest = ShardSet(converted / "compressed").manifest
+    files = [str(converted / "compressed" / name) for name in manifest.shards]
+    names = {"key", "image", "label", "bitstream", "provenance"}
+    features = {name: tf.io.FixedLenFeature([], tf.string) for name in names}
+    parsed = [tf.io.parse_single_example(serialized, features) for serialized in tf.data.TFRecordDataset(files)]
+    expected = list(records(converted / "compressed"))
+    assert [example["bitstream"].numpy() for example in parsed] == [record.bitstream for record in expected]
+    assert all(example["provenance"].numpy().startswith(b'{"codec":') for example in parsed)
+
+
+def test_order_is_that_of_keys_and_parallel_reads_change_it_always_alike(converted: Path) -> None:
+    shards = ShardSet(converted / "originals")
+    in_order = [record.key for record in records(converted / "originals")]
+    assert keys(shards.serialized()) == in_order
+    first, second = (keys(shards.serialized(parallel_reads=3)) for _ in range(2))
+    assert first == second != in_order
+    assert sorted(first) == in_order
+
+
+def test_elements_have_known_types_for_batching(converted: Path) -> None:
+    shards = ShardSet(converted / "originals")
+    dataset = shards.serialized().map(shards.parse)
+    assert int(dataset.cardinality()) == 10
+    assert dataset.element_spec["image"] == tf.TensorSpec([None, None, 3], tf.uint8)
+    assert dataset.element_spec["label"] == tf.TensorSpec([None, None], tf.uint8)
+
+
+def test_opening_compares_files_with_the_manifest(copied: Path) -> None:
+    shard = copied / "restored" / "shard-00001-of-00003.tfrecord"
+    shard.write_bytes(shard.read_bytes()[:-1])
+    with pytest.raises(ArtefactError, match="shard-00001-of-00003.tfrecord has"):
+        ShardSet(copied / "restored")
+    with pytest.raises(ArtefactError, match="no finished artefact"):
+        ShardSet(copied)

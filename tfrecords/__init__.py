@@ -1,0 +1,1 @@
+"""How pixels are stored: record schema, shard writer and reader, manifest, the offline converter, verification."""

@@ -1,0 +1,71 @@
+"""The TFRecord container: how byte strings follow one another in a file, without TensorFlow.
+
+    uint64 length | uint32 masked CRC-32C of the length | data | uint32 masked CRC-32C of the data   (little endian)
+
+The mask (rotate right by 15 bits, add 0xa282ead8) is TensorFlow's, see tensorflow/core/lib/hash/crc32c.h. Nothing in
+the container tells how many records there are: a file that ends between two records is well formed, and only a count
+kept elsewhere (see `tfrecords.manifest`) shows that something is missing.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import google_crc32c
+
+from tfrecords.errors import ArtefactError
+
+_HEADER = struct.Struct("<QI")
+_FOOTER = struct.Struct("<I")
+
+
+def masked_crc(data: bytes) -> int:
+    """TensorFlow's masked CRC-32C (Castagnoli, RFC 3720) of `data`."""
+    crc = google_crc32c.value(data)
+    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def frame(data: bytes) -> bytes:
+    """One record, ready to be appended to a TFRecord file."""
+    length = struct.pack("<Q", len(data))
+    return b"".join([length, _FOOTER.pack(masked_crc(length)), data, _FOOTER.pack(masked_crc(data))])
+
+
+def read_frames(path: Path) -> Iterator[bytes]:
+    """The records of a TFRecord file in order; ArtefactError names the file, record and byte where it is damaged."""
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            number = 0
+            while file.tell() < size:
+                start = file.tell()
+                try:
+                    yield _read_frame(file, size)
+                except _Damage as damage:
+                    raise ArtefactError(f"{path}: record {number} at byte {start} is damaged: {damage}") from None
+                number += 1
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}") from error
+
+
+class _Damage(Exception):
+    pass
+
+
+def _read_frame(file: BinaryIO, size: int) -> bytes:
+    header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise _Damage("the file ends inside its header")
+    length, crc = _HEADER.unpack(header)
+    if masked_crc(header[:8]) != crc:
+        raise _Damage("the checksum of its length is wrong")
+    # Compared with what the file still holds before anything of that length is allocated.
+    if length + _FOOTER.size > size - file.tell():
+        raise _Damage(f"it should have {length} bytes, but the file ends before")
+    data = file.read(length)
+    if _FOOTER.pack(masked_crc(data)) != file.read(_FOOTER.size):
+        raise _Damage("the checksum of its data is wrong")
+    return data
