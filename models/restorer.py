@@ -1,0 +1,136 @@
+"""The generator of the adversarial restorer: appendix B, after FineNet (Akbari et al.) and pix2pixHD.
+
+    compressed (B, H, W, 3) in [-1, 1]
+      |- reflect to multiples of 2^n
+      |   c w        7x7, instance norm, ReLU                          (H,     W,     w)
+      |   d 2w ..    3x3 stride 2, instance norm, ReLU         n times (H/2^n, W/2^n, w 2^n)
+      |   r w 2^n    x + [3x3, norm, ReLU, 3x3, norm](x)       blocks  (H/2^n, W/2^n, w 2^n)
+      |   .. u w     3x3 to twice the resolution, norm, ReLU   n times (H,     W,     w)
+      |   o 3        7x7, tanh                                         (H,     W,     3)
+      |- crop
+      + ------------------------------------------------------> restored (B, H, W, 3) = compressed + G(compressed)
+
+Decisions where the paper's notation is short:
+
+- "u: Conv 3x3 / up 2" has two readings: `GeneratorConfig.upsampling`.
+- r is pix2pixHD's residual block of two convolutions. Its convolutions and the two 7x7 ones pad by reflection; those
+  that change the resolution pad with zeros, as in pix2pixHD.
+- The paper lists an instance normalisation in o3; pix2pixHD has none and neither have we. It would give the residual
+  of every image the same mean and variance: a patch of sky that lost nothing would be changed as much as a tree that
+  lost everything.
+- The kernel of o3 starts at zero, so training starts at the identity (restored = compressed) and not at noise.
+- Convolutions before a normalisation have no bias: the normalisation would remove it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import tensorflow as tf
+
+from models.normalization import instance_norm
+from models.restorer_config import GeneratorConfig
+
+INITIALIZER_STDDEV = 0.02  # of every convolution, as in pix2pixHD
+
+
+def initializer() -> tf.keras.initializers.Initializer:
+    return tf.keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV)
+
+
+def to_unit(pixels: tf.Tensor) -> tf.Tensor:
+    """Pixels 0..255 of any type to float32 in [-1, 1]."""
+    return tf.cast(pixels, tf.float32) / 127.5 - 1.0
+
+
+def to_pixels(image: tf.Tensor) -> tf.Tensor:
+    """float in [-1, 1], clipped, to uint8; rounds half to even. The inverse of `to_unit` on 0..255."""
+    return tf.cast(tf.round(tf.clip_by_value((image + 1.0) * 127.5, 0.0, 255.0)), tf.uint8)
+
+
+def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
+    """0, 1, .. size - 1, size - 2, .. 0, 1, ..: as long as the next multiple, at least two of them.
+
+    `tf.pad` reflects only once and so refuses to pad a side by its own length; two multiples leave the residual
+    blocks two positions to reflect.
+    """
+    padded = tf.maximum(-(-size // multiple), 2) * multiple
+    period = tf.maximum(2 * (size - 1), 1)
+    position = tf.range(padded) % period
+    return tf.minimum(position, period - position) % size
+
+
+def _pad_to_multiple(image: tf.Tensor, multiple: int) -> tf.Tensor:
+    """Reflect at the lower and right edge until both sides are multiples of `multiple` pixels."""
+    height, width = tf.shape(image)[1], tf.shape(image)[2]
+    rows = tf.gather(image, _reflected_indices(height, multiple), axis=1)
+    return tf.gather(rows, _reflected_indices(width, multiple), axis=2)
+
+
+def _reflect(x: tf.Tensor, kernel_size: int) -> tf.Tensor:
+    margin = kernel_size // 2
+    return tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]], mode="REFLECT")
+
+
+def _norm_relu(x: tf.Tensor, name: str) -> tf.Tensor:
+    return tf.nn.relu(instance_norm(f"{name}_norm")(x))
+
+
+def _reflected_conv(x: tf.Tensor, filters: int, kernel_size: int, name: str) -> tf.Tensor:
+    conv = tf.keras.layers.Conv2D(filters, kernel_size, use_bias=False, kernel_initializer=initializer(), name=name)
+    return conv(_reflect(x, kernel_size))
+
+
+def _downsample(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+    conv = tf.keras.layers.Conv2D(
+        filters, 3, strides=2, padding="same", use_bias=False, kernel_initializer=initializer(), name=name
+    )
+    return _norm_relu(conv(x), name)
+
+
+def _upsample_transposed(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+    conv = tf.keras.layers.Conv2DTranspose(
+        filters, 3, strides=2, padding="same", use_bias=False, kernel_initializer=initializer(), name=name
+    )
+    return _norm_relu(conv(x), name)
+
+
+def _upsample_resize(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+    repeated = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
+    return _norm_relu(_reflected_conv(repeated, filters, 3, name), name)
+
+
+UPSAMPLINGS = {"transposed": _upsample_transposed, "resize": _upsample_resize}
+
+
+def _residual_block(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+    y = _norm_relu(_reflected_conv(x, filters, 3, f"{name}_1"), f"{name}_1")
+    y = _reflected_conv(y, filters, 3, f"{name}_2")
+    return x + instance_norm(f"{name}_2_norm")(y)
+
+
+def build_generator(config: GeneratorConfig) -> tf.keras.Model:
+    """The network compressed -> restored, both float32 (B, H, W, 3); any height and width.
+
+    Compressed values lie in [-1, 1], restored ones may leave it slightly: `to_pixels` clips. Weights are drawn with
+    TensorFlow's global seed: call `tf.keras.utils.set_random_seed` first.
+    """
+    compressed = tf.keras.Input((None, None, 3), name="compressed")
+    width, steps = config.width, config.downsamplings
+
+    x = _pad_to_multiple(compressed, config.multiple)
+    x = _norm_relu(_reflected_conv(x, width, 7, "c"), "c")
+    for i in range(1, steps + 1):
+        x = _downsample(x, width * 2**i, f"d{i}")
+    for i in range(1, config.blocks + 1):
+        x = _residual_block(x, width * 2**steps, f"r{i}")
+    for i in reversed(range(steps)):
+        x = UPSAMPLINGS[config.upsampling](x, width * 2**i, f"u{i}")
+    residual = tf.keras.layers.Conv2D(3, 7, activation="tanh", kernel_initializer="zeros", name="o")(_reflect(x, 7))
+
+    shape = tf.shape(compressed)
+    return tf.keras.Model(compressed, compressed + residual[:, : shape[1], : shape[2]], name="generator")
+
+
+def restore(generator: tf.keras.Model, image: np.ndarray) -> np.ndarray:
+    """Restore one image: uint8 (H, W, 3) to uint8 (H, W, 3). Values are rounded half to even and clipped."""
+    return to_pixels(generator(to_unit(image[np.newaxis]), training=False))[0].numpy()
