@@ -1,0 +1,258 @@
+"""The report of a study: one self-contained HTML page, its numbers as CSV and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from experiments.analysis import figures, tables
+from experiments.analysis.headline import headline, points_apart
+from experiments.analysis.pictures import Picture, label_map, photograph
+from experiments.analysis.tables import CONFIGURATIONS, Results
+from tfrecords.manifest import write_atomically
+
+HEAT_FULL = 20.0  # points of IoU at which a cell of the per-class table has its full colour
+
+MEANINGS = {
+    "OO": "no compression: the goal",
+    "CO": "training images compressed",
+    "RO": "training images restored (dataset restoration)",
+    "CC": "training and test images compressed",
+    "OC": "test images compressed",
+    "OR": "test images restored (image restoration)",
+}
+
+
+@dataclass(frozen=True)
+class Thumbnail:
+    """One picture of a sample. `name` is unique within the sample; `drawn` is true for label maps."""
+
+    id: str
+    name: str
+    caption: str
+    detail: str
+    picture: Picture
+    drawn: bool
+
+
+@dataclass
+class Strip:
+    """The pictures of a sample at one operating point, or those that all operating points share."""
+
+    title: str
+    note: str
+    thumbnails: list[Thumbnail] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class SampleView:
+    """One test image with everything that was made of it; `pair` is what the page compares at first."""
+
+    key: str
+    strips: list[Strip]
+    pair: tuple[Thumbnail, Thumbnail]
+
+
+def write_report(results: Results, folder: str | Path) -> Path:
+    """Write report.html, results.json and the CSV tables into `folder` and return the page's path.
+
+    Args:
+        results: what the study found, as described in `experiments.analysis`; values that are not finite (the PSNR of
+            identical images) become null. Paths of sample images must exist.
+        folder: made if missing; files of an earlier report are replaced one by one, each at once.
+
+    Raises:
+        ReportError: a sample image is missing or damaged.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    results = _finite(results)
+    page = render(results)
+    texts = {
+        "results.json": json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "miou.csv": tables.miou_table(results).to_csv(),
+        "per_class.csv": tables.per_class_table(results).to_csv(),
+        "rate_distortion.csv": tables.rate_distortion_table(results).to_csv(),
+        "timings.csv": tables.timings_table(results).to_csv(),
+        "report.html": page,
+    }
+    for name, text in texts.items():
+        write_atomically(folder / name, text.encode("utf-8"))
+    return folder / "report.html"
+
+
+def render(results: Results) -> str:
+    """The page as HTML text with images, styles and script inside; `results` must hold finite numbers only."""
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(
+        percent=percent,
+        signed=signed,
+        duration=duration,
+        decimal=decimal,
+        count=count,
+        pretty=pretty,
+    )
+    return environment.get_template("report.html.jinja").render(
+        results,
+        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+        script=Markup((here / "report.js").read_text(encoding="utf-8")),
+        answer=headline(results),
+        ranked=tables.operating_points(results),
+        configurations=CONFIGURATIONS,
+        meanings=MEANINGS,
+        miou=lambda configuration, point: tables.miou(results, configuration, point),
+        evaluation=lambda configuration, point: tables.evaluation(results, configuration, point),
+        object_means=tables.object_means,
+        points_apart=points_apart,
+        heat=heat,
+        swatch=lambda configuration: figures.swatch(*figures.configuration_style(configuration)),
+        domain_names=figures.DOMAIN_NAMES,
+        miou_charts=figures.miou_charts(results),
+        rate_distortion_charts=figures.rate_distortion_charts(results),
+        rate_distortion=tables.rate_distortion_table(results),
+        domain_swatch=lambda domain: figures.swatch(f"train-{domain} test-O", ""),
+        curve_charts=figures.curve_charts,
+        curve_ranges=curve_ranges(results["trainings"]),
+        sample_views=sample_views(results),
+        anchors={artefact["fingerprint"]: f"artefact-{i}" for i, artefact in enumerate(results["artefacts"])},
+    )
+
+
+def sample_views(results: Results) -> list[SampleView]:
+    """The sample images by key: an image that several operating points share (original, labels, OO) is embedded once."""
+    classes = results["dataset"]["classes"]
+    by_key: dict[str, dict[str, Any]] = {}
+    for sample in results["samples"]:
+        by_key.setdefault(sample["key"], {})[sample["point"]] = sample
+    views = []
+    for number, (key, by_point) in enumerate(by_key.items()):
+        first = next(iter(by_point.values()))
+        shared = Strip("Every operating point", "")
+        strips = [shared]
+        _add(shared, f"sample-{number}-0", first, ("original", "label", "OO"), classes)
+        for point in tables.operating_points(results):
+            sample = by_point.get(point["point"])
+            if sample:
+                original = shared.thumbnails[0].picture
+                strip = Strip(point["point"], _sample_note(sample, original))
+                _add(
+                    strip,
+                    f"sample-{number}-{len(strips)}",
+                    sample,
+                    ("compressed", "restored", *CONFIGURATIONS[1:]),
+                    classes,
+                )
+                strips.append(strip)
+        beside = strips[1].thumbnails[0] if len(strips) > 1 else shared.thumbnails[1]
+        views.append(SampleView(key, strips, (shared.thumbnails[0], beside)))
+    return views
+
+
+def curve_ranges(trainings: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+    """Smallest and largest value of each curve over all segmenters, so that their charts can be compared by eye."""
+    values: dict[str, list[float]] = {}
+    for training in trainings:
+        if training["kind"] == "segmenter":
+            for name, curve in training["curves"].items():
+                values.setdefault(name, []).extend(value for _, value in curve if value is not None)
+    return {name: (min(found), max(found)) for name, found in values.items() if found}
+
+
+def heat(score: float | None, reference: float | None) -> tuple[str, str]:
+    """Colour of a cell that is `score` against `reference`: CSS class ('loss', 'gain' or '') and strength in [0, 1]."""
+    apart = points_apart(score, reference)
+    if not apart:
+        return "", "0"
+    return ("gain" if apart > 0 else "loss"), f"{min(1.0, abs(apart) / HEAT_FULL):.2f}"
+
+
+def percent(score: float | None) -> str:
+    return "–" if score is None else f"{100 * score:.1f}"
+
+
+def signed(points: float | None) -> str:
+    return "–" if points is None else f"{points:+.1f}".replace("-", "−")
+
+
+def decimal(value: float | None, digits: int) -> str:
+    return "–" if value is None else f"{value:.{digits}f}"
+
+
+def count(value: float | None) -> str:
+    return "–" if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def filesize(size: int) -> str:
+    """A size in bytes as kB or MB (powers of ten)."""
+    return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
+
+
+def pretty(value: Any) -> str:
+    """JSON to read."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them: 4.2 s, 3 min 20 s, 2 h 5 min."""
+    if seconds is None:
+        return "–"
+    if seconds < 60:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _add(
+    strip: Strip, prefix: str, sample: Mapping[str, Any], roles: Sequence[str], classes: list[dict[str, Any]]
+) -> None:
+    """Append the pictures that `sample` has in `roles` to `strip`."""
+    for role in roles:
+        path = sample["images"].get(role)
+        if not path:
+            continue
+        drawn = role not in ("original", "compressed", "restored")
+        shared = role in ("original", "label", "OO")
+        name = {"label": "ground truth"}.get(role, role)
+        detail = ""
+        if role in CONFIGURATIONS:
+            name = f"{role} prediction"
+            detail = f"train {figures.DOMAIN_NAMES[role[0]]}, test {figures.DOMAIN_NAMES[role[1]]}"
+        strip.thumbnails.append(
+            Thumbnail(
+                id=f"{prefix}-{role}",
+                name=name if shared else f"{name}, {strip.title}",
+                caption=role if role in CONFIGURATIONS else name,
+                detail=detail,
+                picture=label_map(path, classes) if drawn else photograph(path),
+                drawn=drawn,
+            )
+        )
+
+
+def _sample_note(sample: Mapping[str, Any], original: Picture) -> str:
+    psnr = "" if sample["psnr"] is None else f", {sample['psnr']:.1f} dB"
+    crop = ", central crop shown" if original.cropped else ""
+    return f"{filesize(sample['bytes'])}{psnr}{crop}"
+
+
+def _finite(value: Any) -> Any:
+    """`value` with every number that JSON cannot say (nan, infinity) replaced by None."""
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,157 @@
+from __future__ import annotations
+
+import re
+import xml.etree.ElementTree as ET
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from experiments.analysis import figures
+from tests.experiments.analysis import example
+
+numbers = st.floats(-1e6, 1e6)
+rates = st.floats(0.001, 100)
+
+
+def parse(chart: str) -> ET.Element:
+    return ET.fromstring(chart)
+
+
+def tooltips(chart: str) -> list[str]:
+    return [title.text or "" for title in parse(chart).iter("title")]
+
+
+@given(st.lists(numbers, min_size=1, max_size=20))
+def test_a_linear_axis_covers_its_values_with_few_evenly_spaced_ticks(values):
+    axis = figures.linear_axis("", values)
+    slack = 1e-6 * (axis.high - axis.low)
+    assert axis.low - slack <= min(values) and max(values) <= axis.high + slack
+    assert 2 <= len(axis.ticks) <= 8
+    steps = {f"{(b - a) / (axis.high - axis.low):.6f}" for a, b in zip(axis.ticks, axis.ticks[1:])}
+    assert len(steps) == 1
+
+
+@given(st.lists(rates, min_size=1, max_size=8))
+def test_a_rate_axis_maps_its_values_in_order_into_the_chart_and_is_logarithmic_for_wide_ranges(values):
+    axis = figures.rate_axis(values)
+    places = [axis.at(value) for value in sorted(values)]
+    assert places == sorted(places)
+    assert places[0] >= -1e-6 and places[-1] <= 1 + 1e-6
+    assert axis.log == (max(values) / min(values) > figures.LOG_RANGE)
+    assert all(axis.low <= tick <= axis.high for tick in axis.ticks) or not axis.log
+    assert len(axis.ticks) >= 2
+
+
+def test_equal_ratios_are_equal_distances_on_a_logarithmic_axis():
+    axis = figures.rate_axis([0.01, 1.0])
+    assert axis.at(0.1) - axis.at(0.01) == pytest.approx(axis.at(1.0) - axis.at(0.1))
+
+
+@given(st.lists(st.floats(20, 300), min_size=1, max_size=12))
+def test_labels_keep_their_order_and_distance_and_stay_in_the_chart(places):
+    gap, low, high = 15.0, 12.0, 320.0
+    moved = figures._apart(places, gap, low, high)
+    by_place = [new for _, new in sorted(zip(places, moved))]
+    assert all(b - a >= gap - 1e-6 for a, b in zip(sorted(by_place), sorted(by_place)[1:]))
+    assert min(moved) >= low - 1e-6 and max(moved) <= high + 1e-6
+    assert all(new_a <= new_b for (a, new_a) in zip(places, moved) for (b, new_b) in zip(places, moved) if a < b)
+
+
+@given(st.lists(st.floats(20, 300), min_size=2, max_size=5))
+def test_labels_that_do_not_collide_stay(places):
+    places.sort()
+    assume(all(b - a >= 15 for a, b in zip(places, places[1:])))
+    assert figures._apart(places, 15.0, 12.0, 320.0) == pytest.approx(places)
+
+
+def test_the_miou_charts_show_each_score_once_under_its_codec():
+    charts = figures.miou_charts(example.study())
+    assert len(charts) == 2  # bpg, msh
+    for chart, codec in zip(charts, ("bpg", "msh")):
+        expected = {
+            (configuration, name, f"{100 * scores[column]:.1f} % mIoU")
+            for configuration, scores in example.SCORES.items()
+            for column, name in enumerate(example.POINTS)
+            if name.startswith(codec)
+        }
+        tips = tooltips(chart)
+        assert len(tips) == len(expected)
+        for configuration, name, score in expected:
+            assert any(tip.startswith(f"{configuration} at {name} ") and score in tip for tip in tips)
+
+
+def test_markers_stand_where_their_axes_put_them():
+    x, y = figures.linear_axis("x", [0, 10]), figures.linear_axis("y", [0, 100])
+    dots = [figures.Dot(value, value**2, f"tip {value}") for value in (0, 5, 10)]
+    chart = figures.line_chart("t", "d", [figures.Series("end", "s", dots, "circle")], x, y)
+    (line,) = [path for path in parse(chart).iter("path") if path.get("class") is None]
+    places = [tuple(map(float, pair.split())) for pair in line.attrib["d"][1:].split("L")]
+    (x0, y0), (x1, y1), (x2, y2) = places
+    assert x1 == pytest.approx((x0 + x2) / 2, abs=0.2)
+    assert y1 == pytest.approx(y0 + (y2 - y0) / 4, abs=0.2) and y2 < y0  # up is less in SVG
+    markers = [path.attrib["d"] for path in parse(chart).iter("path") if path.get("class") == "shape"]
+    assert [tuple(map(float, re.findall(r"[\d.]+", d)[:2])) for d in markers] == places
+
+
+def test_oo_is_the_same_level_line_on_every_chart():
+    levels = set()
+    for chart in figures.miou_charts(example.study()):
+        (line,) = parse(chart).findall("./g[@class='series train-O reference']/path")
+        levels |= set(re.findall(r"[ML][\d.]+ ([\d.]+)", line.attrib["d"]))
+    assert len(levels) == 1
+
+
+def test_a_single_operating_point_has_markers_but_no_lines_except_oo():
+    (chart,) = figures.miou_charts(example.single_point())
+    assert len(tooltips(chart)) == 3  # CO, CC, OC
+    lines = [path for path in parse(chart).iter("path") if path.get("class") is None]
+    assert len(lines) == 1
+
+
+def test_rate_distortion_shows_compressed_and_restored_and_skips_what_is_missing():
+    results = example.study()
+    results["points"][0]["restored"] = None
+    results["points"][1]["compressed"]["psnr"] = None
+    charts = dict(figures.rate_distortion_charts(results))
+    assert len(tooltips(charts["PSNR, dB"])) == 2 * 3 - 2
+    assert len(tooltips(charts["MS-SSIM, dB"])) == 2 * 3 - 1
+
+
+def test_real_and_fake_share_a_chart():
+    curves = {name: [[0, 0.5]] for name in ("l1", "d_real_full", "d_fake_full", "d_real_quarter", "d_fake_quarter")}
+    assert figures.curve_groups(curves) == [
+        ["l1"],
+        ["d_real_full", "d_fake_full"],
+        ["d_real_quarter", "d_fake_quarter"],
+    ]
+
+
+def test_a_diverged_curve_says_how_many_values_are_missing():
+    ((names, _),) = figures.curve_charts({"loss": [[0, 2.0], [1, None], [2, None]]})
+    assert names == ["loss (2 values not finite)"]
+
+
+def test_a_curve_that_was_never_finite_still_has_its_name():
+    ((names, chart),) = figures.curve_charts({"loss": [[0, None]]})
+    assert names == ["loss (1 values not finite)"]
+    assert parse(chart).tag == "svg"
+
+
+def test_a_long_curve_is_thinned_and_keeps_both_ends():
+    steps = 10_001
+    ((_, chart),) = figures.curve_charts({"loss": [[step, float(step)] for step in range(steps)]})
+    (line,) = [path for path in parse(chart).iter("path") if path.get("class") is None]
+    assert line.attrib["d"].count("L") <= figures.CURVE_POINTS + 1
+    assert f"from 0 to {steps - 1:.4g}" in chart
+
+
+def test_text_in_charts_is_escaped():
+    hostile = "<script>&\"'"
+    x = y = figures.linear_axis(hostile, [0, 1])
+    dots = [figures.Dot(0, 0, hostile), figures.Dot(1, 1, hostile)]
+    chart = figures.line_chart(hostile, hostile, [figures.Series(hostile, hostile, dots, "square")], x, y)
+    root = parse(chart)
+    assert root.get("aria-label") == hostile
+    assert not list(root.iter("script"))
+    assert tooltips(chart) == [hostile, hostile]

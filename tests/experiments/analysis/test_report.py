@@ -1,0 +1,241 @@
+from __future__ import annotations
+
+import csv
+import json
+import math
+import re
+import subprocess
+import sys
+
+import pytest
+
+from experiments.analysis import tables
+from experiments.analysis.pictures import ReportError
+from experiments.analysis.report import heat, write_report
+from tests.experiments.analysis import example
+from tests.experiments.analysis.page import Page
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    return tmp_path_factory.mktemp("samples")
+
+
+@pytest.fixture(scope="module")
+def written(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("report")
+    results = example.study(images)
+    path = write_report(results, folder)
+    return results, folder, path.read_text(encoding="utf-8")
+
+
+def write(results, folder) -> str:
+    return write_report(results, folder).read_text(encoding="utf-8")
+
+
+def test_the_folder_holds_page_numbers_and_tables_and_nothing_unfinished(written):
+    _, folder, _ = written
+    names = {"report.html", "results.json", "miou.csv", "per_class.csv", "rate_distortion.csv", "timings.csv"}
+    assert {path.name for path in folder.iterdir()} == names
+
+
+def test_the_page_is_well_formed_and_its_ids_and_anchors_fit(written):
+    page = Page(written[2])
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.attributes("href")} <= set(ids)
+    shown = [a["value"] for tag, a in page.tags if tag == "option"] + page.attributes("data-show")
+    assert shown and set(shown) <= set(ids)
+
+
+def test_the_page_needs_nothing_from_outside(written):
+    page = Page(written[2])
+    assert all(source.startswith("data:") for source in page.attributes("src"))
+    assert all(link.startswith("#") for link in page.attributes("href"))
+    assert not re.search(r"(https?:)?//[a-z]|@import|url\(", re.sub(r'"data:[^"]*"|/\*.*?\*/|// .*', "", written[2]))
+    assert "default-src 'none'" in written[2]
+
+
+def test_the_same_results_make_the_same_bytes(written, tmp_path):
+    results, folder, _ = written
+    write_report(results, tmp_path)
+    for path in folder.iterdir():
+        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+
+
+def test_the_json_file_is_the_results(written):
+    results, folder, _ = written
+    assert json.loads((folder / "results.json").read_text(encoding="utf-8")) == results
+
+
+def test_the_csv_files_say_what_the_json_file_says(written):
+    _, folder, _ = written
+    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+
+    def rows(name):
+        with open(folder / name, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file))
+
+    found = {(row["configuration"], row["point"]): float(row["miou"]) for row in rows("miou.csv")}
+    assert found == {(e["configuration"], e["point"] or ""): e["miou"] for e in results["evaluations"]}
+    ious = {(row["configuration"], row["point"], row["class"]): float(row["iou"]) for row in rows("per_class.csv")}
+    assert ious == {
+        (e["configuration"], e["point"] or "", name): iou
+        for e in results["evaluations"]
+        for name, iou in e["per_class"].items()
+    }
+    psnr = {(row["point"], row["images"]): float(row["psnr"]) for row in rows("rate_distortion.csv")}
+    assert psnr == {(p["point"], d): p[d]["psnr"] for p in results["points"] for d in ("compressed", "restored")}
+    assert [float(row["per_image_ms"]) for row in rows("timings.csv")] == [208.333, 50.0]
+
+
+def test_the_score_table_shows_each_score_and_its_difference_to_oo(written):
+    table = Page(written[2]).table("OC")
+    assert table[0] == ["Point", "bpp", *tables.CONFIGURATIONS]
+    for row, (name, (_, _, bpp)) in zip(table[1:], example.POINTS.items()):
+        column = list(example.POINTS).index(name)
+        assert row[0].startswith(name)
+        assert row[1] == f"{bpp:.3f}"
+        expected = ["63.2"]
+        for configuration in tables.CONFIGURATIONS[1:]:
+            score = example.SCORES[configuration][column]
+            expected.append(f"{100 * score:.1f} {100 * (score - example.OO):+.1f}".replace("-", "−"))
+        assert row[2:] == expected
+
+
+def test_the_class_table_has_a_block_per_point_with_ious_and_object_means(written):
+    table = Page(written[2]).table("traffic sign")
+    blocks = [index for index, row in enumerate(table) if len(row) == 1]
+    assert [table[index][0].split(",")[0] for index in blocks] == list(example.POINTS)
+    assert table[1][1:] == ["road", "sky", "person", "traffic sign", "big", "small", "mIoU"]
+    for block, column in zip(blocks, range(3)):
+        for offset, (configuration, scores) in enumerate(example.SCORES.items(), 1):
+            miou = scores[column]
+            values = (miou + 0.25, miou + 0.15, miou - 0.12, miou - 0.28, miou + 0.2, miou - 0.2, miou)
+            assert table[block + offset] == [configuration, *(f"{100 * value:.1f}" for value in values)]
+
+
+def test_undefined_ious_are_dashes_and_do_not_count_in_the_means(tmp_path):
+    results = example.single_point()
+    co = next(e for e in results["evaluations"] if e["configuration"] == "CO")
+    co["per_class"]["sky"] = None
+    table = Page(write(results, tmp_path)).table("traffic sign")
+    row = next(row for row in table if row[0] == "CO")
+    assert row[2] == "–"
+    assert row[5] == row[1]  # the mean of the big objects is the road's IoU
+
+
+def test_a_teaching_set_is_called_one(written, tmp_path):
+    assert "streets is a teaching set" in written[2]
+    results = example.study()
+    results["dataset"]["teaching"] = False
+    assert "teaching" not in write(results, tmp_path)
+
+
+def test_a_study_without_restorer_samples_and_trainings_has_a_page(tmp_path):
+    results = example.single_point()
+    results.update(trainings=[], timings=[], artefacts=[], samples=[])
+    page = Page(write(results, tmp_path))
+    assert "restored" not in {cell for row in page.table("PSNR, dB") for cell in row}
+    assert "#images" not in page.attributes("href")
+
+
+def test_a_study_that_has_only_evaluated_oo_has_a_page(tmp_path, images):
+    results = example.study(images)
+    results.update(points=[], evaluations=results["evaluations"][:1], samples=results["samples"][:1])
+    page = Page(write(results, tmp_path))
+    assert "No operating point has been measured yet." in "".join(page.text)
+    assert page.table("traffic sign")[2][0] == "OO"
+
+
+def test_restoring_that_hurts_stands_in_the_heading(tmp_path):
+    text = write(example.set_miou(example.single_point(), RO=0.5), tmp_path)
+    (heading,) = re.findall(r"<h1>(.*?)</h1>", text, re.DOTALL)
+    assert "makes it worse, by 6.1 points" in heading
+
+
+def test_hostile_names_are_text(tmp_path, images):
+    hostile = "</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}"
+    results = example.study(images)
+    results["study"].update(name=hostile, command=hostile, config={hostile: [hostile]})
+    results["versions"] = {hostile: hostile}
+    results["dataset"]["name"] = hostile
+    results["dataset"]["classes"][0]["name"] = hostile
+    for entry in results["evaluations"]:
+        entry["per_class"][hostile] = entry["per_class"].pop("road")
+    for entry in [*results["points"], *results["evaluations"], *results["samples"]]:
+        entry["point"] = entry["point"] and hostile + entry["point"]
+    for point in results["points"]:
+        point["codec"] += hostile
+    for sample in results["samples"]:
+        sample["key"] = hostile
+    for training in results["trainings"]:
+        training.update(name=hostile, curves={hostile: [[0, 1.0], [1, 0.5]]})
+    results["timings"][0]["stage"] = hostile
+    results["artefacts"][0].update(name=hostile, kind=hostile, folder=hostile, inputs={hostile: hostile})
+    page = Page(write(results, tmp_path))
+    assert "x" not in page.attributes("src") and not page.attributes("onerror")
+    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    text = "".join(page.text)
+    assert text.count(hostile) > 20 and "49" not in re.findall(r"alert\(1\)>\"'&(\S*)", text)
+    for name in ("miou.csv", "per_class.csv"):
+        with open(tmp_path / name, encoding="utf-8", newline="") as file:
+            assert any(hostile in (row["point"] or "") for row in csv.DictReader(file))
+
+
+def test_numbers_that_json_cannot_say_become_null_and_dashes(tmp_path):
+    results = example.single_point()
+    results["points"][0]["compressed"].update(psnr=math.inf, ms_ssim_db=math.inf)
+    results["trainings"][1]["curves"]["loss"][1][1] = math.nan
+    page = Page(write(results, tmp_path))
+    stored = json.loads((tmp_path / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
+    assert stored["points"][0]["compressed"]["psnr"] is None
+    assert page.table("PSNR, dB")[1][-3:] == ["–", "0.9512", "–"]
+    assert "loss (1 values not finite)" in "".join(page.text)
+
+
+def test_each_picture_is_embedded_once_and_shared_ones_serve_every_point(written):
+    page = Page(written[2])
+    pictures = [a for tag, a in page.tags if tag == "img" and a.get("id")]
+    assert len(pictures) == 3 + 3 * 7  # original, labels, OO; at each point compressed, restored and five predictions
+    assert len({a["src"] for a in pictures}) == len(pictures)
+    assert all(a["alt"] for a in pictures)
+
+
+def test_a_sample_without_restoration_shows_what_there_is(tmp_path, images):
+    results = example.single_point()
+    sample = example.study(images)["samples"][0]
+    sample["images"].update(restored=None, RO=None, OR=None)
+    results["samples"] = [sample]
+    page = Page(write(results, tmp_path))
+    pictures = [a["id"] or "" for tag, a in page.tags if tag == "img" and "id" in a]
+    assert [name.rsplit("-", 1)[-1] for name in pictures] == ["original", "label", "OO", "compressed", "CO", "CC", "OC"]
+
+
+def test_a_missing_sample_image_is_named_and_leaves_the_earlier_report(tmp_path, images):
+    before = write(example.study(images), tmp_path)
+    results = example.study(images)
+    results["samples"][0]["images"]["compressed"] = str(tmp_path / "gone.png")
+    with pytest.raises(ReportError, match=r"gone\.png"):
+        write_report(results, tmp_path)
+    assert (tmp_path / "report.html").read_text(encoding="utf-8") == before
+
+
+def test_artefacts_link_to_the_artefacts_they_were_made_from(written):
+    page = Page(written[2])
+    targets = {a["id"] for tag, a in page.tags if tag == "tr" and a.get("id")}
+    links = [link[1:] for link in page.attributes("href") if link.startswith("#artefact")]
+    assert links == ["artefact-0"] and set(links) <= targets
+    assert "c" * 12 in "".join(page.text)  # an input that is no artefact of this study stands without a link
+
+
+def test_heat_says_direction_and_strength():
+    assert heat(0.5, 0.6) == ("loss", "0.50")
+    assert heat(0.7, 0.6) == ("gain", "0.50")
+    assert heat(0.1, 0.9) == ("loss", "1.00")
+    assert heat(0.6, 0.6) == heat(None, 0.6) == heat(0.6, None) == ("", "0")
+
+
+def test_the_report_does_not_import_tensorflow():
+    code = "import sys, experiments.analysis.report; sys.exit('tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import csv
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from experiments.analysis import tables
+from tests.experiments.analysis import example
+
+ious = st.lists(st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0, 1))), max_size=30)
+
+
+@given(ious)
+def test_object_means_agree_with_numpy_and_skip_absent_classes(drawn):
+    classes = [{"name": f"class {i}", "small": small} for i, (small, _) in enumerate(drawn)]
+    per_class = {f"class {i}": iou for i, (_, iou) in enumerate(drawn)}
+    means = tables.object_means(per_class, classes)
+    values = np.array([np.nan if iou is None else iou for _, iou in drawn])
+    small = np.array([small for small, _ in drawn], bool)
+    for name, chosen in (("small", values[small]), ("big", values[~small])):
+        if np.isnan(chosen).all():
+            assert means[name] is None
+        else:
+            assert means[name] == pytest.approx(np.nanmean(chosen))
+
+
+def test_object_means_reproduce_the_papers_table_2(shared):
+    """The published small and big means follow from the published per-class values, within their rounding."""
+    small = {"Person", "Rider", "Motorcycle", "Bicycle", "Pole", "TrafficLight", "TrafficSign"}
+    with open(shared / "reference" / "paper_table2_per_class_iou.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    names = [name for name in rows[0] if name[0].isupper() and name not in ("SmallObj", "BigObj", "MeanIoU")]
+    assert len(names) == 19
+    classes = [{"name": name, "small": name in small} for name in names]
+    for row in rows:
+        means = tables.object_means({name: float(row[name]) for name in names}, classes)
+        assert means["small"] == pytest.approx(float(row["SmallObj"]), abs=0.011)
+        assert means["big"] == pytest.approx(float(row["BigObj"]), abs=0.011)
+
+
+def test_csv_gives_back_every_number_exactly():
+    table = tables.miou_table(example.study())
+    header, *rows = csv.reader(io.StringIO(table.to_csv(), newline=""))
+    assert tuple(header) == table.columns
+    for read, written in zip(rows, table.rows):
+        for cell, value in zip(read, written):
+            assert (float(cell) if isinstance(value, float) else cell or None) == value
+
+
+def test_csv_keeps_names_with_commas_quotes_and_line_breaks():
+    results = example.study()
+    hostile = 'a,"b"\n<c>'
+    results["dataset"]["classes"][0]["name"] = hostile
+    rows = list(csv.DictReader(io.StringIO(tables.per_class_table(results).to_csv(), newline="")))
+    assert {row["class"] for row in rows} == {hostile, "sky", "person", "traffic sign"}
+
+
+def test_every_evaluation_has_one_miou_row_and_its_difference_to_oo():
+    results = example.study()
+    rows = tables.miou_table(results).rows
+    assert len(rows) == len(results["evaluations"]) == 1 + 5 * 3
+    for row, entry in zip(rows, results["evaluations"]):
+        assert row[:2] == (entry["configuration"], entry["point"])
+        assert row[3] == entry["miou"]
+        assert row[4] == pytest.approx(entry["miou"] - example.OO)
+
+
+def test_oo_has_the_rate_of_the_lossless_originals():
+    rows = {row[0]: row for row in tables.miou_table(example.study()).rows}
+    assert rows["OO"][2] == 9.02
+
+
+def test_per_class_rows_are_evaluations_times_classes_with_undefined_ious_empty():
+    results = example.study()
+    results["evaluations"][1]["per_class"]["sky"] = None
+    table = tables.per_class_table(results)
+    assert len(table.rows) == len(results["evaluations"]) * 4
+    assert sum(row[-1] is None for row in table.rows) == 1
+    assert table.to_csv().count(",sky,False,\r\n") == 1
+
+
+def test_a_point_without_restorer_has_one_rate_distortion_row():
+    results = example.study()
+    results["points"][1]["restored"] = None
+    rows = tables.rate_distortion_table(results).rows
+    assert [row[3] for row in rows if row[0] == "bpg-qp37"] == ["compressed"]
+    assert [row[3] for row in rows if row[0] == "bpg-qp45"] == ["compressed", "restored"]
+
+
+def test_operating_points_are_ordered_by_rate_within_their_codec():
+    assert [point["point"] for point in tables.operating_points(example.study())] == list(example.POINTS)
+    reversed_points = {**example.study(), "points": example.study()["points"][::-1]}
+    assert [point["point"] for point in tables.operating_points(reversed_points)] == list(example.POINTS)
