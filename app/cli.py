@@ -1,0 +1,87 @@
+"""Entry point of `dsr`. Commands are imported when called, so that `dsr --help` needs neither TensorFlow nor a second."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import os
+import sys
+
+import click
+
+from models.errors import UserError
+
+COMMANDS = {
+    "run": "A whole study: the six configurations at each operating point, and the report.",
+    "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
+    "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
+    "train-restorer": "Train the network that restores compressed images.",
+    "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
+    "report": "Write the report page of a study from what exists.",
+    "status": "What exists in the work folder: size, age, configuration.",
+    "tensorboard": "Open TensorBoard on the trainings of the work folder.",
+    "bpg": "Encode, decode or inspect a single BPG file.",
+    "doctor": "Check versions, devices, codecs and disk.",
+}
+
+
+class LazyGroup(click.Group):
+    """A click group that knows its commands' names and one-line helps, and imports a command only when it is called."""
+
+    def list_commands(self, context: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, context: click.Context, name: str) -> click.Command | None:
+        if name not in COMMANDS:
+            return None
+        return importlib.import_module(f"app.commands.{name.replace('-', '_')}").command
+
+    def resolve_command(self, context: click.Context, args: list[str]) -> tuple:
+        try:
+            return super().resolve_command(context, args)
+        except click.UsageError as error:
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
+            hint = f' Did you mean "{close[0]}"?' if close else ""
+            raise click.UsageError(error.message + hint, context) from None
+
+    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="dsr")
+def cli() -> None:
+    """Dataset restoration: measure what compression costs a segmentation network, and win it back.
+
+    \b
+    Start here:
+      dsr run --preset demo                    the whole study on the built-in dataset, about 10 minutes
+      dsr convert --codec bpg --qp 40          compress the built-in dataset
+      dsr train --config RO                    train on restored images, test on originals
+      dsr COMMAND --help                       options and examples of a command
+    """
+
+
+def main() -> None:
+    """Run the command line; a UserError is printed as one sentence, exit status 1; Ctrl-C exits with 130."""
+    # TensorFlow's start-up logs what it could not find (CUDA, TensorRT) as errors; what fails in earnest raises.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        sys.exit(cli(standalone_mode=False))
+    except UserError as error:
+        click.secho(f"dsr: {error}", fg="red", err=True)
+        sys.exit(1)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("\ndsr: stopped; what is finished stays, run the same command again to go on.", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,90 @@
+"""`dsr doctor`: can this machine do the work?"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import sys
+from pathlib import Path
+
+import click
+
+from app.console import size
+from app.options import work_option
+
+PACKAGES = (
+    "dsr", "tensorflow", "keras", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets",
+    "tensorflow-metadata", "numpy", "scipy", "pillow", "av", "protobuf", "click",
+)  # fmt: skip
+
+
+@click.command("doctor")
+@work_option
+def command(work: Path) -> None:
+    """Check versions, devices, codecs and disk; exit status 1 if something needed is broken.
+
+    \b
+    Example:
+      dsr doctor
+    """
+    healthy = True
+    click.echo(f"python      {platform.python_version()} at {sys.executable}")
+    for package in PACKAGES:
+        try:
+            click.echo(f"{package:<24}{importlib.metadata.version(package)}")
+        except importlib.metadata.PackageNotFoundError:
+            click.secho(f"{package:<24}missing: install requirements.lock again", fg="red")
+            healthy = False
+
+    healthy &= _devices()
+    healthy &= _codecs()
+
+    existing = next(folder for folder in (work.resolve(), *work.resolve().parents) if folder.exists())
+    usage = shutil.disk_usage(existing)
+    writable = os.access(existing, os.W_OK)
+    click.echo(
+        f"work folder {work}: {size(usage.free)} free of {size(usage.total)}{'' if writable else ', NOT writable'}"
+    )
+    if not (healthy and writable):
+        raise click.exceptions.Exit(1)
+
+
+def _devices() -> bool:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        import tensorflow as tf
+        import tensorflow_addons  # noqa: F401 (that it imports is the check)
+        import tensorflow_compression  # noqa: F401
+        import tensorflow_datasets  # noqa: F401
+    except Exception as error:  # noqa: BLE001 (whatever breaks here is what the doctor is asked for)
+        click.secho(f"TensorFlow stack does not import: {error}", fg="red")
+        return False
+    gpus = tf.config.list_physical_devices("GPU")
+    click.echo(
+        f"devices     {os.cpu_count()} CPU cores, {len(gpus)} GPUs{'' if gpus else ' (trainings run on the CPU)'}"
+    )
+    return True
+
+
+def _codecs() -> bool:
+    import numpy as np
+
+    from data_pipelines.codecs import CODECS, make_codec
+    from models.errors import UserError
+    from models.fidelity import psnr
+
+    ramp = np.linspace(0, 255, 64, dtype=np.uint8)
+    pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(128)), axis=-1)
+    healthy = True
+    for name in CODECS:
+        try:
+            codec = make_codec(name)
+            bitstream = codec.encode(pixels)
+            decibel = psnr(pixels, codec.decode(bitstream))
+            click.echo(f"codec       {codec.point:<20} works: 64x64 test image in {len(bitstream)} bytes, {fidelity}")
+        except UserError as error:
+            click.secho(f"codec       {name}: {error}", fg="red")
+            healthy = False
+    return healthy

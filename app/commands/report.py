@@ -1,0 +1,25 @@
+"""`dsr report`: the report page from what exists."""
+
+from __future__ import annotations
+
+import click
+
+from app.options import Request, study_options
+from app.tables import print_results
+from experiments.results import collect, report_of
+
+
+@click.command("report")
+@study_options
+def command(request: Request) -> None:
+    """Write the report of a study again, from the evaluations that exist; trains and evaluates nothing.
+
+    \b
+    Examples:
+      dsr report --preset demo
+      dsr report --preset camvid --root ~/CamVid
+    """
+    study = request.study()
+    results = collect(study)
+    print_results(results)
+    click.echo(f"report: {report_of(study, results).resolve().as_uri()}")

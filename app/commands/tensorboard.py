@@ -1,0 +1,30 @@
+"""`dsr tensorboard`: curves and pictures of all trainings."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from app.options import work_option
+from models.errors import UserError
+
+
+@click.command("tensorboard")
+@work_option
+@click.option("--port", type=click.IntRange(1, 65535), default=6006, show_default=True)
+@click.option("--host", default="localhost", show_default=True, help="0.0.0.0 lets other machines see it.")
+def command(work: Path, port: int, host: str) -> None:
+    """Open TensorBoard on the trainings of the work folder, finished and running.
+
+    \b
+    Examples:
+      dsr tensorboard
+      dsr tensorboard --work /data/dsr-work --port 6007
+    """
+    if not any(work.rglob("events.out.tfevents.*")):
+        raise UserError(f"{work} holds no training curves yet: run dsr train or dsr run first, or give --work")
+    arguments = ["-m", "tensorboard.main", "--logdir", str(work), "--port", str(port), "--host", host]
+    raise click.exceptions.Exit(subprocess.call([sys.executable, *arguments]))

@@ -1,0 +1,114 @@
+"""Options that several commands share, and the study that they describe."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Callable, Optional
+
+import click
+
+from app.console import Console, duration
+from experiments.artefacts import Artefact, Step, make, plan
+from experiments.configs import DatasetConfig, OperatingPoint, StudyConfig
+from experiments.overrides import apply_overrides
+from experiments.presets import PRESETS, preset
+from experiments.study import Study
+
+Function = Callable[..., Any]
+
+work_option = click.option(
+    "--work",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("dsr-work"),
+    show_default=True,
+    envvar="DSR_WORK",
+    help="Folder for all that is made. Also $DSR_WORK.",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the shared options say."""
+
+    work: Path
+    workers: Optional[int]
+    config: StudyConfig
+
+    def at(self, point: OperatingPoint) -> Request:
+        """The same request at one operating point."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, points=(point,)))
+
+    def study(self) -> Study:
+        return Study(self.config, self.work, self.workers)
+
+
+def study_options(command: Function) -> Function:
+    """Add the options that describe a study; the command receives a `Request` as `request`."""
+
+    def wrapped(
+        preset_name: str,
+        dataset: Optional[str],
+        root: Optional[str],
+        weights: Optional[str],
+        vgg: Optional[str],
+        overrides: Sequence[str],
+        work: Path,
+        workers: Optional[int],
+        **arguments: Any,
+    ) -> Any:
+        config = preset(preset_name)
+        if dataset is not None and dataset != config.dataset.name:
+            config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset))
+        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.network.vgg": vgg}
+        given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+        return command(request=Request(work, workers, apply_overrides(config, [*given, *overrides])), **arguments)
+
+    wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
+    wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
+    for option in reversed(
+        [
+            click.option(
+                "--preset", "preset_name", default="demo", show_default=True, help=f"One of {', '.join(PRESETS)}."
+            ),
+            click.option(
+                "--dataset", help="Another dataset than the preset's: streets, camvid, cityscapes, inria_aerial, ..."
+            ),
+            click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
+            click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),
+            click.option(
+                "--vgg", metavar="FILE", help="VGG-16 weights of the restorer's loss: a file, imagenet or none."
+            ),
+            click.option(
+                "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a configuration value."
+            ),
+            work_option,
+            click.option("--workers", type=click.IntRange(min=1), help="Converter processes  [default: all cores]"),
+        ]
+    ):
+        option(wrapped)
+    return wrapped
+
+
+def show_plan(steps: list[Step], console: Console) -> None:
+    """Print what exists, what will be made, and about how long that takes."""
+    for step in steps:
+        cost = "" if step.artefact.exists else f"about {duration(step.seconds)}"
+        console.say(f"  {step.state:<8} {step.artefact.label:<58} {cost}")
+    total = sum(step.seconds for step in steps)
+    console.say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
+
+
+def plan_and_make(targets: list[Artefact], console: Console) -> None:
+    """Show the plan, then make what is missing."""
+    show_plan(plan(targets), console)
+    make(targets, console)
+
+
+def point_of(codec: Optional[str], quality: Optional[float], study_request: Request) -> Optional[OperatingPoint]:
+    """The operating point that --codec and --quality name; None if neither is given."""
+    if codec is None and quality is None:
+        return None
+    default = study_request.config.points[0].codec
+    return OperatingPoint(codec or default, quality)

@@ -1,0 +1,140 @@
+"""What a study is: a dataset, operating points, a restorer, a segmenter. Typed, frozen, printable, free of TensorFlow."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal, Optional
+
+from data_pipelines.codecs import CODECS, Codec, make_codec
+from data_pipelines.datasets import Source, open_source
+from experiments.overrides import nearest
+from models.deeplab_config import DeepLabConfig
+from models.restorer_config import AdversarialConfig
+
+CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
+"""Train domain, then test domain: O original, C compressed, R restored (paper, Table I)."""
+
+ROLES = ("restore", "train", "test")
+"""What a study uses images for: codec and restorer, segmenter training, segmenter test. The three never share an image."""
+
+SPLITS_OF_ROLES: dict[str, dict[str, Any]] = {
+    "camvid": {"restore": "val"},
+    "cityscapes": {"restore": "coarse", "test": "val"},
+}
+"""Where a dataset's splits are not named after the roles."""
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Which images. `root` is a folder in the dataset's own layout; `streets` is made here and needs none."""
+
+    name: str = "streets"
+    root: Optional[str] = None
+    restore: str = "restore"  # the dataset's split that plays each role
+    train: str = "train"
+    test: str = "test"
+    restore_limit: Optional[int] = None  # use only the first N images of the role's split
+    train_limit: Optional[int] = None
+    test_limit: Optional[int] = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, name: str, root: Optional[str] = None) -> DatasetConfig:
+        """A dataset with the splits that the paper gives to the three roles (section V-A)."""
+        return cls(name=name, root=root, **SPLITS_OF_ROLES.get(name, {}))
+
+    def open(self) -> Source:
+        """The source of pixels; raises DatasetError for an unknown name or option, or a wrong root."""
+        return open_source(self.name, self.root, **self.options)
+
+    def split(self, role: str) -> str:
+        """The dataset's own split behind a role."""
+        return getattr(self, role)
+
+    def limit(self, role: str) -> int | None:
+        """How many images of the split the role takes; None for all."""
+        return getattr(self, f"{role}_limit")
+
+
+@dataclass(frozen=True)
+class OperatingPoint:
+    """A codec at one quality: `bpg-qp40`, `jpeg-quality10`, `none`."""
+
+    codec: str
+    quality: Optional[float] = None
+    options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> OperatingPoint:
+        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40` or `none`.
+
+        Raises:
+          ValueError: no such codec, or not of this form.
+        """
+        match = re.fullmatch(r"([a-z0-9]+)(?:(?:-[a-z_]+|:)(\d+(?:\.\d+)?))?", text)
+        if not match:
+            raise ValueError("expected codec and quality, for example bpg-qp40")
+        codec, quality = match.groups()
+        if codec not in CODECS:
+            raise ValueError(f'no codec "{codec}"{nearest(codec, CODECS)}')
+        return cls(codec, float(quality) if quality else None)
+
+    def make(self) -> Codec:
+        """The codec, ready to use; raises CodecError for a quality or option it does not have."""
+        return make_codec(self.codec, self.quality, **self.options)
+
+
+@dataclass(frozen=True)
+class RestorerConfig:
+    """The adversarial restorer (paper, appendix B) and how often its training is written down."""
+
+    network: AdversarialConfig = field(default_factory=AdversarialConfig.paper)
+    checkpoint_every: int = 1000
+    log_every: int = 100
+
+    @property
+    def name(self) -> str:
+        return "gan"
+
+
+@dataclass(frozen=True)
+class SegmenterConfig:
+    """DeepLabv3+ and how it is trained (the paper follows Chen et al. 2018)."""
+
+    network: DeepLabConfig = field(default_factory=DeepLabConfig.paper)
+    steps: int = 90_000
+    batch: int = 8
+    crop_height: int = 513
+    crop_width: int = 513
+    scale_min: float = 0.5
+    scale_max: float = 2.0
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    learning_rate: float = 0.007
+    warmup_steps: int = 0
+    weight_decay: float = 4e-5
+    checkpoint_every: int = 1000
+    log_every: int = 100
+
+    @property
+    def name(self) -> str:
+        return f"deeplab-{self.network.backbone}"
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A dataset x operating points x the six configurations."""
+
+    name: str
+    dataset: DatasetConfig
+    points: tuple[OperatingPoint, ...]
+    restorer: RestorerConfig
+    segmenter: SegmenterConfig
+    seed: int = 0
+    images_per_shard: int = 32
+    samples: int = 3  # test images shown in the report
+
+    def to_json(self) -> dict[str, Any]:
+        """Nested plain dictionary, as it stands in manifests and reports."""
+        return dataclasses.asdict(self)

@@ -1,0 +1,185 @@
+"""From a study's artefacts to the numbers and pictures of its report."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import sys
+from pathlib import Path
+from typing import Any
+
+from data_pipelines.codecs import Codec, make_codec
+from experiments.analysis.report import write_report
+from experiments.artefacts import CURVES, Artefact, closure
+from experiments.configs import CONFIGURATIONS, ROLES
+from experiments.overrides import ConfigError
+from experiments.study import DOMAINS, Study
+from tfrecords.converter import STATISTICS
+from tfrecords.manifest import records
+
+FIDELITY = ("bpp", "bpp_min", "bpp_max", "psnr", "ms_ssim", "ms_ssim_db")
+
+
+def collect(study: Study) -> dict[str, Any]:
+    """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `experiments.analysis`).
+
+    Raises:
+      ConfigError: not one evaluation of the study exists yet.
+    """
+    evaluations = [e for e in study.evaluations() if e.exists]
+    if not evaluations:
+        raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
+    artefacts = [a for a in closure(evaluations) if a.exists]
+    table = study.source.table
+    original = study.original("test").manifest.summary
+    return {
+        "study": {
+            "name": study.config.name,
+            "created": max(a.manifest.created for a in artefacts),
+            "seconds": sum(a.seconds for a in artefacts),
+            "command": "dsr " + shlex.join(sys.argv[1:]),
+            "config": study.config.to_json(),
+            "seed": study.config.seed,
+        },
+        "versions": max(artefacts, key=lambda a: a.manifest.created).manifest.versions,
+        "dataset": {
+            "name": study.source.name,
+            "teaching": study.source.name == "streets",
+            "classes": [{"name": c.name, "color": list(c.color), "small": c.small} for c in table.classes],
+            "images": {role: study.images(role) for role in ROLES},
+            "height": original["height"],
+            "width": original["width"],
+        },
+        "original_bpp": original["bpp"],
+        "points": [_point(study, codec) for codec in study.codecs if study.compressed("test", codec).exists],
+        "evaluations": [_evaluation(study, e) for e in evaluations],
+        "trainings": [_training(a) for a in artefacts if a.group in ("restorers", "segmenters")],
+        "samples": [sample for codec in study.codecs for sample in _samples(study, codec)],
+        "timings": [_timing(a) for a in artefacts],
+        "artefacts": [
+            {
+                "kind": a.identity.kind,
+                "name": a.name,
+                "folder": str(a.folder.relative_to(study.work)),
+                "fingerprint": a.fingerprint,
+                "created": a.manifest.created,
+                "seconds": a.seconds,
+                "inputs": a.identity.inputs,
+            }
+            for a in artefacts
+        ],
+    }
+
+
+def report_of(study: Study, results: dict[str, Any]) -> Path:
+    """Write the report page and its tables to `studies/NAME` in the work folder; returns the page."""
+    return write_report(results, study.work / "studies" / study.config.name)
+
+
+def _point(study: Study, codec: Codec) -> dict[str, Any]:
+    compressed = study.compressed("test", codec).manifest.summary
+    restored = study.restored("test", codec)
+    train = study.compressed("train", codec)
+    return {
+        "point": codec.point,
+        "codec": codec.name,
+        "quality": codec.quality,
+        "compressed": {key: compressed[key] for key in FIDELITY}
+        | {"train_bpp": train.manifest.summary["bpp"] if train.exists else None},
+        "restored": {key: restored.manifest.summary[key] for key in FIDELITY[3:]} if restored.exists else None,
+    }
+
+
+def _evaluation(study: Study, artefact: Artefact) -> dict[str, Any]:
+    summary = artefact.manifest.summary
+    configuration, _, point = artefact.name.rpartition("/")[2].partition("-")
+    return {
+        "configuration": configuration,
+        "point": point or None,
+        **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
+    }
+
+
+def _training(artefact: Artefact) -> dict[str, Any]:
+    """A restorer's or segmenter's size, time and curves."""
+    words = artefact.name.rpartition("/")[2]
+    domain = next((letter for letter, word in DOMAINS.items() if f"-{word}" in words), None)
+    point = next((p for p in (_point_of(other) for other in artefact.inputs.values()) if p), None)
+    return {
+        "kind": artefact.identity.kind,
+        "name": f"{artefact.identity.kind} {words}",
+        "point": point,
+        "domain": domain,
+        "steps": artefact.manifest.summary["steps"],
+        "seconds": artefact.seconds,
+        "parameters": artefact.manifest.summary["parameters"],
+        "curves": json.loads((artefact.folder / CURVES).read_text()),
+    }
+
+
+def _point_of(shards: Artefact) -> str | None:
+    """The operating point behind shards: their own codec, or that of what they were restored from."""
+    if "compressed" in shards.inputs:
+        return _point_of(shards.inputs["compressed"])
+    codec = shards.identity.config.get("codec")
+    return make_codec(codec["name"], codec["quality"], **codec["options"]).point if codec else None
+
+
+def _samples(study: Study, codec: Codec) -> list[dict[str, Any]]:
+    """The test images that the evaluations kept, in every domain and with every configuration's prediction."""
+    evaluations = {c: study.evaluation(c, codec) for c in CONFIGURATIONS}
+    existing = {c: e for c, e in evaluations.items() if e.exists}
+    if not existing or not study.compressed("test", codec).exists:
+        return []
+    keys = next(iter(existing.values())).manifest.summary["samples"]
+    folder = study.work / "studies" / study.config.name / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = {
+        domain: _pictures(study.shards(letter, "test", codec), set(keys), folder) for letter, domain in DOMAINS.items()
+    }
+    return [
+        {
+            "key": key,
+            "point": codec.point,
+            "images": {
+                **{domain: found[key][0] for domain, found in pictures.items() if key in found},
+                "label": pictures["original"][key][1],
+                **{c: str(e.folder / f"prediction-{number}.png") for c, e in existing.items()},
+            },
+            **_measured(study.compressed("test", codec), key),
+        }
+        for number, key in enumerate(keys)
+    ]
+
+
+def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple[str, str]]:
+    """Image and label PNGs of some records, taken out of existing shards: {key: (image path, label path)}."""
+    if not shards.exists:
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    for record in records(shards.folder):
+        if record.key in keys:
+            stem = f"{shards.fingerprint[:8]}-{len(found)}"
+            image, label = folder / f"{stem}.png", folder / f"{stem}-label.png"
+            image.write_bytes(record.image)
+            label.write_bytes(record.label)
+            found[record.key] = str(image), str(label)
+    return found
+
+
+def _measured(compressed: Artefact, key: str) -> dict[str, Any]:
+    rows = json.loads((compressed.folder / STATISTICS).read_text())
+    row = next(row for row in rows if row["key"] == key)
+    return {"bytes": row["bytes"], "psnr": row["psnr"]}
+
+
+def _timing(artefact: Artefact) -> dict[str, Any]:
+    """Wall time of an artefact; per unit: an image, or a step of training."""
+    images = artefact.manifest.summary["images"]
+    units = artefact.manifest.summary.get("steps", images)
+    return {
+        "stage": artefact.label,
+        "images": images,
+        "seconds": artefact.seconds,
+        "per_image_ms": 1000 * artefact.seconds / units,
+    }

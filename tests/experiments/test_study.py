@@ -1,0 +1,105 @@
+"""What a study trains and makes follows from its configuration, and only from that."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from data_pipelines.codecs import CodecError
+from data_pipelines.datasets import DatasetError
+from experiments.artefacts import closure
+from experiments.configs import OperatingPoint, StudyConfig
+from experiments.overrides import ConfigError, apply_overrides
+from experiments.presets import PRESETS, preset
+from experiments.study import Study
+
+
+def folders(config: StudyConfig, work: Path) -> dict[str, Path]:
+    return {a.label: a.folder for a in closure(Study(config, work).evaluations())}
+
+
+def test_a_study_trains_one_segmenter_and_two_more_for_each_operating_point(tmp_path: Path) -> None:
+    for points in (("jpeg-quality10",), ("jpeg-quality10", "webp-quality5", "none")):
+        config = dataclasses.replace(preset("demo"), points=tuple(map(OperatingPoint.parse, points)))
+        groups = [a.group for a in closure(Study(config, tmp_path).evaluations())]
+        assert groups.count("segmenters") == 1 + 2 * len(points)
+        assert groups.count("restorers") == len(points)
+        assert groups.count("evaluations") == 1 + 5 * len(points)
+
+
+def test_the_first_letter_is_the_training_domain_and_the_second_the_test_domain(tmp_path: Path) -> None:
+    study = Study(preset("demo"), tmp_path)
+    codec = study.codecs[0]
+    domain = {"O": "original", "C": codec.point, "R": f"{codec.point}-gan"}
+    for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
+        evaluation = study.evaluation(configuration, codec)
+        trained_on = evaluation.inputs["segmenter"].inputs["shards"]
+        tested_on = evaluation.inputs["shards"]
+        assert trained_on.name == f"streets/train/{domain[configuration[0]]}"
+        assert tested_on.name == f"streets/test/{domain[configuration[1]]}"
+
+
+def test_the_restorer_sees_neither_training_nor_test_images(tmp_path: Path) -> None:
+    study = Study(preset("demo"), tmp_path)
+    restorer = study.restorer(study.codecs[0])
+    keys = {split: {s.key for s in study.source.samples(split)} for split in ("restore", "train", "test")}
+    assert all("/restore/" in shards.name for shards in restorer.inputs.values())
+    assert not keys["restore"] & (keys["train"] | keys["test"])
+
+
+def test_changing_one_operating_point_changes_only_what_depends_on_it(tmp_path: Path) -> None:
+    config = preset("demo")
+    before = folders(apply_overrides(config, ["points=jpeg-quality10,jpeg-quality20"]), tmp_path)
+    after = folders(apply_overrides(config, ["points=jpeg-quality10,jpeg-quality30"]), tmp_path)
+    changed = set(before.values()) - set(after.values())
+    assert changed and all("jpeg-quality20" in folder.name for folder in changed)
+
+
+@pytest.mark.parametrize("key", ["segmenter.checkpoint_every=7", "segmenter.log_every=5", "name=other"])
+def test_what_does_not_change_the_result_does_not_change_a_fingerprint(key: str, tmp_path: Path) -> None:
+    assert folders(preset("demo"), tmp_path) == folders(apply_overrides(preset("demo"), [key]), tmp_path)
+
+
+@pytest.mark.parametrize("key", ["segmenter.steps=7", "seed=1", "segmenter.network.decoder_width=8"])
+def test_what_changes_a_training_changes_its_fingerprint_but_no_shards(key: str, tmp_path: Path) -> None:
+    before, after = folders(preset("demo"), tmp_path), folders(apply_overrides(preset("demo"), [key]), tmp_path)
+    for label in before:
+        if label.startswith("segmenter"):
+            assert before[label] != after[label]
+        if label.startswith("shards") and "gan" not in label:
+            assert before[label] == after[label]
+
+
+def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path) -> None:
+    fingerprints = []
+    for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
+        (tmp_path / name).write_bytes(content)
+        config = apply_overrides(preset("demo"), [f"segmenter.network.weights={tmp_path / name}"])
+        fingerprints.append(Study(config, tmp_path).segmenter("O").fingerprint)
+    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+
+
+@pytest.mark.parametrize(
+    ("override", "error"),
+    [
+        ("dataset.name=street", DatasetError),
+        ("dataset.options.heigth=3", DatasetError),
+        ("points=jpeg-quality900", CodecError),
+        ("points=jpeg-quality9,jpeg:9", ConfigError),
+        ("points=jpg-quality9", ConfigError),
+        ("segmenter.network.weights=/no/such/file", ConfigError),
+    ],
+)
+def test_a_study_that_cannot_be_fails_before_any_work(override: str, error: type[Exception], tmp_path: Path) -> None:
+    with pytest.raises(error):
+        Study(apply_overrides(preset("demo"), [override]), tmp_path).evaluations()
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_preset_can_be_written_down_and_its_docstring_gives_the_command() -> None:
+    for name, make in PRESETS.items():
+        assert make().name == name
+        assert f"dsr run --preset {name}" in (make.__doc__ or "")
+        assert make().to_json()["name"] == name
