@@ -1,0 +1,163 @@
+"""From shards to the batches that networks train and are tested on.
+
+The training datasets are endless, shuffled and augmented, and yet functions of (seed, step) alone: sample number n of a training
+is image p of epoch e (n = e * images + p) in an order drawn for (seed, e), cut and mirrored by numbers drawn for (seed, n).
+A run that starts at step k therefore sees what an uninterrupted one sees from step k on, and reads nothing else: records are
+read where they lie, found by an index of the shards, so the order is of the whole set without a shuffle buffer's memory,
+and the first batch does not wait for one to fill.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Sequence
+from typing import Union
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from data_pipelines.augment import random_patch, random_scaled_crop
+from models.errors import UserError
+from tfrecords.converter import STATISTICS
+from tfrecords.errors import ArtefactError
+from tfrecords.reader import ShardSet
+
+Shards = Union[ShardSet, Sequence[ShardSet]]
+
+_FRAME = struct.Struct("<Q4x")  # a record's length and its checksum stand before it, the checksum of its data behind
+_FOOTER = 4
+
+
+def training_dataset(
+    shards: Shards,
+    *,
+    batch: int,
+    crop: tuple[int, int],
+    scale: tuple[float, float] = (0.5, 2.0),
+    flip: bool = True,
+    seed: int = 0,
+    start_step: int = 0,
+) -> tf.data.Dataset:
+    """Endless batches {"image": uint8 (batch, *crop, 3), "label": uint8 (batch, *crop)} for training a segmenter.
+
+    `label` holds train ids, 255 where there is none. `scale` bounds the random scaling, `flip` mirrors half of the crops.
+    The first batch is the one of step `start_step`. Raises ArtefactError if a shard is damaged.
+    """
+    read, images = _reader(shards)
+
+    def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = ShardSet.parse(read(image))
+        pixels, label = random_scaled_crop(
+            record["image"], record["label"], crop=crop, scale=scale, flip=flip, seed=tf.stack([seed, number])
+        )
+        return {"image": pixels, "label": label}
+
+    return _batches(_order(images, seed, start_step * batch).map(sample, tf.data.AUTOTUNE), batch)
+
+
+def pair_dataset(
+    compressed: ShardSet, original: ShardSet, *, batch: int, crop: int, seed: int = 0, start_step: int = 0
+) -> tf.data.Dataset:
+    """Endless batches {"compressed", "original"}, both uint8 (batch, crop, crop, 3), for training a restorer.
+
+    Both are the same window of the same image, in two domains, mirrored half of the time. Raises ArtefactError if the two sets do
+    not hold the same images in the same sizes, UserError if an image is smaller than the crop.
+    """
+    sizes = _sizes(original)
+    if list(_sizes(compressed).items()) != list(sizes.items()):
+        raise ArtefactError(
+            f"{compressed.folder} and {original.folder} do not hold the same images: convert one from the other"
+        )
+    key, smallest = min(sizes.items(), key=lambda item: min(item[1]))
+    if min(smallest) < crop:
+        raise UserError(
+            f"patches of {crop}x{crop} do not fit into image {key!r} of {smallest[1]}x{smallest[0]} in {original.folder}: "
+            "choose smaller patches"
+        )
+    domains = [_reader(shards)[0] for shards in (compressed, original)]
+
+    def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        pair = tf.concat([ShardSet.parse(read(image))["image"] for read in domains], axis=-1)
+        pair = tf.ensure_shape(random_patch(pair, size=crop, seed=tf.stack([seed, number])), (crop, crop, 6))
+        return {"compressed": pair[..., :3], "original": pair[..., 3:]}
+
+    return _batches(_order(original.num_images, seed, start_step * batch).map(sample, tf.data.AUTOTUNE), batch)
+
+
+def evaluation_dataset(shards: ShardSet, batch: int = 1) -> tf.data.Dataset:
+    """Each image once, whole, in order of keys: batches {"key": string (B,), "image": uint8 (B, H, W, 3), "label": uint8
+    (B, H, W)}, the last one maybe smaller. Images of several sizes need batch 1."""
+
+    def sample(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        record = ShardSet.parse(serialized)
+        return {name: record[name] for name in ("key", "image", "label")}
+
+    samples = shards.serialized().map(sample, tf.data.AUTOTUNE, deterministic=True)
+    return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
+
+
+def _batches(samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+    options = tf.data.Options()
+    options.deterministic = True
+    return samples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE).with_options(options)
+
+
+def _order(images: int, seed: int, start: int) -> tf.data.Dataset:
+    """(sample number, image), int64 scalars, from sample `start` on."""
+
+    def epoch(number: tf.Tensor) -> tf.data.Dataset:
+        # Negative, to be apart from the sample numbers, which seed the augmentation.
+        key = tf.stack([tf.constant(seed, tf.int64), -1 - number])
+        order = tf.random.experimental.stateless_shuffle(tf.range(images, dtype=tf.int64), key, alg="philox")
+        return tf.data.Dataset.from_tensor_slices(order)
+
+    order = tf.data.Dataset.range(start // images, tf.int64.max).flat_map(epoch).skip(start % images)
+    return tf.data.Dataset.zip((tf.data.Dataset.counter(start), order))
+
+
+def _reader(shards: Shards) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
+    """A graph function from the number of an image to its serialized example, and how many images there are."""
+    sets = [shards] if isinstance(shards, ShardSet) else shards
+    paths = [str(path) for one in sets for path in one.paths]
+    index = np.concatenate([_index(path, number) for number, path in enumerate(paths)])
+    images = sum(one.num_images for one in sets)
+    if len(index) != images:
+        raise ArtefactError(
+            f"{sets[0].folder} holds {len(index)} records where its manifest counts {images}; make it anew"
+        )
+
+    def read(image: tf.Tensor) -> tf.Tensor:
+        file, before, length, behind = tf.unstack(tf.gather(index, image))
+        one = tf.data.FixedLengthRecordDataset(tf.gather(paths, file), length, before, behind)
+        return one.get_single_element()
+
+    return read, images
+
+
+def _index(path: str, number: int) -> NDArray[np.int64]:
+    """For each record of a TFRecord file (`number`; bytes before the data, bytes of data, bytes behind)."""
+    rows: list[tuple[int, int, int, int]] = []
+    start = 0
+    with open(path, "rb") as file:
+        size = file.seek(0, 2)
+        while start < size:
+            file.seek(start)
+            header = file.read(_FRAME.size)
+            length = _FRAME.unpack(header)[0] if len(header) == _FRAME.size else size
+            before = start + _FRAME.size
+            start = before + length + _FOOTER
+            if start > size:
+                raise ArtefactError(f"{path}: record {len(rows)} is cut short or damaged; make its folder anew")
+            rows.append((number, before, length, size - before - length))
+    return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def _sizes(shards: ShardSet) -> dict[str, tuple[int, int]]:
+    """Key of each image, in order -> height and width."""
+    path = shards.folder / STATISTICS
+    try:
+        return {row["key"]: (row["height"], row["width"]) for row in json.loads(path.read_bytes())}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ArtefactError(f"{path} cannot be read ({error}); make the folder anew") from error

@@ -1,0 +1,230 @@
+"""Feature extractors of DeepLabv3+: aligned Xception-65, ResNet-50 and MobileNetV2, dilated to an output stride of 16 or 8.
+
+Every backbone has the same dataflow, for any input size H x W (odd ones too):
+
+    image (B, H, W, 3) in [-1, 1]
+      |
+    stem and early stages
+      |------------> low  (B, ceil(H/4),  ceil(W/4),  C_low)    edges, for the decoder
+    later stages, strides beyond the output stride turned into dilation
+      |
+      '------------> high (B, ceil(H/OS), ceil(W/OS), C_high)   semantics, for the spatial pyramid
+
+    backbone       C_low  C_high  parameters (width 1)
+    xception65       256    2048      38.1 M
+    resnet50         256    2048      23.6 M
+    mobilenet_v2     144     320       1.8 M
+
+All strided layers pad symmetrically, so feature (i, j) at stride s is centred on pixel (s i, s j) whatever the size: what
+TensorFlow's SAME padding gives only for sizes s k + 1 (hence the crops of 513 in the DeepLab papers).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+from models.deeplab_config import WeightsError
+
+
+def build_backbone(
+    name: str,
+    *,
+    output_stride: int = 16,
+    width: float = 1.0,
+    weights: str = "none",
+    batch_norm_momentum: float = 0.9997,
+) -> tf.keras.Model:
+    """A model from images (B, H, W, 3) in [-1, 1] to the pair of feature maps (low, high), see the module's dataflow.
+
+    `width` multiplies every channel count (not of resnet50). `weights` is 'none' (random), 'imagenet' (downloaded by
+    Keras) or the path of a file: a Keras weight file of `tf.keras.applications` without top, or of `xception65()`, for
+    which the `model.ckpt.index` of a checkpoint from the DeepLab model zoo is taken too. Raises WeightsError if the
+    weights cannot be had or do not fit.
+    """
+    recipe = _RECIPES[name]
+    pretrained = _load(name, recipe, width, weights)
+    features = tf.keras.Model(
+        pretrained.input, [pretrained.get_layer(recipe.low).output, pretrained.get_layer(recipe.high).output], name=name
+    )
+    dilated = dilate(features, output_stride, batch_norm_momentum)
+    dilated.set_weights(features.get_weights())
+    image = tf.keras.Input((None, None, 3), name="image")
+    return tf.keras.Model(image, dilated(recipe.prepare(image)), name="backbone")
+
+
+def xception65(width: float = 1.0) -> tf.keras.Model:
+    """Aligned Xception-65 (Chen et al. 2018, figure 4) at its natural output stride of 32, random weights.
+
+        conv 32 /2, conv 64 | entry 128 /2, 256 /2, 728 /2 | middle 16 x 728 | exit 728-1024-1024 /2, 1536-1536-2048
+
+    Each block is three separable convolutions plus a shortcut; the stride is in the third, in place of max pooling, and
+    batch normalisation follows each depthwise and each pointwise convolution. The last block has no shortcut, and its
+    activations come behind the convolutions instead of before them. Layers are named as the variable scopes of the
+    published checkpoints, with dots for slashes.
+    """
+
+    def channels(number: int) -> int:
+        return max(8, int(number * width + 4) // 8 * 8)
+
+    def convolution(x: tf.Tensor, filters: int, kernel: int, stride: int, name: str) -> tf.Tensor:
+        if kernel > 1:
+            x = tf.keras.layers.ZeroPadding2D(kernel // 2, name=f"{name}_pad")(x)
+        x = tf.keras.layers.Conv2D(channels(filters), kernel, stride, use_bias=False, name=name)(x)
+        return tf.keras.layers.BatchNormalization(name=f"{name}.BatchNorm")(x)
+
+    def relu(x: tf.Tensor, name: str) -> tf.Tensor:
+        return tf.keras.layers.ReLU(name=f"{name}_relu")(x)
+
+    def separable(x: tf.Tensor, filters: int, stride: int, name: str, relu_first: bool) -> tf.Tensor:
+        if relu_first:
+            x = relu(x, name)
+        x = tf.keras.layers.ZeroPadding2D(1, name=f"{name}_pad")(x)
+        x = tf.keras.layers.DepthwiseConv2D(3, stride, use_bias=False, name=f"{name}_depthwise")(x)
+        x = tf.keras.layers.BatchNormalization(name=f"{name}_depthwise.BatchNorm")(x)
+        if not relu_first:
+            x = relu(x, f"{name}_depthwise")
+        x = convolution(x, filters, 1, 1, f"{name}_pointwise")
+        return x if relu_first else relu(x, f"{name}_pointwise")
+
+    def block(x: tf.Tensor, filters: tuple[int, int, int], stride: int, shortcut: str, name: str) -> tf.Tensor:
+        name += ".xception_module"
+        y = x
+        for i, (number, step) in enumerate(zip(filters, (1, 1, stride)), start=1):
+            y = separable(y, number, step, f"{name}.separable_conv{i}", relu_first=shortcut != "none")
+        if shortcut == "none":
+            return y
+        if shortcut == "conv":
+            x = convolution(x, filters[-1], 1, stride, f"{name}.shortcut")
+        return tf.keras.layers.Add(name=f"{name}.add")([x, y])
+
+    image = tf.keras.Input((None, None, 3))
+    x = relu(convolution(image, 32, 3, 2, "entry_flow.conv1_1"), "entry_flow.conv1_1")
+    x = relu(convolution(x, 64, 3, 1, "entry_flow.conv1_2"), "entry_flow.conv1_2")
+    for i, filters in enumerate((128, 256, 728), start=1):
+        x = block(x, (filters, filters, filters), 2, "conv", f"entry_flow.block{i}.unit_1")
+    for i in range(1, 17):
+        x = block(x, (728, 728, 728), 1, "sum", f"middle_flow.block1.unit_{i}")
+    x = block(x, (728, 1024, 1024), 2, "conv", "exit_flow.block1.unit_1")
+    x = block(x, (1536, 1536, 2048), 1, "none", "exit_flow.block2.unit_1")
+    return tf.keras.Model(image, x, name="xception65")
+
+
+def dilate(model: tf.keras.Model, output_stride: int, batch_norm_momentum: float) -> tf.keras.Model:
+    """A copy with the same layers, names and weight order, whose strides beyond `output_stride` became dilation (atrous).
+
+    A stride of 2 dropped at some layer leaves what follows twice as dense, so every kernel behind it is spread by 2 to
+    meet the values it met before: the copy's features, subsampled, equal the original's. The weights are not copied.
+    """
+    stride: dict[str, int] = {}  # of each layer's output, in the copy
+    dilation: dict[str, int] = {}
+    changes: dict[str, dict[str, object]] = {}
+    for layer in model.layers:
+        is_input = isinstance(layer, tf.keras.layers.InputLayer)
+        before = [] if is_input else [tensor.node.layer.name for tensor in tf.nest.flatten(layer.input)]
+        stride[layer.name] = max((stride[name] for name in before), default=1)
+        rate = dilation[layer.name] = max((dilation[name] for name in before), default=1)
+        change = changes[layer.name] = {}
+        if isinstance(layer, tf.keras.layers.ZeroPadding2D):
+            change["padding"] = layer.padding[0][1] * rate  # MobileNetV2's (0, 1) is made symmetric
+        elif isinstance(layer, tf.keras.layers.BatchNormalization):
+            change["momentum"] = batch_norm_momentum
+        elif hasattr(layer, "strides"):
+            step = layer.strides[0]
+            if hasattr(layer, "dilation_rate"):
+                change["dilation_rate"] = rate
+            if step > 1:
+                change["padding"] = "valid"  # a padding layer stands before it
+            if stride[layer.name] * step > output_stride:
+                change["strides"] = 1
+                dilation[layer.name] *= step
+            else:
+                stride[layer.name] *= step
+
+    def clone(layer: tf.keras.layers.Layer) -> tf.keras.layers.Layer:
+        return layer.__class__.from_config({**layer.get_config(), **changes[layer.name]})
+
+    return tf.keras.models.clone_model(model, clone_function=clone)
+
+
+@dataclass(frozen=True)
+class _Recipe:
+    """How to come by a backbone: its maker (width, weights), the layers tapped, and what its input wants."""
+
+    make: Callable[[float, str | None], tf.keras.Model]
+    low: str
+    high: str
+    prepare: Callable[[tf.Tensor], tf.Tensor]
+
+
+def _make_xception65(width: float, weights: str | None) -> tf.keras.Model:
+    return xception65(width)
+
+
+def _make_resnet50(width: float, weights: str | None) -> tf.keras.Model:
+    return tf.keras.applications.ResNet50(include_top=False, weights=weights)
+
+
+def _make_mobilenet_v2(width: float, weights: str | None) -> tf.keras.Model:
+    model = tf.keras.applications.MobileNetV2((None, None, 3), alpha=width, include_top=False, weights=None)
+    if weights:  # Keras has them for some sizes; those of 224 pixels are its default
+        fixed = tf.keras.applications.MobileNetV2((224, 224, 3), alpha=width, include_top=False, weights=weights)
+        model.set_weights(fixed.get_weights())
+    return model
+
+
+def _caffe_input(image: tf.Tensor) -> tf.Tensor:
+    """[-1, 1] RGB to what Keras's ResNet-50 was trained on: 0..255 BGR less the ImageNet mean."""
+    return image[..., ::-1] * 127.5 + (127.5 - tf.constant([103.939, 116.779, 123.68], image.dtype))
+
+
+# The taps are those of the published DeepLab models. MobileNetV2's first convolution has no padding layer of its own.
+_RECIPES = {
+    "xception65": _Recipe(
+        _make_xception65,
+        "entry_flow.block2.unit_1.xception_module.separable_conv2_pointwise.BatchNorm",
+        "exit_flow.block2.unit_1.xception_module.separable_conv3_pointwise_relu",
+        tf.identity,
+    ),
+    "resnet50": _Recipe(_make_resnet50, "conv2_block3_out", "conv5_block3_out", _caffe_input),
+    "mobilenet_v2": _Recipe(
+        _make_mobilenet_v2, "block_2_depthwise_relu", "block_16_project_BN", tf.keras.layers.ZeroPadding2D(1)
+    ),
+}
+
+
+def _load(name: str, recipe: _Recipe, width: float, weights: str) -> tf.keras.Model:
+    if weights == "imagenet":
+        try:
+            return recipe.make(width, weights)
+        # Keras raises a bare Exception when a download fails, and ValueError for a width it has no weights of.
+        except Exception as error:
+            raise WeightsError(
+                f"cannot get the ImageNet weights of {name} at width {width} ({error}): give the path of a weight file, or "
+                "'none'"
+            ) from error
+    model = recipe.make(width, None)
+    if weights == "none":
+        return model
+    try:
+        if weights.endswith(".index"):
+            _load_slim_checkpoint(model, weights[: -len(".index")])
+        else:
+            model.load_weights(weights)
+    except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
+        raise WeightsError(
+            f"{weights} does not hold the weights of {name} at width {width} without top ({error}): give another file, "
+            "'imagenet' or 'none'"
+        ) from error
+    return model
+
+
+def _load_slim_checkpoint(model: tf.keras.Model, prefix: str) -> None:
+    """Variables of `xception65()` from a checkpoint as tensorflow/models' research/deeplab writes them."""
+    checkpoint = tf.train.load_checkpoint(prefix)
+    for variable in model.variables:
+        layer, _, kind = variable.name.partition(":")[0].rpartition("/")
+        kind = {"kernel": "weights", "depthwise_kernel": "depthwise_weights"}.get(kind, kind)
+        variable.assign(checkpoint.get_tensor(f"xception_65/{layer.replace('.', '/')}/{kind}"))
