@@ -112,7 +112,6 @@ class SegmenterConfig:
     scale_max: float = 2.0
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.007
-    warmup_steps: int = 0
     weight_decay: float = 4e-5
     checkpoint_every: int = 1000
     log_every: int = 100

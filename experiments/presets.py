@@ -77,9 +77,10 @@ def camvid() -> StudyConfig:
 def paper() -> StudyConfig:
     """The paper's size on Cityscapes: Xception-65, output stride 16, the 45.6 M-parameter generator, 135k and 90k steps.
 
-    `dsr run --preset paper --root CITYSCAPES`, on GPUs. Four operating points in the range of the paper's Table II (0.045 to 0.128 bpp
-    with libbpg, whose QP scale this codec shares). Backbone weights are `none` because Keras has no Xception-65; the paper started
-    from ImageNet weights, which `--weights FILE` gives. Not run here: it needs days of a GPU.
+    `dsr run --preset paper --root CITYSCAPES --weights model.ckpt.index`, on GPUs. The paper starts Xception-65 from ImageNet weights,
+    which Keras does not have; the error without `--weights` says where DeepLab's authors publish them. The paper's Table II has BPG
+    at 0.045 to 0.128 bpp; the QPs here are a first guess, `dsr convert --target-bpp` finds those of a rate. Not run here: it needs days
+    of a GPU.
     """
     return StudyConfig(
         name="paper",

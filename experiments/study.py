@@ -44,7 +44,8 @@ class Study:
     """The graph of artefacts of one configuration in one work folder.
 
     Raises:
-      DatasetError, CodecError, ConfigError: from the constructor, when dataset, codec or a file cannot be what the configuration says.
+      DatasetError, CodecError, WeightsError, ConfigError: from the constructor, when dataset, codec or a file cannot be what the
+        configuration says.
     """
 
     def __init__(self, config: StudyConfig, work: Path, workers: int | None = None) -> None:
@@ -56,6 +57,7 @@ class Study:
         names = [codec.point for codec in self.codecs]
         if len(set(names)) < len(names):
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
+        config.segmenter.network.check_weights()
         for role in ROLES:
             self.images(role)
 

@@ -14,6 +14,7 @@ from experiments.configs import OperatingPoint, StudyConfig
 from experiments.overrides import ConfigError, apply_overrides
 from experiments.presets import PRESETS, preset
 from experiments.study import Study
+from models.deeplab_config import WeightsError
 
 
 def folders(config: StudyConfig, work: Path) -> dict[str, Path]:
@@ -89,7 +90,8 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
         ("points=jpeg-quality900", CodecError),
         ("points=jpeg-quality9,jpeg:9", ConfigError),
         ("points=jpg-quality9", ConfigError),
-        ("segmenter.network.weights=/no/such/file", ConfigError),
+        ("segmenter.network.weights=/no/such/file", WeightsError),
+        ("restorer.network.vgg=/no/such/file", ConfigError),
     ],
 )
 def test_a_study_that_cannot_be_fails_before_any_work(override: str, error: type[Exception], tmp_path: Path) -> None:
