@@ -21,13 +21,15 @@ def demo() -> StudyConfig:
         name="demo",
         dataset=DatasetConfig(
             name="streets",
-            options={"height": 128, "width": 256, "restore": 60, "train": 160, "test": 60},
+            options={"height": 128, "width": 256, "restore": 40, "train": 120, "test": 40},
         ),
         points=(OperatingPoint("bpg", 34), OperatingPoint("bpg", 42)),
-        restorer=RestorerConfig(network=AdversarialConfig.tiny(), checkpoint_every=200, log_every=25),
+        restorer=RestorerConfig(
+            network=dataclasses.replace(AdversarialConfig.tiny(), steps=300), checkpoint_every=100, log_every=25
+        ),
         segmenter=SegmenterConfig(
             network=DeepLabConfig.tiny(),
-            steps=300,
+            steps=250,
             batch=8,
             crop_height=128,
             crop_width=192,
@@ -35,7 +37,7 @@ def demo() -> StudyConfig:
             scale_max=1.5,
             optimizer="adam",
             learning_rate=2e-3,
-            checkpoint_every=100,
+            checkpoint_every=125,
             log_every=25,
         ),
         images_per_shard=20,
