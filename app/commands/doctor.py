@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import math
 import os
 import platform
 import shutil
@@ -16,7 +17,7 @@ from app.options import work_option
 
 PACKAGES = (
     "dsr", "tensorflow", "keras", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets",
-    "tensorflow-metadata", "numpy", "scipy", "pillow", "av", "protobuf", "click",
+    "tensorflow-metadata", "numpy", "pillow", "av", "protobuf", "click",
 )  # fmt: skip
 
 
@@ -55,9 +56,10 @@ def _devices() -> bool:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import tensorflow as tf
-        import tensorflow_addons  # noqa: F401 (that it imports is the check)
-        import tensorflow_compression  # noqa: F401
+        import tensorflow_compression  # noqa: F401 (that it imports is the check)
         import tensorflow_datasets  # noqa: F401
+
+        import models.normalization  # noqa: F401 (tensorflow-addons)
     except Exception as error:  # noqa: BLE001 (whatever breaks here is what the doctor is asked for)
         click.secho(f"TensorFlow stack does not import: {error}", fg="red")
         return False
@@ -83,6 +85,7 @@ def _codecs() -> bool:
             codec = make_codec(name)
             bitstream = codec.encode(pixels)
             decibel = psnr(pixels, codec.decode(bitstream))
+            fidelity = "lossless" if math.isinf(decibel) else f"{decibel:.1f} dB"
             click.echo(f"codec       {codec.point:<20} works: 64x64 test image in {len(bitstream)} bytes, {fidelity}")
         except UserError as error:
             click.secho(f"codec       {name}: {error}", fg="red")

@@ -31,6 +31,13 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
     assert f"dsr {name}" in result.output.replace("\n", " ")
 
 
+def test_the_doctor_finds_this_machine_able(tmp_path: Path) -> None:
+    result = dsr("doctor", "--work", str(tmp_path))
+    assert result.returncode == 0, result.stdout
+    for word in ("tensorflow ", "bpg-qp40", "lossless", "CPU cores", "free of"):
+        assert word in result.stdout
+
+
 def test_a_mistyped_command_names_the_right_one() -> None:
     result = dsr("convrt")
     assert result.returncode == 2
