@@ -23,11 +23,11 @@ from experiments.progress import Progress
 from tfrecords.converter import compressed_identity, original_identity
 from tfrecords.manifest import Identity, Manifest
 
-# Guesses of cost on two cores, used in plans until the work folder holds a measurement of the same kind.
-SECONDS_PER_IMAGE = {"original": 0.02, "compressed": 0.1, "restored": 0.4}
-SECONDS_PER_RESTORER_STEP = 0.7
-SECONDS_PER_SEGMENTER_STEP = 0.9
-SECONDS_PER_EVALUATED_IMAGE = 0.2
+# Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
+SECONDS_PER_IMAGE = {"original": 0.02, "compressed": 0.1, "restored": 0.3}
+SECONDS_PER_RESTORER_MEGAPIXEL = 8.0
+SECONDS_PER_SEGMENTER_MEGAPIXEL = 1.1
+SECONDS_PER_EVALUATED_IMAGE = 0.1
 
 NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 """Training settings that change what is written down on the way but not the trained network."""
@@ -125,6 +125,7 @@ class Study:
 
             build_restorer(self.config.restorer, self.config.seed, artefact, progress)
 
+        network = self.config.restorer.network
         inputs = {"original": self.original("restore"), "compressed": self.compressed("restore", codec)}
         return Artefact(
             group="restorers",
@@ -132,13 +133,13 @@ class Study:
             identity=Identity(
                 "restorer",
                 f"{self.source.name}/{self.config.restorer.name}-{codec.point}",
-                self._training_identity(self.config.restorer, self.config.restorer.network.vgg),
+                self._training_identity(self.config.restorer, network.vgg),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
             build=build,
-            units=self.config.restorer.network.steps,
-            seconds_per_unit=SECONDS_PER_RESTORER_STEP,
+            units=network.steps,
+            seconds_per_unit=SECONDS_PER_RESTORER_MEGAPIXEL * network.batch * network.patch**2 / 1e6,
         )
 
     def segmenter(self, domain: str, codec: Codec | None = None) -> Artefact:
@@ -152,6 +153,7 @@ class Study:
 
             build_segmenter(self.config.segmenter, self.config.seed, self.source.table, artefact, progress)
 
+        training = self.config.segmenter
         inputs = {"shards": self.shards(domain, "train", codec)}
         suffix = f"-{codec.point}" if codec else ""
         return Artefact(
@@ -159,14 +161,15 @@ class Study:
             root=self.work,
             identity=Identity(
                 "segmenter",
-                f"{self.source.name}/{self.config.segmenter.name}-{DOMAINS[domain]}{suffix}",
-                self._training_identity(self.config.segmenter, self.config.segmenter.network.weights),
+                f"{self.source.name}/{training.name}-{DOMAINS[domain]}{suffix}",
+                self._training_identity(training, training.network.weights),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
             build=build,
-            units=self.config.segmenter.steps,
-            seconds_per_unit=SECONDS_PER_SEGMENTER_STEP,
+            units=training.steps,
+            seconds_per_unit=SECONDS_PER_SEGMENTER_MEGAPIXEL
+            * (training.batch * training.crop_height * training.crop_width / 1e6),
         )
 
     def evaluation(self, configuration: str, codec: Codec | None = None) -> Artefact:
