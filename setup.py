@@ -28,7 +28,7 @@ setup(
         "tensorflow-compression>=2.14.1,<2.15",
         "tensorflow-addons>=0.23,<0.24",
         "keras-cv>=0.9,<0.10",
-        "tensorflow-datasets>=4.9.3,<4.10",
+        "tensorflow-datasets>=4.9.3,<4.9.5",  # later ones need importlib_resources without saying so
         "tensorflow-metadata==1.15.0",  # newer breaks `import tensorflow_datasets` here, older pulls protobuf 3.20
         "protobuf>=3.20.3,<4.26",
         "numpy>=1.26,<2",
