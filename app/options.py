@@ -73,7 +73,8 @@ def study_options(command: Function) -> Function:
                 "--preset", "preset_name", default="demo", show_default=True, help=f"One of {', '.join(PRESETS)}."
             ),
             click.option(
-                "--dataset", help="Another dataset than the preset's: streets, camvid, cityscapes, inria_aerial, ..."
+                "--dataset",
+                help="Instead of the preset's: streets, camvid, cityscapes, inria_aerial, semantic_drone, folder.",
             ),
             click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
             click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),

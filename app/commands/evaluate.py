@@ -19,7 +19,7 @@ from experiments.study import last_conversion
 @click.option(
     "--config",
     "configurations",
-    type=click.Choice(CONFIGURATIONS, case_sensitive=False),
+    type=click.Choice(CONFIGURATIONS),
     multiple=True,
     help="One or more of the six.  [default: all]",
 )
@@ -37,6 +37,6 @@ def command(request: Request, configurations: tuple[str, ...], codec: Optional[s
     """
     point = point_of(codec, quality, request) or last_conversion(request.study())
     study = request.at(point).study()
-    wanted = [c.upper() for c in configurations] or list(CONFIGURATIONS)
+    wanted = configurations or CONFIGURATIONS
     plan_and_make([study.evaluation(c, study.codecs[0]) for c in wanted], Console())
     print_results(collect(study))

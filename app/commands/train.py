@@ -18,7 +18,7 @@ from experiments.study import last_conversion, needs_point
 @click.option(
     "--config",
     "configuration",
-    type=click.Choice(CONFIGURATIONS, case_sensitive=False),
+    type=click.Choice(CONFIGURATIONS),
     required=True,
     help="Train domain, then test domain: O original, C compressed, R restored.",
 )
@@ -36,7 +36,6 @@ def command(request: Request, configuration: str, codec: Optional[str], quality:
       dsr train --config OO --dataset camvid --root ~/CamVid --preset camvid
     """
     console = Console()
-    configuration = configuration.upper()
     point = point_of(codec, quality, request)
     if point is None and needs_point(configuration):
         point = last_conversion(request.study())
