@@ -68,15 +68,19 @@ class Artefact:
         return f"{self.group.removesuffix('s') if self.group != 'shards' else self.group} {self.name}"
 
 
-def closure(targets: Iterable[Artefact]) -> list[Artefact]:
-    """The targets and all that they need, inputs first, each folder once."""
+def closure(targets: Iterable[Artefact], beyond_existing: bool = True) -> list[Artefact]:
+    """The targets and all that they were made from, inputs first, each folder once.
+
+    `beyond_existing=False` leaves out what only served to make something that exists.
+    """
     ordered: dict[Path, Artefact] = {}
 
     def visit(artefact: Artefact) -> None:
         if artefact.folder in ordered:
             return
-        for other in artefact.inputs.values():
-            visit(other)
+        if beyond_existing or not artefact.exists:
+            for other in artefact.inputs.values():
+                visit(other)
         ordered[artefact.folder] = artefact
 
     for target in targets:
@@ -102,7 +106,7 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make it is not
     made again either. The cost of a unit is the one measured on what exists of the same kind in this plan, else the built-in guess.
     """
-    needed = _needed(targets)
+    needed = closure(targets, beyond_existing=False)
     rates: dict[str, float] = {}
     for artefact in needed:
         if artefact.exists and artefact.units:
@@ -112,26 +116,9 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
 
 def make(targets: Iterable[Artefact], progress: Progress) -> None:
     """Build all that is missing, inputs first."""
-    for artefact in _needed(targets):
+    for artefact in closure(targets, beyond_existing=False):
         if not artefact.exists:
             artefact.build(artefact, progress)
-
-
-def _needed(targets: Iterable[Artefact]) -> list[Artefact]:
-    """The targets, and the inputs of those that are still to be made."""
-    ordered: dict[Path, Artefact] = {}
-
-    def visit(artefact: Artefact) -> None:
-        if artefact.folder in ordered:
-            return
-        if not artefact.exists:
-            for other in artefact.inputs.values():
-                visit(other)
-        ordered[artefact.folder] = artefact
-
-    for target in targets:
-        visit(target)
-    return list(ordered.values())
 
 
 def _rate_key(artefact: Artefact) -> str:
