@@ -273,7 +273,8 @@ def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_pat
 
 
 CONVERT = (
-    "import sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tfrecords.converter import *\n"
+    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tfrecords.converter import *\n"
+    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job inherits it ignored
     "source = CountingSource(24, delay=float(sys.argv[3]), log=sys.argv[2])\n"
     "write_originals(source, 'test', Path(sys.argv[1]), images_per_shard=2, workers=2)"
 )
