@@ -63,7 +63,7 @@ def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
     value = config
     for depth, name in enumerate(path):
         if isinstance(value, dict):
-            changes[".".join(path[depth:])] = _guess(text)
+            changes[".".join(path[depth:])] = guess(text)
             return
         if not dataclasses.is_dataclass(value) or name not in {f.name for f in dataclasses.fields(value)}:
             raise ConfigError(f'no configuration key "{key}"{nearest(key, valid)}')
@@ -124,7 +124,8 @@ def convert(text: str, kind: Any) -> Any:
     return text
 
 
-def _guess(text: str) -> Any:
+def guess(text: str) -> Any:
+    """`text` as int, float, bool, or itself: for free keys, which have no declared type."""
     for kind in (int, float, bool):
         try:
             return convert(text, kind)

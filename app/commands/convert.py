@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Optional
+import dataclasses
+from typing import Any, Optional
 
 import click
 
@@ -10,12 +11,17 @@ from app.console import Console
 from app.options import Request, plan_and_make, point_of, study_options
 from experiments.configs import ROLES, OperatingPoint
 from experiments.conversion import sample_pixels
+from experiments.overrides import guess
 
 
 @click.command("convert")
 @study_options
 @click.option("--codec", help="bpg, jpeg, jpeg2000, webp, avif or none.")
 @click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
+@click.option(
+    "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
+)
+@click.option("--bpg-encoder", type=click.Choice(["x265", "libbpg"]), help="libbpg: bpgenc and bpgdec from PATH.")
 @click.option(
     "--target-bpp", type=click.FloatRange(min=0, min_open=True), help="Find the quality for this rate on a sample."
 )
@@ -27,6 +33,8 @@ def command(
     request: Request,
     codec: Optional[str],
     quality: Optional[float],
+    options: tuple[str, ...],
+    bpg_encoder: Optional[str],
     target_bpp: Optional[float],
     restore: Optional[str],
     roles: tuple[str, ...],
@@ -41,11 +49,13 @@ def command(
       dsr convert --dataset camvid --root ~/CamVid --codec bpg --target-bpp 0.2
       dsr convert --codec jpeg --quality 10 --role test --workers 2
       dsr convert --codec bpg --qp 40 --restore gan
+      dsr convert --codec bpg --qp 40 --codec-option chroma=4:4:4 --bpg-encoder libbpg
     """
     if quality is not None and target_bpp is not None:
         raise click.UsageError("give --quality or --target-bpp, not both")
     console = Console()
     point = point_of(codec, quality, request) or request.config.points[0]
+    point = dataclasses.replace(point, options={**point.options, **_codec_options(options, bpg_encoder)})
     if target_bpp is not None:
         point = _find(point, target_bpp, request, console)
     study = request.at(point).study()
@@ -60,13 +70,21 @@ def command(
         click.echo(f"  {target.folder}")
 
 
+def _codec_options(options: tuple[str, ...], bpg_encoder: Optional[str]) -> dict[str, Any]:
+    parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
+    if len(parsed) < len(options):
+        raise click.UsageError("--codec-option takes KEY=VALUE, each key once")
+    return {key: guess(value) for key, value in parsed.items()} | ({"encoder": bpg_encoder} if bpg_encoder else {})
+
+
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:
     from data_pipelines.codecs.search import find_quality
 
     study = request.study()
-    found = find_quality(point.codec, target_bpp, sample_pixels(study.source, request.config.dataset.split("train")))
+    pixels = sample_pixels(study.source, request.config.dataset.split("train"))
+    found = find_quality(point.codec, target_bpp, pixels, **point.options)
     console.say(f"{found.codec.point} takes {found.bpp:.4f} bpp on a sample ({target_bpp:g} asked for)")
-    return OperatingPoint(point.codec, found.codec.quality)
+    return dataclasses.replace(point, quality=found.codec.quality)
 
 
 def _closing_line(summary: dict) -> str:

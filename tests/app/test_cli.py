@@ -53,6 +53,8 @@ def test_a_mistyped_command_names_the_right_one() -> None:
         (("run", "--dataset", "camvid", "--root", "/no/such/folder"), "/no/such/folder"),
         (("convert", "--codec", "bgp"), "bpg"),
         (("convert", "--codec", "jpeg", "--quality", "1000"), "quality"),
+        (("convert", "--codec", "bpg", "--codec-option", "chrome=4:4:4"), "chroma"),
+        (("convert", "--codec", "bpg", "--bpg-encoder", "libbpg"), "bpgenc"),
     ],
 )
 def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
