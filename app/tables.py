@@ -15,9 +15,11 @@ def print_results(results: dict[str, Any]) -> None:
     header = f"{'operating point':<20}{'bpp':>8}{'PSNR':>8}" + "".join(f"{c:>8}" for c in CONFIGURATIONS)
     click.echo(header)
     for point in results["points"]:
+        compressed = point["compressed"]
+        fidelity = "inf" if compressed["psnr"] is None else format(compressed["psnr"], ".2f")
         values = [miou.get((c, None if c == "OO" else point["point"])) for c in CONFIGURATIONS]
         cells = "".join(f"{'-' if v is None else format(v, '.2f'):>8}" for v in values)
-        click.echo(f"{point['point']:<20}{point['compressed']['bpp']:>8.3f}{point['compressed']['psnr']:>8.2f}{cells}")
+        click.echo(f"{point['point']:<20}{compressed['bpp']:>8.3f}{fidelity:>8}{cells}")
 
 
 def print_evaluation(configuration: str, summary: dict[str, Any]) -> None:

@@ -87,11 +87,9 @@ def _find(point: OperatingPoint, target_bpp: float, request: Request, console: C
     return dataclasses.replace(point, quality=found.codec.quality)
 
 
-def _closing_line(summary: dict) -> str:
-    line = f"{summary['images']} images"
-    if "bpp" in summary:
-        line += f", {summary['bpp']:.4f} bpp ({summary['bpp_min']:.4f} to {summary['bpp_max']:.4f})"
-    return line + (
-        f", PSNR {summary['psnr']:.2f} dB, MS-SSIM {summary['ms_ssim']:.4f} ({summary['ms_ssim_db']:.2f} dB),"
-        f" {summary['mb_per_s']:.1f} MB/s"
-    )
+def _closing_line(summary: dict[str, Any]) -> str:
+    rate = f"{summary['bpp']:.4f} bpp ({summary['bpp_min']:.4f} to {summary['bpp_max']:.4f})"
+    fidelity = "lossless"
+    if summary["psnr"] is not None:
+        fidelity = f"PSNR {summary['psnr']:.2f} dB, MS-SSIM {summary['ms_ssim']:.4f} ({summary['ms_ssim_db']:.2f} dB)"
+    return f"{summary['images']} images, {rate}, {fidelity}, {summary['mb_per_s']:.1f} MB/s"

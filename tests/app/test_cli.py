@@ -81,5 +81,7 @@ def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(tmp_path: 
     again = dsr(*arguments)
     assert again.stdout == first.stdout
     assert "nothing to make" in again.stderr
+    lossless = dsr("convert", "--codec", "none", "--role", "test", "--work", str(tmp_path), *small)
+    assert "bpp" in lossless.stdout and "lossless" in lossless.stdout
     status = dsr("status", "--work", str(tmp_path))
     assert "streets/test/jpeg-quality20" in status.stdout
