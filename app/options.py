@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Callable, Optional
@@ -14,7 +15,7 @@ from experiments.artefacts import Artefact, Step, make, plan
 from experiments.configs import DatasetConfig, OperatingPoint, StudyConfig
 from experiments.overrides import apply_overrides
 from experiments.presets import PRESETS, preset
-from experiments.study import Study
+from experiments.study import Study, last_conversion
 
 Function = Callable[..., Any]
 
@@ -47,6 +48,7 @@ class Request:
 def study_options(command: Function) -> Function:
     """Add the options that describe a study; the command receives a `Request` as `request`."""
 
+    @functools.wraps(command)
     def wrapped(
         preset_name: str,
         dataset: Optional[str],
@@ -65,8 +67,6 @@ def study_options(command: Function) -> Function:
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
         return command(request=Request(work, workers, apply_overrides(config, [*given, *overrides])), **arguments)
 
-    wrapped.__doc__, wrapped.__name__ = command.__doc__, command.__name__
-    wrapped.__click_params__ = getattr(command, "__click_params__", [])  # type: ignore[attr-defined]
     for option in reversed(
         [
             click.option(
@@ -92,6 +92,19 @@ def study_options(command: Function) -> Function:
     return wrapped
 
 
+def at_point(command: Function) -> Function:
+    """Add --codec and --quality; the command's `request` is then at that one operating point, by default the last conversion's."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, codec: Optional[str], quality: Optional[float], **arguments: Any) -> Any:
+        point = point_of(codec, quality, request) or last_conversion(request.study())
+        return command(request=request.at(point), **arguments)
+
+    click.option("--quality", "--qp", type=float, help="Its quality.")(wrapped)
+    click.option("--codec", help="Codec of C and R.  [default: that of the last conversion]")(wrapped)
+    return wrapped
+
+
 def show_plan(steps: list[Step], console: Console) -> None:
     """Print what exists, what will be made, and about how long that takes."""
     for step in steps:
@@ -107,9 +120,8 @@ def plan_and_make(targets: list[Artefact], console: Console) -> None:
     make(targets, console)
 
 
-def point_of(codec: Optional[str], quality: Optional[float], study_request: Request) -> Optional[OperatingPoint]:
+def point_of(codec: Optional[str], quality: Optional[float], request: Request) -> Optional[OperatingPoint]:
     """The operating point that --codec and --quality name; None if neither is given."""
     if codec is None and quality is None:
         return None
-    default = study_request.config.points[0].codec
-    return OperatingPoint(codec or default, quality)
+    return OperatingPoint(codec or request.config.points[0].codec, quality)

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import click
 
 from app.console import Console
-from app.options import Request, plan_and_make, point_of, study_options
+from app.options import Request, at_point, plan_and_make, study_options
 from app.tables import print_results
 from experiments.configs import CONFIGURATIONS
 from experiments.results import collect
-from experiments.study import last_conversion
 
 
 @click.command("evaluate")
 @study_options
+@at_point
 @click.option(
     "--config",
     "configurations",
@@ -23,9 +21,7 @@ from experiments.study import last_conversion
     multiple=True,
     help="One or more of the six.  [default: all]",
 )
-@click.option("--codec", help="Codec of C and R.  [default: that of the last conversion]")
-@click.option("--quality", "--qp", type=float, help="Its quality.")
-def command(request: Request, configurations: tuple[str, ...], codec: Optional[str], quality: Optional[float]) -> None:
+def command(request: Request, configurations: tuple[str, ...]) -> None:
     """Evaluate configurations at one operating point: mIoU over the whole test split, single scale.
 
     Networks that are not trained yet are trained first; the plan says so.
@@ -35,8 +31,7 @@ def command(request: Request, configurations: tuple[str, ...], codec: Optional[s
       dsr evaluate
       dsr evaluate --config CO --config CC --codec bpg --qp 40
     """
-    point = point_of(codec, quality, request) or last_conversion(request.study())
-    study = request.at(point).study()
+    study = request.study()
     wanted = configurations or CONFIGURATIONS
     plan_and_make([study.evaluation(c, study.codecs[0]) for c in wanted], Console())
     print_results(collect(study))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Optional
-
 import click
 
 from app.console import Console, duration
-from app.options import Request, plan_and_make, point_of, study_options
-from experiments.study import last_conversion
+from app.options import Request, at_point, plan_and_make, study_options
 
 
 @click.command("train-restorer")
 @study_options
-@click.option("--codec", help="Codec whose losses are to be restored.  [default: that of the last conversion]")
-@click.option("--quality", "--qp", type=float, help="Its quality.")
-def command(request: Request, codec: Optional[str], quality: Optional[float]) -> None:
+@at_point
+def command(request: Request) -> None:
     """Train the adversarial restorer (paper, appendix B) on the images set apart for it.
 
     \b
@@ -23,8 +19,7 @@ def command(request: Request, codec: Optional[str], quality: Optional[float]) ->
       dsr train-restorer --codec bpg --qp 40
       dsr train-restorer --preset camvid --root ~/CamVid --vgg vgg16.npz --set restorer.network.steps=4000
     """
-    point = point_of(codec, quality, request) or last_conversion(request.study())
-    study = request.at(point).study()
+    study = request.study()
     target = study.restorer(study.codecs[0])
     plan_and_make([target], Console())
     summary = target.manifest.summary

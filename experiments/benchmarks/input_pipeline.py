@@ -4,8 +4,8 @@
 
 SHARDS is a folder that `dsr convert` made. Three numbers are measured: the images a second that the pipeline delivers when
 nothing else runs, those that the training step consumes when its batch is already there, and how long the step waits for
-its batch when both run together. On two cores, with CamVid (480x360) and DeepLabConfig.small, the pipeline delivers 110 images
-a second, some ten times what the step consumes, and waiting takes 1 to 2 % of the time, most of it for the first batch.
+its batch when both run together. On two free cores, with CamVid (480x360), DeepLabConfig.small and --batch 4, the pipeline
+delivers 269 images a second, 19 times what the step consumes, and waiting takes 0.6 % of the time.
 """
 
 from __future__ import annotations
