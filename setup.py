@@ -5,10 +5,9 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-
 setup(
     name="dsr",
-    version="0.1.0",
+    version="0.2.0",
     description="Dataset restoration: measure what image compression costs a segmentation network, and win it back",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -22,7 +21,10 @@ setup(
         ]
     ),
     include_package_data=True,
-    package_data={"experiments.analysis": ["*.jinja", "*.css", "*.js"]},
+    package_data={
+        "experiments.analysis": ["*.jinja", "*.css", "*.js"],
+        "data_pipelines.codecs.msh": ["weights/*.npz"],
+    },
     install_requires=[
         "tensorflow>=2.14.1,<2.15",  # the newest that tensorflow-compression and tensorflow-addons share
         "tensorflow-compression>=2.14.1,<2.15",
@@ -34,14 +36,25 @@ setup(
         "numpy>=1.26,<2",
         "pillow>=11.3",  # AVIF came with 11.3
         "av>=15.1",  # x265 encoder and HEVC decoder for BPG
+        "etils[epath]>=1.5",  # paths that may be URLs of object stores
+        "isal>=1.7",  # deflate at four times zlib's speed, for the PNGs of records
+        "scipy>=1.11",  # BD-rates
         "google-crc32c>=1.5",  # TFRecord framing without importing TensorFlow
         "click>=8.1",
         "jinja2>=3.1",  # the report page, escaped by default
         "setuptools<81",  # TensorBoard 2.14 imports pkg_resources, which later ones left out
     ],
     extras_require={
+        "beam": ["apache-beam>=2.60"],
         "gpu": ["tensorflow[and-cuda]>=2.14.1,<2.15"],
-        "dev": ["scipy>=1.11", "pytest>=8", "hypothesis>=6.100", "ruff==0.17.6", "mypy>=1.13"],
+        "dev": [
+            "apache-beam>=2.70; python_version >= '3.10'",  # an older one needs a compiler
+            "cryptography>=40",  # certificates of the object store in the tests
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "ruff==0.17.6",
+            "mypy>=1.13",
+        ],
     },
     entry_points={"console_scripts": ["dsr = app.cli:main"]},
     classifiers=["Programming Language :: Python :: 3.9", "Programming Language :: Python :: 3.11"],

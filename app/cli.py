@@ -14,8 +14,11 @@ from models.errors import UserError
 COMMANDS = {
     "run": "A whole study: the six configurations at each operating point, and the report.",
     "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
+    "verify": "Read artefacts again and report every file that is not what was written.",
     "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
     "train-restorer": "Train the network that restores compressed images.",
+    "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
+    "rate-distortion": "Draw fidelity against rate for several codecs.",
     "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
     "report": "Write the report page of a study from what exists.",
     "status": "What exists in the work folder: size, age, configuration.",

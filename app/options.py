@@ -12,20 +12,23 @@ import click
 
 from app.console import Console, duration
 from experiments.artefacts import Artefact, Step, make, plan
-from experiments.configs import DatasetConfig, OperatingPoint, StudyConfig
+from experiments.configs import RESTORERS, DatasetConfig, OperatingPoint, RestorerName, StudyConfig
+from experiments.conversion import Converting
 from experiments.overrides import apply_overrides
 from experiments.presets import PRESETS, preset
 from experiments.study import Study, last_conversion
+from tfrecords import files
 
 Function = Callable[..., Any]
 
 work_option = click.option(
     "--work",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("dsr-work"),
+    type=files.location,
+    metavar="FOLDER",
+    default="dsr-work",
     show_default=True,
     envvar="DSR_WORK",
-    help="Folder for all that is made. Also $DSR_WORK.",
+    help="Folder for all that is made; for conversions it may be a URL such as gs://bucket/folder. Also $DSR_WORK.",
 )
 
 
@@ -34,15 +37,23 @@ class Request:
     """What the shared options say."""
 
     work: Path
-    workers: Optional[int]
     config: StudyConfig
+    converting: Converting
 
     def at(self, point: OperatingPoint) -> Request:
         """The same request at one operating point."""
         return dataclasses.replace(self, config=dataclasses.replace(self.config, points=(point,)))
 
+    def restored_by(self, restorer: RestorerName) -> Request:
+        """The same request with one restorer."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, restorers=(restorer,)))
+
+    def overridden(self, *overrides: str) -> Request:
+        """The same request with more KEY=VALUE."""
+        return dataclasses.replace(self, config=apply_overrides(self.config, overrides))
+
     def study(self) -> Study:
-        return Study(self.config, self.work, self.workers)
+        return Study(self.config, self.work, self.converting)
 
 
 def study_options(command: Function) -> Function:
@@ -58,14 +69,16 @@ def study_options(command: Function) -> Function:
         overrides: Sequence[str],
         work: Path,
         workers: Optional[int],
+        max_errors: int,
         **arguments: Any,
     ) -> Any:
         config = preset(preset_name)
         if dataset is not None and dataset != config.dataset.name:
             config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset))
-        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.network.vgg": vgg}
+        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-        return command(request=Request(work, workers, apply_overrides(config, [*given, *overrides])), **arguments)
+        config = apply_overrides(config, [*given, *overrides])
+        return command(request=Request(work, config, Converting(workers, max_errors=max_errors)), **arguments)
 
     for option in reversed(
         [
@@ -78,14 +91,19 @@ def study_options(command: Function) -> Function:
             ),
             click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
             click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),
-            click.option(
-                "--vgg", metavar="FILE", help="VGG-16 weights of the restorer's loss: a file, imagenet or none."
-            ),
+            click.option("--vgg", metavar="FILE", help="VGG-16 weights of the loss of gan: a file, imagenet or none."),
             click.option(
                 "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a configuration value."
             ),
             work_option,
             click.option("--workers", type=click.IntRange(min=1), help="Converter processes  [default: all cores]"),
+            click.option(
+                "--max-errors",
+                type=click.IntRange(min=0),
+                default=0,
+                show_default=True,
+                help="Images of a folder of shards that may be left out because they cannot be converted.",
+            ),
         ]
     ):
         option(wrapped)
@@ -102,6 +120,21 @@ def at_point(command: Function) -> Function:
 
     click.option("--quality", "--qp", type=float, help="Its quality.")(wrapped)
     click.option("--codec", help="Codec of C and R.  [default: that of the last conversion]")(wrapped)
+    return wrapped
+
+
+def with_restorer(command: Function) -> Function:
+    """Add --restorer; the command's `request` is then with that one restorer."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, restorer: Optional[RestorerName], **arguments: Any) -> Any:
+        return command(request=request.restored_by(restorer) if restorer else request, **arguments)
+
+    click.option(
+        "--restorer",
+        type=click.Choice(RESTORERS),
+        help="What restores: adversarial, or a residual dense network for PSNR or MS-SSIM.  [default: gan]",
+    )(wrapped)
     return wrapped
 
 

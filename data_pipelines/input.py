@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Union
 
 import numpy as np
@@ -20,11 +21,24 @@ from numpy.typing import NDArray
 
 from data_pipelines.augment import random_patch, random_scaled_crop
 from models.errors import UserError
+from tfrecords import files
 from tfrecords.converter import STATISTICS
 from tfrecords.errors import ArtefactError
 from tfrecords.reader import ShardSet
 
 Shards = Union[ShardSet, Sequence[ShardSet]]
+Batch = dict[str, tf.Tensor]
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of each batch that one of several hosts reads: the `index`-th, from 0, of `of` equal ones."""
+
+    index: int = 0
+    of: int = 1
+
+
+WHOLE = Share()
 
 _FRAME = struct.Struct("<Q4x")  # a record's length and its checksum stand before it, the checksum of its data behind
 _FOOTER = 4
@@ -39,6 +53,7 @@ def training_dataset(
     flip: bool = True,
     seed: int = 0,
     start_step: int = 0,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Endless batches {"image": uint8 (batch, *crop, 3), "label": uint8 (batch, *crop)} for training a segmenter.
 
@@ -54,36 +69,76 @@ def training_dataset(
         )
         return {"image": pixels, "label": label}
 
-    return _batches(_order(images, seed, start_step * batch).map(sample, tf.data.AUTOTUNE), batch)
+    return _batches(_order(images, seed, start_step * batch), sample, batch, share)
 
 
 def pair_dataset(
-    compressed: ShardSet, original: ShardSet, *, batch: int, crop: int, seed: int = 0, start_step: int = 0
+    compressed: ShardSet,
+    original: ShardSet,
+    *,
+    batch: int,
+    crop: int,
+    images: int | None = None,
+    seed: int = 0,
+    start_step: int = 0,
+    share: Share = WHOLE,
 ) -> tf.data.Dataset:
     """Endless batches {"compressed", "original"}, both uint8 (batch, crop, crop, 3), for training a restorer.
 
-    Both are the same window of the same image, in two domains, mirrored half of the time. Raises ArtefactError if the two sets do
-    not hold the same images in the same sizes, UserError if an image is smaller than the crop.
+    Both are the same window of the same image, in two domains, mirrored half of the time; of the first `images` in order of their
+    keys, or of all. Originals that the codec left out are no pair. Raises ArtefactError if a compressed image has no original of its
+    size, UserError if an image is smaller than the crop.
     """
-    sizes = _sizes(original)
-    if list(_sizes(compressed).items()) != list(sizes.items()):
+    sizes = _sizes(compressed)
+    if not sizes.items() <= _sizes(original).items():
         raise ArtefactError(
             f"{compressed.folder} and {original.folder} do not hold the same images: convert one from the other"
         )
+    both = {"compressed": compressed, "original": original}
+    shown = dict(list(sizes.items())[:images])
+    return _patches(both, shown, batch=batch, crop=crop, seed=seed, start_step=start_step, share=share)
+
+
+def patch_dataset(
+    original: ShardSet, *, batch: int, crop: int, seed: int = 0, start_step: int = 0, share: Share = WHOLE
+) -> tf.data.Dataset:
+    """Endless batches {"image": uint8 (batch, crop, crop, 3)} of random windows, mirrored half of the time, for training a codec.
+
+    Raises UserError if an image is smaller than the crop.
+    """
+    domains = {"image": original}
+    return _patches(domains, _sizes(original), batch=batch, crop=crop, seed=seed, start_step=start_step, share=share)
+
+
+def _patches(
+    domains: dict[str, ShardSet],
+    sizes: dict[str, tuple[int, int]],
+    *,
+    batch: int,
+    crop: int,
+    seed: int,
+    start_step: int,
+    share: Share,
+) -> tf.data.Dataset:
+    """The same window of the same image in each domain, by the domain's name; of the images in `sizes`."""
     key, smallest = min(sizes.items(), key=lambda item: min(item[1]))
     if min(smallest) < crop:
         raise UserError(
-            f"patches of {crop}x{crop} do not fit into image {key!r} of {smallest[1]}x{smallest[0]} in {original.folder}: "
+            f"patches of {crop}x{crop} do not fit into image {key!r} of {smallest[1]}x{smallest[0]} in "
+            f"{next(iter(domains.values())).folder}: "
             "choose smaller patches"
         )
-    domains = [_reader(shards)[0] for shards in (compressed, original)]
+    readers = [_reader(shards)[0] for shards in domains.values()]
+    places = [_places(shards, sizes) for shards in domains.values()]
 
     def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        pair = tf.concat([ShardSet.parse(read(image))["image"] for read in domains], axis=-1)
-        pair = tf.ensure_shape(random_patch(pair, size=crop, seed=tf.stack([seed, number])), (crop, crop, 6))
-        return {"compressed": pair[..., :3], "original": pair[..., 3:]}
+        records = [read(tf.gather(place, image)) for read, place in zip(readers, places)]
+        aligned = tf.concat([ShardSet.parse(record)["image"] for record in records], axis=-1)
+        aligned = random_patch(aligned, size=crop, seed=tf.stack([seed, number]))
+        aligned = tf.ensure_shape(aligned, (crop, crop, 3 * len(domains)))
+        return dict(zip(domains, tf.split(aligned, len(domains), axis=-1)))
 
-    return _batches(_order(original.num_images, seed, start_step * batch).map(sample, tf.data.AUTOTUNE), batch)
+    return _batches(_order(len(sizes), seed, start_step * batch), sample, batch, share)
 
 
 def evaluation_dataset(shards: ShardSet, batch: int = 1) -> tf.data.Dataset:
@@ -98,10 +153,16 @@ def evaluation_dataset(shards: ShardSet, batch: int = 1) -> tf.data.Dataset:
     return samples.batch(batch).prefetch(tf.data.AUTOTUNE)
 
 
-def _batches(samples: tf.data.Dataset, batch: int) -> tf.data.Dataset:
+def _batches(order: tf.data.Dataset, sample: Callable[..., Batch], batch: int, share: Share) -> tf.data.Dataset:
+    """The share of each batch of the samples in this order; only those of the share are read."""
+    size = batch // share.of
+    if share.of > 1:
+        own = slice(share.index * size, (share.index + 1) * size)
+        order = order.batch(batch).map(lambda *numbers: [number[own] for number in numbers]).unbatch()
     options = tf.data.Options()
     options.deterministic = True
-    return samples.batch(batch, drop_remainder=True).prefetch(tf.data.AUTOTUNE).with_options(options)
+    samples = order.map(sample, tf.data.AUTOTUNE)
+    return samples.batch(size, drop_remainder=True).prefetch(tf.data.AUTOTUNE).with_options(options)
 
 
 def _order(images: int, seed: int, start: int) -> tf.data.Dataset:
@@ -140,8 +201,8 @@ def _index(path: str, number: int) -> NDArray[np.int64]:
     """For each record of a TFRecord file (`number`; bytes before the data, bytes of data, bytes behind)."""
     rows: list[tuple[int, int, int, int]] = []
     start = 0
-    with open(path, "rb") as file:
-        size = file.seek(0, 2)
+    with files.reading(files.location(path)) as file:
+        size = files.size(files.location(path))
         while start < size:
             file.seek(start)
             header = file.read(_FRAME.size)
@@ -152,6 +213,12 @@ def _index(path: str, number: int) -> NDArray[np.int64]:
                 raise ArtefactError(f"{path}: record {len(rows)} is cut short or damaged; make its folder anew")
             rows.append((number, before, length, size - before - length))
     return np.array(rows, np.int64).reshape(-1, 4)
+
+
+def _places(shards: ShardSet, keys: Iterable[str]) -> NDArray[np.int64]:
+    """Where in a set the images of these keys are."""
+    places = {key: place for place, key in enumerate(_sizes(shards))}
+    return np.array([places[key] for key in keys], np.int64)
 
 
 def _sizes(shards: ShardSet) -> dict[str, tuple[int, int]]:

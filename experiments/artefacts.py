@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
+from experiments import hosts
 from experiments.progress import Progress
-from tfrecords.manifest import MANIFEST, Identity, Manifest
+from tfrecords import files
+from tfrecords.errors import ArtefactError
+from tfrecords.manifest import MANIFEST, SCRATCH, Identity, Manifest, damages, partial_of
 
 CURVES = "curves.json"
 """What a training wrote on its way: {"loss": [[step, value], ...], ...}."""
@@ -22,13 +26,15 @@ class Artefact:
     log). `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
     """
 
-    group: str  # folder of the work folder: shards | restorers | segmenters | evaluations
+    group: str  # folder of the work folder: shards | codecs | restorers | segmenters | evaluations
     root: Path  # the work folder
     identity: Identity
     inputs: dict[str, Artefact]
     build: Callable[[Artefact, Progress], None] = field(repr=False)
     units: int
     seconds_per_unit: float
+    batch: int | None = None  # of a training that hosts may share
+    thorough: bool = False  # whether to read all of its files to find damage, or to look at their sizes alone
 
     @property
     def name(self) -> str:
@@ -48,10 +54,22 @@ class Artefact:
     def exists(self) -> bool:
         return (self.folder / MANIFEST).is_file()
 
+    @cached_property
+    def damaged(self) -> set[str]:
+        """Files of existing shards that are not what was written, and that building it again will repair."""
+        if self.identity.kind != "shards" or not self.exists:
+            return set()
+        return set(damages(self.folder, self.manifest.files, digests=self.thorough))
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing to build."""
+        return self.exists and not self.damaged
+
     @property
     def started(self) -> bool:
         """Whether an unfinished earlier run left something to go on from."""
-        return self.folder.with_name(self.folder.name + ".partial").is_dir()
+        return files.exists(partial_of(self.folder))
 
     @cached_property
     def manifest(self) -> Manifest:
@@ -78,7 +96,7 @@ def closure(targets: Iterable[Artefact], beyond_existing: bool = True) -> list[A
     def visit(artefact: Artefact) -> None:
         if artefact.folder in ordered:
             return
-        if beyond_existing or not artefact.exists:
+        if beyond_existing or not artefact.whole:
             for other in artefact.inputs.values():
                 visit(other)
         ordered[artefact.folder] = artefact
@@ -97,7 +115,9 @@ class Step:
 
     @property
     def state(self) -> str:
-        return "exists" if self.artefact.exists else "goes on" if self.artefact.started else "to make"
+        if self.artefact.exists:
+            return "repair" if self.artefact.damaged else "exists"
+        return "goes on" if self.artefact.started else "to make"
 
 
 def plan(targets: Iterable[Artefact]) -> list[Step]:
@@ -111,17 +131,50 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     for artefact in needed:
         if artefact.exists and artefact.units:
             rates[_rate_key(artefact)] = artefact.seconds / artefact.units
-    return [Step(a, 0.0 if a.exists else a.units * rates.get(_rate_key(a), a.seconds_per_unit)) for a in needed]
+    return [Step(a, _share_left(a) * a.units * rates.get(_rate_key(a), a.seconds_per_unit)) for a in needed]
 
 
 def make(targets: Iterable[Artefact], progress: Progress) -> None:
-    """Build all that is missing, inputs first."""
-    for artefact in closure(targets, beyond_existing=False):
-        if not artefact.exists:
-            artefact.build(artefact, progress)
+    """Build all that is missing, inputs first; see `experiments.hosts` for what several hosts do."""
+    targets = list(targets)
+    missing = [artefact for artefact in closure(targets, beyond_existing=False) if not artefact.whole]
+    if hosts.several():
+        hosts.make(closure(targets), missing, progress)
+        return
+    for artefact in missing:
+        artefact.build(artefact, progress)
+        artefact.__dict__.pop("damaged", None)  # it was looked at before
+
+
+def _share_left(artefact: Artefact) -> float:
+    return len(artefact.damaged) / len(artefact.manifest.files) if artefact.exists else 1.0
 
 
 def _rate_key(artefact: Artefact) -> str:
     """Artefacts that cost alike: of a group, for shards also of a domain and a codec."""
     config = artefact.identity.config
     return f"{artefact.group}/{config.get('domain')}/{config.get('codec', {}).get('name')}"
+
+
+def below(path: Path) -> list[Path]:
+    """The artefacts in a folder, or it itself; of those that lost their manifest, what is named like one."""
+    if files.exists(path / MANIFEST):
+        return [path]
+    found = set()
+    for name in files.names(path):
+        folders = PurePosixPath(name).parts[:-1]
+        if not any(folder == SCRATCH or folder.endswith(".partial") for folder in folders):
+            ends = [n for n, folder in enumerate(folders, start=1) if re.search(r"-[0-9a-f]{8}$", folder)]
+            end = len(folders) if PurePosixPath(name).name == MANIFEST else ends[0] if ends else None
+            if end is not None:
+                found.add(path.joinpath(*folders[:end]))
+    return sorted(found)
+
+
+def misplaced(folder: Path) -> bool:
+    """Whether a folder that is named like an artefact holds another one."""
+    named = re.search(r"-([0-9a-f]{8})$", folder.name)
+    try:
+        return named is not None and not Manifest.load(folder).fingerprint.startswith(named[1])
+    except ArtefactError:
+        return False

@@ -1,17 +1,19 @@
-"""What a study is: a dataset, operating points, a restorer, a segmenter. Typed, frozen, printable, free of TensorFlow."""
+"""What a study is: a dataset, operating points, restorers, a segmenter. Typed, frozen, printable, free of TensorFlow."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, Optional
+from typing import Any, Literal, Optional, Union
 
 from data_pipelines.codecs import CODECS, Codec, make_codec
 from data_pipelines.datasets import Source, open_source
 from experiments.overrides import nearest
 from models.deeplab_config import DeepLabConfig
-from models.restorer_config import AdversarialConfig
+from models.hyperprior_config import CodecTrainingConfig
+from models.rdn_config import DenseConfig, Objective
+from models.restorer_config import AdversarialConfig, RestorerError
 
 CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
 """Train domain, then test domain: O original, C compressed, R restored (paper, Table I)."""
@@ -22,6 +24,7 @@ ROLES = ("restore", "train", "test")
 SPLITS_OF_ROLES: dict[str, dict[str, Any]] = {
     "camvid": {"restore": "val"},
     "cityscapes": {"restore": "coarse", "test": "val"},
+    "photos": {"restore": "all", "train": "all", "test": "all"},
 }
 """Where a dataset's splits are not named after the roles."""
 
@@ -86,17 +89,31 @@ class OperatingPoint:
         return make_codec(self.codec, self.quality, **self.options)
 
 
+RestorerName = Literal["gan", "rdn-psnr", "rdn-msssim"]
+RESTORERS: tuple[RestorerName, ...] = ("gan", "rdn-psnr", "rdn-msssim")
+"""Adversarial (paper, appendix B), and one residual dense network with two objectives (appendix C)."""
+
+OBJECTIVES: dict[RestorerName, Objective] = {"rdn-psnr": "mse", "rdn-msssim": "ms-ssim"}
+
+
 @dataclass(frozen=True)
 class RestorerConfig:
-    """The adversarial restorer (paper, appendix B) and how often its training is written down."""
+    """How restorers are trained, `gan` with the settings of that name, both `rdn-` with those of `rdn`; and how often that is
+    written down."""
 
-    network: AdversarialConfig = field(default_factory=AdversarialConfig.paper)
+    gan: AdversarialConfig = field(default_factory=AdversarialConfig.paper)
+    rdn: DenseConfig = field(default_factory=DenseConfig.paper)
+    images: Optional[int] = None  # train on the first N of the images set apart (paper, Fig. 8), not on all
     checkpoint_every: int = 1000
     log_every: int = 100
 
-    @property
-    def name(self) -> str:
-        return "gan"
+    def __post_init__(self) -> None:
+        if self.images is not None and self.images < 1:
+            raise RestorerError(f"restorer.images is {self.images}: set it to 1 or more, or to none for all")
+
+    def training(self, name: RestorerName) -> Union[AdversarialConfig, DenseConfig]:
+        """Network and optimisation of a restorer."""
+        return self.gan if name == "gan" else self.rdn
 
 
 @dataclass(frozen=True)
@@ -123,13 +140,15 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """A dataset x operating points x the six configurations."""
+    """A dataset x operating points x restorers x the six configurations."""
 
     name: str
     dataset: DatasetConfig
     points: tuple[OperatingPoint, ...]
     restorer: RestorerConfig
     segmenter: SegmenterConfig
+    restorers: tuple[RestorerName, ...] = ("gan",)
+    codec: CodecTrainingConfig = field(default_factory=CodecTrainingConfig)  # of the learned codec, if one is trained
     seed: int = 0
     images_per_shard: int = 32
     samples: int = 3  # test images shown in the report

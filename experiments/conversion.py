@@ -3,71 +3,117 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipelines.codecs import Codec
-from data_pipelines.datasets import Source
+from data_pipelines.codecs import Codec, make_codec
+from data_pipelines.datasets import DatasetError, Source
 from experiments.artefacts import Artefact
 from experiments.progress import Meter, Progress
 from models.saved_restorer import SavedRestorer
-from tfrecords import converter
+from tfrecords import converter, engine
+from tfrecords.converter import Conversion
+from tfrecords.engine import Engine
+from tfrecords.manifest import Manifest
+from tfrecords.plan import Part
 
 SAMPLE_IMAGES = 8
 
 
-def build_originals(source: Source, artefact: Artefact, progress: Progress, workers: int | None) -> None:
+@dataclass(frozen=True)
+class Converting:
+    """How conversions are done, of which what they make does not depend; see `tfrecords.converter.Conversion`.
+
+    `part` makes that part of each artefact's shards alone, `finish` joins the parts. `thorough` reads all of what exists
+    and repairs it.
+    """
+
+    workers: int | None = None
+    engine: Engine | None = None
+    max_errors: int = 0
+    part: Part | None = None
+    finish: bool = False
+    thorough: bool = False
+
+    def __call__(self, conversion: Conversion, artefact: Artefact, progress: Progress) -> None:
+        """Make the artefact, or what was asked for of it."""
+        if self.finish:
+            conversion.finish(artefact.folder, max_errors=self.max_errors)
+            return
+        with progress.meter(artefact.label, artefact.units) as meter:
+            show, folder = _shown_on(meter), artefact.folder
+            if self.part is None:
+                conversion.write(
+                    folder,
+                    workers=self.workers,
+                    engine=self.engine,
+                    max_errors=self.max_errors,
+                    thorough=self.thorough,
+                    progress=show,
+                )
+            else:
+                conversion.write_part(
+                    folder,
+                    self.part,
+                    workers=self.workers,
+                    engine=self.engine,
+                    max_errors=self.max_errors,
+                    progress=show,
+                )
+
+
+def build_originals(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Dataset -> original shards."""
     config = artefact.identity.config
-    with progress.meter(artefact.label, artefact.units) as meter:
-        converter.write_originals(
-            source,
-            config["split"],
-            artefact.folder,
-            limit=config["limit"],
-            images_per_shard=config["images_per_shard"],
-            identity=artefact.identity,
-            workers=workers,
-            progress=_shown_on(meter),
-        )
+    conversion = converter.originals(
+        source,
+        config["split"],
+        limit=config["limit"],
+        images_per_shard=config["images_per_shard"],
+        identity=artefact.identity,
+    )
+    convert(conversion, artefact, progress)
 
 
-def build_compressed(codec: Codec, artefact: Artefact, progress: Progress, workers: int | None) -> None:
+def build_compressed(codec: Codec, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Original shards -> compressed shards."""
-    with progress.meter(artefact.label, artefact.units) as meter:
-        converter.write_compressed(
-            artefact.inputs["original"].folder,
-            codec,
-            artefact.folder,
-            identity=artefact.identity,
-            workers=workers,
-            progress=_shown_on(meter),
-        )
+    conversion = converter.compressed(artefact.inputs["original"].folder, codec, identity=artefact.identity)
+    convert(conversion, artefact, progress)
 
 
-def build_restored(artefact: Artefact, progress: Progress, workers: int | None) -> None:
+def build_restored(artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Compressed shards -> restored shards."""
-    with progress.meter(artefact.label, artefact.units) as meter:
-        converter.write_restored(
-            artefact.inputs["compressed"].folder,
-            artefact.inputs["original"].folder,
-            SavedRestorer(artefact.inputs["restorer"].folder),
-            artefact.folder,
-            identity=artefact.identity,
-            workers=workers,
-            progress=_shown_on(meter),
-        )
+    inputs = artefact.inputs
+    restorer = SavedRestorer(inputs["restorer"].folder)
+    conversion = converter.restored(
+        inputs["compressed"].folder, inputs["original"].folder, restorer, identity=artefact.identity
+    )
+    convert(conversion, artefact, progress)
+
+
+def stored_codec(manifest: Manifest) -> Codec | None:
+    """The codec that compressed shards were made with, of what their manifest says; None for other artefacts."""
+    if manifest.config.get("domain") != "compressed":
+        return None
+    codec = manifest.config["codec"]
+    return make_codec(codec["name"], codec["quality"], **codec["options"])
 
 
 def sample_pixels(source: Source, split: str) -> list[np.ndarray]:
-    """A few images, uint8 (H, W, 3), spread evenly over a split: what a rate is estimated on."""
+    """A few images, uint8 (H, W, 3), spread evenly over a split: what a rate is estimated on. None that cannot be read."""
     samples = source.samples(split)
     count = min(SAMPLE_IMAGES, len(samples))
-    return [source.read(samples[i * len(samples) // count])[0] for i in range(count)]
+    pixels = []
+    for i in range(count):
+        with suppress(DatasetError):
+            pixels.append(source.read(samples[i * len(samples) // count])[0])
+    return pixels
 
 
-def _shown_on(meter: Meter) -> Callable[[converter.Progress], None]:
-    def show(state: converter.Progress) -> None:
+def _shown_on(meter: Meter) -> Callable[[engine.Progress], None]:
+    def show(state: engine.Progress) -> None:
         rate = f"{8 * state.bytes / state.pixels:.3f} bpp" if state.pixels else ""
         meter.update(state.images, rate)
 

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from experiments.configs import DatasetConfig, OperatingPoint, RestorerConfig, SegmenterConfig, StudyConfig
 from experiments.overrides import ConfigError, nearest
 from models.deeplab_config import DeepLabConfig
+from models.hyperprior_config import CodecTrainingConfig, HyperpriorConfig
+from models.rdn_config import DenseConfig
 from models.restorer_config import AdversarialConfig
 
 
@@ -25,7 +27,10 @@ def demo() -> StudyConfig:
         ),
         points=(OperatingPoint("bpg", 34), OperatingPoint("bpg", 42)),
         restorer=RestorerConfig(
-            network=dataclasses.replace(AdversarialConfig.tiny(), steps=300), checkpoint_every=100, log_every=25
+            gan=dataclasses.replace(AdversarialConfig.tiny(), steps=300),
+            rdn=dataclasses.replace(DenseConfig.tiny(), steps=300),
+            checkpoint_every=100,
+            log_every=25,
         ),
         segmenter=SegmenterConfig(
             network=DeepLabConfig.tiny(),
@@ -39,6 +44,15 @@ def demo() -> StudyConfig:
             learning_rate=2e-3,
             checkpoint_every=125,
             log_every=25,
+        ),
+        codec=CodecTrainingConfig(
+            network=HyperpriorConfig.small(),
+            patch=128,
+            batch=4,
+            steps=200,
+            learning_rate=1e-4,
+            checkpoint_every=100,
+            log_every=20,
         ),
         images_per_shard=20,
     )
@@ -55,7 +69,8 @@ def camvid() -> StudyConfig:
         dataset=DatasetConfig.of("camvid"),
         points=(OperatingPoint("bpg", 36), OperatingPoint("bpg", 43)),
         restorer=RestorerConfig(
-            network=dataclasses.replace(AdversarialConfig.small(), batch=1, steps=1500),
+            gan=dataclasses.replace(AdversarialConfig.small(), batch=1, steps=1500),
+            rdn=dataclasses.replace(DenseConfig.small(), steps=1500),
             checkpoint_every=500,
             log_every=50,
         ),
@@ -71,6 +86,9 @@ def camvid() -> StudyConfig:
             learning_rate=3e-3,
             checkpoint_every=200,
             log_every=25,
+        ),
+        codec=CodecTrainingConfig(
+            network=HyperpriorConfig.small(), batch=4, steps=2000, checkpoint_every=500, log_every=50
         ),
         images_per_shard=16,
     )
@@ -88,7 +106,7 @@ def paper() -> StudyConfig:
         name="paper",
         dataset=DatasetConfig.of("cityscapes"),
         points=tuple(OperatingPoint("bpg", qp) for qp in (34, 37, 40, 43)),
-        restorer=RestorerConfig(network=AdversarialConfig.paper()),
+        restorer=RestorerConfig(gan=AdversarialConfig.paper(), rdn=DenseConfig.paper()),
         segmenter=SegmenterConfig(network=DeepLabConfig.paper()),
     )
 

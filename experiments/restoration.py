@@ -4,44 +4,56 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from data_pipelines.input import pair_dataset
+from data_pipelines.input import WHOLE, Share, pair_dataset
+from experiments import hosts
 from experiments.artefacts import Artefact
-from experiments.configs import RestorerConfig
+from experiments.configs import OBJECTIVES, RestorerConfig, RestorerName
 from experiments.progress import Progress
 from experiments.training import describe, strategy, train
 from models.adversarial import AdversarialRestorer
+from models.rdn import DenseRestorer
 from models.restorer import to_unit
-from models.saved_restorer import save_generator
-from tfrecords.manifest import building
+from models.saved_restorer import save_network
 from tfrecords.reader import ShardSet
 
 PICTURES = 4
 
 
-def build_restorer(config: RestorerConfig, seed: int, artefact: Artefact, progress: Progress) -> None:
-    """Train the adversarial restorer (paper, appendix B) on the pairs of `artefact.inputs` and save its generator.
+def build_restorer(
+    config: RestorerConfig, name: RestorerName, seed: int, artefact: Artefact, progress: Progress
+) -> None:
+    """Train a restorer (paper, appendices B and C) on the pairs of `artefact.inputs` and save its network.
 
     The folder then holds `generator.json` and `generator.npz`, `curves.json` and the TensorBoard events.
 
     Raises:
       RestorerError: the VGG weights cannot be had. ArtefactError: damaged shards, or another process trains it.
     """
-    network = config.network
+    training = config.training(name)
     compressed, original = (ShardSet(artefact.inputs[role].folder) for role in ("compressed", "original"))
 
-    def pairs(start: int) -> tf.data.Dataset:
-        return pair_dataset(compressed, original, batch=network.batch, crop=network.patch, seed=seed, start_step=start)
+    def pairs(start: int, share: Share = WHOLE) -> tf.data.Dataset:
+        return pair_dataset(
+            compressed,
+            original,
+            batch=training.batch,
+            crop=training.patch,
+            images=config.images,
+            seed=seed,
+            start_step=start,
+            share=share,
+        )
 
-    with building(artefact.folder, artefact.identity) as build:
+    with hosts.building(artefact) as build:
         tf.keras.utils.set_random_seed(seed)
-        with strategy(network.batch).scope():
-            model = AdversarialRestorer(network)
+        with strategy(training.batch).scope():
+            model = AdversarialRestorer(config.gan) if name == "gan" else DenseRestorer(config.rdn, OBJECTIVES[name])
         shown = next(iter(pairs(0).unbatch().batch(PICTURES)))
 
         def pictures() -> dict[str, tf.Tensor]:
             """Compressed, restored and original side by side."""
             given, wanted = to_unit(shown["compressed"]), to_unit(shown["original"])
-            restored = tf.clip_by_value(model.generator(given), -1, 1)
+            restored = tf.clip_by_value(model.network(given), -1, 1)
             return {"compressed | restored | original": tf.concat([given, restored, wanted], axis=2) / 2 + 0.5}
 
         seconds = train(
@@ -49,19 +61,19 @@ def build_restorer(config: RestorerConfig, seed: int, artefact: Artefact, progre
             pairs,
             build,
             label=artefact.label,
-            steps=network.steps,
+            steps=training.steps,
             checkpoint_every=config.checkpoint_every,
             log_every=config.log_every,
             seed=seed,
-            description=describe(config, artefact),
+            description=describe(training, artefact),
             measured=dict,
             pictures=pictures,
             progress=progress,
         )
-        save_generator(model.generator, network.generator, build.path)
+        save_network(model.network, training.network, build.path)
         build.summary.update(
-            steps=network.steps,
+            steps=training.steps,
             seconds=seconds,
-            parameters=model.generator.count_params(),
-            images=compressed.num_images,
+            parameters=model.network.count_params(),
+            images=config.images or compressed.num_images,
         )

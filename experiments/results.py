@@ -92,10 +92,10 @@ def _point(study: Study, codec: Codec) -> dict[str, Any]:
 
 def _evaluation(study: Study, artefact: Artefact) -> dict[str, Any]:
     summary = artefact.manifest.summary
-    configuration, _, point = artefact.name.rpartition("/")[2].partition("-")
+    shards = (artefact.inputs["shards"], artefact.inputs["segmenter"].inputs["shards"])
     return {
-        "configuration": configuration,
-        "point": point or None,
+        "configuration": artefact.name.rpartition("/")[2].partition("-")[0],
+        "point": next(filter(None, map(_point_of, shards)), None),
         **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
     }
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import tensorflow as tf
 
 from data_pipelines.datasets import LabelTable
-from data_pipelines.input import evaluation_dataset, training_dataset
+from data_pipelines.input import WHOLE, Share, evaluation_dataset, training_dataset
+from experiments import hosts
 from experiments.artefacts import Artefact
 from experiments.configs import SegmenterConfig
 from experiments.progress import Progress
@@ -37,7 +38,7 @@ def build_segmenter(
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
 
-    def crops(start: int) -> tf.data.Dataset:
+    def crops(start: int, share: Share = WHOLE) -> tf.data.Dataset:
         return training_dataset(
             shards,
             batch=config.batch,
@@ -45,9 +46,10 @@ def build_segmenter(
             scale=(config.scale_min, config.scale_max),
             seed=seed,
             start_step=start,
+            share=share,
         )
 
-    with building(artefact.folder, artefact.identity) as build:
+    with hosts.building(artefact) as build:
         tf.keras.utils.set_random_seed(seed)
         with strategy(config.batch).scope():
             network = build_deeplab(config.network, table.num_classes)

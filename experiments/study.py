@@ -1,7 +1,8 @@
 """A study's artefacts: which shards, restorers, segmenters and evaluations follow from a configuration.
 
-A study trains 1 + 2 x (operating points) segmenters: OO, OC and OR test the one trained on originals, CO and CC the one trained on
-compressed images, RO the one trained on restored images. Nothing here imports TensorFlow; the builders do, when they run.
+OO, OC and OR test the segmenter trained on originals, CO and CC the one trained on compressed images, RO the one trained on
+restored images: a study trains 1 + (operating points) x (1 + restorers) segmenters. Nothing here imports TensorFlow; the builders
+do, when they run.
 """
 
 from __future__ import annotations
@@ -17,15 +18,18 @@ from typing import Any
 from data_pipelines.codecs import Codec
 from experiments import conversion
 from experiments.artefacts import Artefact
-from experiments.configs import CONFIGURATIONS, ROLES, OperatingPoint, StudyConfig
+from experiments.configs import CONFIGURATIONS, OBJECTIVES, ROLES, OperatingPoint, RestorerName, StudyConfig
+from experiments.conversion import Converting
 from experiments.overrides import ConfigError
 from experiments.progress import Progress
 from tfrecords.converter import compressed_identity, original_identity
-from tfrecords.manifest import Identity, Manifest
+from tfrecords.errors import ArtefactError
+from tfrecords.manifest import Identity, Manifest, release
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_IMAGE = {"original": 0.02, "compressed": 0.1, "restored": 0.3}
-SECONDS_PER_RESTORER_MEGAPIXEL = 8.0
+SECONDS_PER_RESTORER_MEGAPIXEL = {"gan": 8.0, "rdn-psnr": 6.0, "rdn-msssim": 6.0}
+SECONDS_PER_CODEC_MEGAPIXEL = 1.2
 SECONDS_PER_SEGMENTER_MEGAPIXEL = 1.1
 SECONDS_PER_EVALUATED_IMAGE = 0.1
 
@@ -35,31 +39,43 @@ NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 DOMAINS = {"O": "original", "C": "compressed", "R": "restored"}
 
 
-def needs_point(configuration: str) -> bool:
-    """Whether a configuration involves compression at all."""
-    return configuration != "OO"
+def needs_point(domains: str) -> bool:
+    """Whether a domain, or a configuration of two, involves compression at all."""
+    return set(domains) != {"O"}
+
+
+def needs_restorer(domains: str) -> bool:
+    """Whether one of these domains is that of restored images."""
+    return "R" in domains
 
 
 class Study:
     """The graph of artefacts of one configuration in one work folder.
+
+    What is restored is by default the work of the study's first restorer.
 
     Raises:
       DatasetError, CodecError, WeightsError, ConfigError: from the constructor, when dataset, codec or a file cannot be what the
         configuration says.
     """
 
-    def __init__(self, config: StudyConfig, work: Path, workers: int | None = None) -> None:
+    def __init__(self, config: StudyConfig, work: Path, converting: Converting | None = None) -> None:
         self.config = config
         self.work = work
-        self.workers = workers
+        self.converting = converting or Converting()
         self.source = config.dataset.open()
         self.codecs: tuple[Codec, ...] = tuple(point.make() for point in config.points)
         names = [codec.point for codec in self.codecs]
         if len(set(names)) < len(names):
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
+        if not config.restorers or len(set(config.restorers)) < len(config.restorers):
+            raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
         config.segmenter.network.check_weights()
         for role in ROLES:
             self.images(role)
+        wanted, found = config.restorer.images, self.images("restore")
+        if wanted is not None and wanted > found:
+            raise ConfigError(f"restorer.images is {wanted}, but only {found} images are set apart for restorers")
 
     @functools.cache  # noqa: B019 (a study lives as long as its process)
     def images(self, role: str) -> int:
@@ -68,12 +84,14 @@ class Study:
         limit = self.config.dataset.limit(role)
         return found if limit is None else min(found, limit)
 
-    def shards(self, domain: str, role: str, codec: Codec | None = None) -> Artefact:
+    def shards(
+        self, domain: str, role: str, codec: Codec | None = None, restorer: RestorerName | None = None
+    ) -> Artefact:
         """The shards of a role's images in a domain (O, C, R); C and R need the codec."""
         if domain == "O":
             return self.original(role)
         assert codec is not None, f"domain {domain} needs an operating point"
-        return self.compressed(role, codec) if domain == "C" else self.restored(role, codec)
+        return self.compressed(role, codec) if domain == "C" else self.restored(role, codec, restorer)
 
     @functools.cache  # noqa: B019
     def original(self, role: str) -> Artefact:
@@ -91,16 +109,19 @@ class Study:
         identity = compressed_identity(original.identity, codec)
         return self._shards(role, identity, {"original": original}, partial(conversion.build_compressed, codec))
 
+    def restored(self, role: str, codec: Codec, restorer: RestorerName | None = None) -> Artefact:
+        """Restored shards: what a restorer makes of compressed ones."""
+        return self._restored(role, codec, restorer or self.config.restorers[0])
+
     @functools.cache  # noqa: B019
-    def restored(self, role: str, codec: Codec) -> Artefact:
-        """Restored shards: what the restorer makes of compressed ones."""
+    def _restored(self, role: str, codec: Codec, restorer: RestorerName) -> Artefact:
         inputs = {
             "compressed": self.compressed(role, codec),
             "original": self.original(role),
-            "restorer": self.restorer(codec),
+            "restorer": self.restorer(codec, restorer),
         }
-        name = f"{inputs['compressed'].name}-{self.config.restorer.name}"
-        identity = Identity("shards", name, {"domain": "restored"}, _fingerprints(inputs))
+        name = f"{inputs['compressed'].name}-{restorer}"
+        identity = Identity("shards", name, {"domain": "restored", "dsr": release()}, _fingerprints(inputs))
         return self._shards(role, identity, inputs, conversion.build_restored)
 
     def _shards(
@@ -111,87 +132,123 @@ class Study:
             root=self.work,
             identity=identity,
             inputs=inputs,
-            build=partial(build, workers=self.workers),
+            build=partial(build, convert=self.converting),
+            thorough=self.converting.thorough,
             units=self.images(role),
             seconds_per_unit=SECONDS_PER_IMAGE[identity.config["domain"]],
         )
 
-    @functools.cache  # noqa: B019
-    def restorer(self, codec: Codec) -> Artefact:
+    def restorer(self, codec: Codec, name: RestorerName | None = None) -> Artefact:
         """The network that restores what this codec does to the images set apart."""
+        return self._restorer(codec, name or self.config.restorers[0])
 
+    @functools.cache  # noqa: B019
+    def _restorer(self, codec: Codec, name: RestorerName) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
             from experiments.restoration import build_restorer
 
-            build_restorer(self.config.restorer, self.config.seed, artefact, progress)
+            build_restorer(self.config.restorer, name, self.config.seed, artefact, progress)
 
-        network = self.config.restorer.network
+        training, images = self.config.restorer.training(name), self.config.restorer.images
+        vgg = self.config.restorer.gan.vgg if name == "gan" else None
+        config = self._training_identity({"network": dataclasses.asdict(training)}, vgg)
+        if name in OBJECTIVES:
+            config["objective"] = OBJECTIVES[name]
+        if images is not None:
+            config["images"] = images
         inputs = {"original": self.original("restore"), "compressed": self.compressed("restore", codec)}
         return Artefact(
             group="restorers",
             root=self.work,
+            identity=Identity("restorer", f"{self.source.name}/{name}-{codec.point}", config, _fingerprints(inputs)),
+            inputs=inputs,
+            build=build,
+            units=training.steps,
+            batch=training.batch,
+            seconds_per_unit=SECONDS_PER_RESTORER_MEGAPIXEL[name] * training.batch * training.patch**2 / 1e6,
+        )
+
+    @functools.cache  # noqa: B019
+    def trained_codec(self) -> Artefact:
+        """The learned codec, trained on the images set apart (paper, section V-A)."""
+
+        def build(artefact: Artefact, progress: Progress) -> None:
+            from experiments.codec_training import build_codec
+
+            build_codec(self.config.codec, self.config.seed, artefact, progress)
+
+        training = self.config.codec
+        inputs = {"original": self.original("restore")}
+        return Artefact(
+            group="codecs",
+            root=self.work,
             identity=Identity(
-                "restorer",
-                f"{self.source.name}/{self.config.restorer.name}-{codec.point}",
-                self._training_identity(self.config.restorer, network.vgg),
+                "codec",
+                f"{self.source.name}/msh-quality{training.quality}",
+                self._training_identity(dataclasses.asdict(training), training.start),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
             build=build,
-            units=network.steps,
-            seconds_per_unit=SECONDS_PER_RESTORER_MEGAPIXEL * network.batch * network.patch**2 / 1e6,
+            units=training.steps,
+            batch=training.batch,
+            seconds_per_unit=SECONDS_PER_CODEC_MEGAPIXEL * training.batch * training.patch**2 / 1e6,
         )
 
-    def segmenter(self, domain: str, codec: Codec | None = None) -> Artefact:
+    def segmenter(self, domain: str, codec: Codec | None = None, restorer: RestorerName | None = None) -> Artefact:
         """DeepLabv3+ trained on a domain; the one trained on originals is the same for all operating points."""
-        return self._segmenter(domain, codec if domain != "O" else None)
+        return self._segmenter(domain, *self._origin(domain, codec, restorer))
 
     @functools.cache  # noqa: B019
-    def _segmenter(self, domain: str, codec: Codec | None) -> Artefact:
+    def _segmenter(self, domain: str, codec: Codec | None, restorer: RestorerName | None) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
             from experiments.segmentation import build_segmenter
 
             build_segmenter(self.config.segmenter, self.config.seed, self.source.table, artefact, progress)
 
         training = self.config.segmenter
-        inputs = {"shards": self.shards(domain, "train", codec)}
-        suffix = f"-{codec.point}" if codec else ""
+        inputs = {"shards": self.shards(domain, "train", codec, restorer)}
         return Artefact(
             group="segmenters",
             root=self.work,
             identity=Identity(
                 "segmenter",
-                f"{self.source.name}/{training.name}-{DOMAINS[domain]}{suffix}",
-                self._training_identity(training, training.network.weights),
+                f"{self.source.name}/{training.name}-{DOMAINS[domain]}{_suffix(codec, restorer)}",
+                self._training_identity(dataclasses.asdict(training), training.network.weights),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
             build=build,
             units=training.steps,
+            batch=training.batch,
             seconds_per_unit=SECONDS_PER_SEGMENTER_MEGAPIXEL
             * (training.batch * training.crop_height * training.crop_width / 1e6),
         )
 
-    def evaluation(self, configuration: str, codec: Codec | None = None) -> Artefact:
+    def evaluation(
+        self, configuration: str, codec: Codec | None = None, restorer: RestorerName | None = None
+    ) -> Artefact:
         """One of the six configurations: a segmenter on test shards. OO needs no operating point."""
-        return self._evaluation(configuration, codec if needs_point(configuration) else None)
+        return self._evaluation(configuration, *self._origin(configuration, codec, restorer))
 
     @functools.cache  # noqa: B019
-    def _evaluation(self, configuration: str, codec: Codec | None) -> Artefact:
+    def _evaluation(self, configuration: str, codec: Codec | None, restorer: RestorerName | None) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
             from experiments.segmentation import build_evaluation
 
             build_evaluation(self.config.segmenter, self.config.samples, self.source.table, artefact, progress)
 
         train, test = tuple(configuration)
-        inputs = {"segmenter": self.segmenter(train, codec), "shards": self.shards(test, "test", codec)}
-        suffix = f"-{codec.point}" if codec else ""
+        inputs = {
+            "segmenter": self.segmenter(train, codec, restorer),
+            "shards": self.shards(test, "test", codec, restorer),
+        }
         return Artefact(
             group="evaluations",
             root=self.work,
             identity=Identity(
                 "evaluation",
-                f"{self.source.name}/{configuration}{suffix}",
+                f"{self.source.name}/{configuration}{_suffix(codec, restorer)}",
                 {"samples": self.config.samples},
                 _fingerprints(inputs),
             ),
@@ -202,18 +259,31 @@ class Study:
         )
 
     def evaluations(self) -> list[Artefact]:
-        """All configurations at all operating points, OO once."""
+        """All configurations at all operating points: OO once, those with restored images once for each restorer."""
         return [self.evaluation("OO")] + [
-            self.evaluation(configuration, codec)
+            self.evaluation(configuration, codec, restorer)
             for codec in self.codecs
             for configuration in CONFIGURATIONS
             if needs_point(configuration)
+            for restorer in (self.config.restorers if needs_restorer(configuration) else (None,))
         ]
 
-    def _training_identity(self, training: Any, weights: str | None) -> dict[str, Any]:
+    def _origin(
+        self, domains: str, codec: Codec | None, restorer: RestorerName | None
+    ) -> tuple[Codec | None, RestorerName | None]:
+        """The codec and the restorer that images of these domains depend on; None for what they do not."""
+        restorer = restorer or self.config.restorers[0]
+        return codec if needs_point(domains) else None, restorer if needs_restorer(domains) else None
+
+    def _training_identity(self, config: dict[str, Any], weights: str | None) -> dict[str, Any]:
         """The part of a training's configuration that its result depends on; a weight file counts by content, not by place."""
-        config = {k: v for k, v in dataclasses.asdict(training).items() if k not in NOT_IN_THE_RESULT}
+        config = {k: v for k, v in config.items() if k not in NOT_IN_THE_RESULT}
         return {**_by_content(config, weights), "seed": self.config.seed}
+
+
+def _suffix(codec: Codec | None, restorer: RestorerName | None) -> str:
+    """What a name ends in: `-bpg-qp40`, `-bpg-qp40-rdn-psnr`. The paper's own restorer, `gan`, goes without saying."""
+    return (f"-{codec.point}" if codec else "") + (f"-{restorer}" if restorer not in (None, "gan") else "")
 
 
 def _fingerprints(inputs: dict[str, Artefact]) -> dict[str, str]:
@@ -244,7 +314,10 @@ def last_conversion(study: Study) -> OperatingPoint:
     originals = {study.original(role).fingerprint for role in ROLES}
     newest: Manifest | None = None
     for path in (study.work / "shards" / study.source.name).glob("*/*/manifest.json"):
-        manifest = Manifest.load(path.parent)
+        try:
+            manifest = Manifest.load(path.parent)
+        except ArtefactError:
+            continue  # damaged, or of another version of dsr: whoever needs it hears of it
         if manifest.config["domain"] == "compressed" and manifest.inputs["original"] in originals:
             newest = manifest if newest is None or manifest.created > newest.created else newest
     if newest is None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from data_pipelines.input import Share
+from experiments import hosts
 from experiments.artefacts import CURVES, Artefact
 from experiments.overrides import flatten
 from experiments.progress import Meter, Progress
@@ -21,8 +23,14 @@ Curves = dict[str, list[list[float]]]
 
 
 def strategy(batch: int) -> tf.distribute.Strategy:
-    """MirroredStrategy over all GPUs, or over as many as divide the batch: an empty share of a batch has no mean (the paper trains
-    its restorer with batches of one). The default one-device strategy where there is at most one."""
+    """Over what a training with batches of this size is spread.
+
+    Several hosts (see `experiments.hosts`) share it if the batch can be dealt out evenly to all their devices; if not, the chief trains
+    alone, because an empty share of a batch has no mean (the paper trains its restorers with batches of one). One host uses all its GPUs,
+    or as many as divide the batch; where there is at most one, that is the default one-device strategy.
+    """
+    if hosts.share(batch):
+        return hosts.join()
     gpus = tf.config.list_logical_devices("GPU")
     replicas = math.gcd(len(gpus), batch) if gpus else 1
     if replicas > 1:
@@ -39,7 +47,7 @@ def describe(config: Any, artefact: Artefact) -> str:
 
 def train(
     model: tf.keras.Model,
-    dataset_from: Callable[[int], tf.data.Dataset],
+    dataset_from: Callable[[int, Share], tf.data.Dataset],
     build: Build,
     *,
     label: str,
@@ -60,7 +68,7 @@ def train(
     Args:
       model: compiled; its `train_step` returns the metrics that become curves, `learning_rates()` gives more of them, and
         `build_optimizers()` makes the optimizers' variables, so that a checkpoint can be restored into them.
-      dataset_from: step -> endless dataset that starts with the batch of that step (0 = first).
+      dataset_from: step, share -> endless dataset of that share of each batch; starts with the batch of that step (0 = first).
       build: the artefact in the making; gets `curves.json` and `tensorboard/`, its scratch folder holds the checkpoints.
       steps, checkpoint_every, log_every: numbers of steps; a window is the greatest common divisor of steps and log_every, so that
         windows fill the training exactly; checkpoints fall on window ends.
@@ -81,6 +89,8 @@ def train(
     if checkpoints.latest_checkpoint:
         checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
     start = int(step.numpy())
+    if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        hosts.same(start, "see different checkpoints")
     curves = {name: [p for p in curve if p[0] <= start] for name, curve in read_curves(build).items()}
     writer = tf.summary.create_file_writer(str(build.path / "tensorboard"))
     if start:
@@ -124,7 +134,7 @@ def train(
         with progress.meter(label, steps) as meter:
             meter.update(start)
             model.fit(
-                dataset_from(start),
+                _input(model.distribute_strategy, dataset_from, start),
                 initial_epoch=start // window,
                 epochs=steps // window,
                 steps_per_epoch=window,
@@ -133,6 +143,21 @@ def train(
             )
     writer.close()
     return round(float(seconds.numpy()), 3)
+
+
+def _input(
+    strategy: tf.distribute.Strategy, dataset_from: Callable[[int, Share], tf.data.Dataset], start: int
+) -> tf.data.Dataset | tf.distribute.DistributedDataset:
+    """Whole batches, which Keras deals out to the devices of one host; of several hosts each reads its share of every batch."""
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return dataset_from(start, Share())
+
+    def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        dataset = dataset_from(start, Share(context.input_pipeline_id, context.num_input_pipelines))
+        size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
+        return dataset.rebatch(size * context.num_input_pipelines // context.num_replicas_in_sync)
+
+    return strategy.distribute_datasets_from_function(of_host)
 
 
 def read_curves(build: Build) -> Curves:

@@ -13,6 +13,7 @@ from typing import Any
 import tensorflow as tf
 
 from models import losses
+from models.adam import build_adam
 from models.discriminator import at_scale, build_discriminator
 from models.restorer import build_generator, to_unit
 from models.restorer_config import AdversarialConfig
@@ -62,6 +63,11 @@ class AdversarialRestorer(tf.keras.Model):
         """The trainable variables of all discriminators."""
         return [weight for discriminator in self.discriminators for weight in discriminator.trainable_weights]
 
+    @property
+    def network(self) -> tf.keras.Model:
+        """The generator: what restores."""
+        return self.generator
+
     def build_optimizers(self) -> None:
         """Make the optimizers' variables, which else come with the first step: do it before restoring a checkpoint."""
         self.generator_optimizer.build(self.generator.trainable_weights)
@@ -69,7 +75,7 @@ class AdversarialRestorer(tf.keras.Model):
 
     def learning_rates(self) -> dict[str, float]:
         """The rate of the last step, the same for both optimizers."""
-        return {"learning_rate": float(self.generator_optimizer.learning_rate)}
+        return {"learning_rate": float(self.generator_optimizer.learning_rate.numpy())}
 
     def call(self, compressed: tf.Tensor, training: bool = False) -> tf.Tensor:
         return self.generator(compressed, training=training)
@@ -118,10 +124,4 @@ class AdversarialRestorer(tf.keras.Model):
 
 
 def _optimizer(config: AdversarialConfig) -> tf.keras.optimizers.Optimizer:
-    """Adam whose learning rate falls once, after `decay_step` steps."""
-    rate = tf.keras.optimizers.schedules.PiecewiseConstantDecay(
-        # The schedule holds a value up to and including the boundary; the steps count from zero.
-        [config.decay_step - 1],
-        [config.learning_rate, config.learning_rate * config.decay_to],
-    )
-    return tf.keras.optimizers.Adam(rate, beta_1=config.beta_1, beta_2=config.beta_2)
+    return build_adam(config.learning_rate, [config.decay_step], config.decay_to, config.beta_1, config.beta_2)

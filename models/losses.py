@@ -1,7 +1,8 @@
-"""The terms of the adversarial restorer's losses (appendix B): scalars, of images float32 (B, H, W, 3) in [-1, 1].
+"""The terms of the restorers' losses (appendices B and C): scalars, of images float32 (B, H, W, 3) in [-1, 1].
 
     generator      L_GAN + 10 (2 L_1 + L_VGG + L_MS-SSIM + L_DIST)      weights in `models.restorer_config.LossWeights`
     discriminator  L_D, one for each
+    RDN            mean squared error (for PSNR), or L_MS-SSIM
 
 The paper leaves the reductions open. All are means (over pixels, channels and images), so that a weight means the
 same at any patch size.
@@ -26,6 +27,11 @@ SSIM_FLOOR = 1e-4  # of a mean similarity before it is raised to a power below o
 def l1_loss(restored: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
     """L_1 = mean |restored - original|."""
     return _mean_distance(restored, original)
+
+
+def mse_loss(restored: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+    """mean (restored - original)^2, which is 4 / 10^(PSNR / 10)."""
+    return tf.reduce_mean(tf.math.squared_difference(restored, original))
 
 
 def _mean_distance(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:

@@ -24,11 +24,15 @@ Decisions where the paper's notation is short:
 
 from __future__ import annotations
 
-import numpy as np
+from typing import Callable
+
 import tensorflow as tf
 
 from models.normalization import instance_norm
 from models.restorer_config import GeneratorConfig
+
+Norm = Callable[[str], Callable[[tf.Tensor], tf.Tensor]]
+"""From a layer's name to what normalises a map (B, H, W, C)."""
 
 INITIALIZER_STDDEV = 0.02  # of every convolution, as in pix2pixHD
 
@@ -59,7 +63,7 @@ def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
     return tf.minimum(position, period - position) % size
 
 
-def _pad_to_multiple(image: tf.Tensor, multiple: int) -> tf.Tensor:
+def pad_to_multiple(image: tf.Tensor, multiple: int) -> tf.Tensor:
     """Reflect at the lower and right edge until both sides are multiples of `multiple` pixels."""
     height, width = tf.shape(image)[1], tf.shape(image)[2]
     rows = tf.gather(image, _reflected_indices(height, multiple), axis=1)
@@ -71,8 +75,8 @@ def _reflect(x: tf.Tensor, kernel_size: int) -> tf.Tensor:
     return tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]], mode="REFLECT")
 
 
-def _norm_relu(x: tf.Tensor, name: str) -> tf.Tensor:
-    return tf.nn.relu(instance_norm(f"{name}_norm")(x))
+def _norm_relu(x: tf.Tensor, name: str, norm: Norm) -> tf.Tensor:
+    return tf.nn.relu(norm(f"{name}_norm")(x))
 
 
 def _reflected_conv(x: tf.Tensor, filters: int, kernel_size: int, name: str) -> tf.Tensor:
@@ -80,32 +84,54 @@ def _reflected_conv(x: tf.Tensor, filters: int, kernel_size: int, name: str) -> 
     return conv(_reflect(x, kernel_size))
 
 
-def _downsample(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+def _downsample(x: tf.Tensor, filters: int, name: str, norm: Norm) -> tf.Tensor:
     conv = tf.keras.layers.Conv2D(
         filters, 3, strides=2, padding="same", use_bias=False, kernel_initializer=initializer(), name=name
     )
-    return _norm_relu(conv(x), name)
+    return _norm_relu(conv(x), name, norm)
 
 
-def _upsample_transposed(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+def _upsample_transposed(x: tf.Tensor, filters: int, name: str, norm: Norm) -> tf.Tensor:
     conv = tf.keras.layers.Conv2DTranspose(
         filters, 3, strides=2, padding="same", use_bias=False, kernel_initializer=initializer(), name=name
     )
-    return _norm_relu(conv(x), name)
+    return _norm_relu(conv(x), name, norm)
 
 
-def _upsample_resize(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
+def _upsample_resize(x: tf.Tensor, filters: int, name: str, norm: Norm) -> tf.Tensor:
     repeated = tf.repeat(tf.repeat(x, 2, axis=1), 2, axis=2)
-    return _norm_relu(_reflected_conv(repeated, filters, 3, name), name)
+    return _norm_relu(_reflected_conv(repeated, filters, 3, name), name, norm)
 
 
 UPSAMPLINGS = {"transposed": _upsample_transposed, "resize": _upsample_resize}
 
 
-def _residual_block(x: tf.Tensor, filters: int, name: str) -> tf.Tensor:
-    y = _norm_relu(_reflected_conv(x, filters, 3, f"{name}_1"), f"{name}_1")
+def _residual_block(x: tf.Tensor, filters: int, name: str, norm: Norm) -> tf.Tensor:
+    y = _norm_relu(_reflected_conv(x, filters, 3, f"{name}_1"), f"{name}_1", norm)
     y = _reflected_conv(y, filters, 3, f"{name}_2")
-    return x + instance_norm(f"{name}_2_norm")(y)
+    return x + norm(f"{name}_2_norm")(y)
+
+
+def head(x: tf.Tensor, config: GeneratorConfig, norm: Norm) -> tf.Tensor:
+    """c and d: (B, H, W, 3) to (B, H/2^n, W/2^n, w 2^n)."""
+    x = _norm_relu(_reflected_conv(x, config.width, 7, "c"), "c", norm)
+    for i in range(1, config.downsamplings + 1):
+        x = _downsample(x, config.width * 2**i, f"d{i}", norm)
+    return x
+
+
+def body(x: tf.Tensor, config: GeneratorConfig, norm: Norm) -> tf.Tensor:
+    """r: (B, H/2^n, W/2^n, w 2^n) to the same."""
+    for i in range(1, config.blocks + 1):
+        x = _residual_block(x, config.width * config.multiple, f"r{i}", norm)
+    return x
+
+
+def tail(x: tf.Tensor, config: GeneratorConfig, norm: Norm) -> tf.Tensor:
+    """u and o: (B, H/2^n, W/2^n, w 2^n) to the residual (B, H, W, 3) in [-1, 1]."""
+    for i in reversed(range(config.downsamplings)):
+        x = UPSAMPLINGS[config.upsampling](x, config.width * 2**i, f"u{i}", norm)
+    return tf.keras.layers.Conv2D(3, 7, activation="tanh", kernel_initializer="zeros", name="o")(_reflect(x, 7))
 
 
 def build_generator(config: GeneratorConfig) -> tf.keras.Model:
@@ -115,22 +141,8 @@ def build_generator(config: GeneratorConfig) -> tf.keras.Model:
     TensorFlow's global seed: call `tf.keras.utils.set_random_seed` first.
     """
     compressed = tf.keras.Input((None, None, 3), name="compressed")
-    width, steps = config.width, config.downsamplings
-
-    x = _pad_to_multiple(compressed, config.multiple)
-    x = _norm_relu(_reflected_conv(x, width, 7, "c"), "c")
-    for i in range(1, steps + 1):
-        x = _downsample(x, width * 2**i, f"d{i}")
-    for i in range(1, config.blocks + 1):
-        x = _residual_block(x, width * 2**steps, f"r{i}")
-    for i in reversed(range(steps)):
-        x = UPSAMPLINGS[config.upsampling](x, width * 2**i, f"u{i}")
-    residual = tf.keras.layers.Conv2D(3, 7, activation="tanh", kernel_initializer="zeros", name="o")(_reflect(x, 7))
-
+    x = pad_to_multiple(compressed, config.multiple)
+    for part in (head, body, tail):
+        x = part(x, config, instance_norm)
     shape = tf.shape(compressed)
-    return tf.keras.Model(compressed, compressed + residual[:, : shape[1], : shape[2]], name="generator")
-
-
-def restore(generator: tf.keras.Model, image: np.ndarray) -> np.ndarray:
-    """Restore one image: uint8 (H, W, 3) to uint8 (H, W, 3). Values are rounded half to even and clipped."""
-    return to_pixels(generator(to_unit(image[np.newaxis]), training=False))[0].numpy()
+    return tf.keras.Model(compressed, compressed + x[:, : shape[1], : shape[2]], name="generator")

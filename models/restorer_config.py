@@ -26,6 +26,8 @@ class GeneratorConfig:
     levels, half of all that the network changed, and of 0.04 with 'resize'.
     """
 
+    NETWORK: ClassVar[str] = "gan"
+
     width: int = 64
     downsamplings: int = 3
     blocks: int = 9
@@ -37,11 +39,18 @@ class GeneratorConfig:
         for name in ("width", "downsamplings", "blocks"):
             if getattr(self, name) < 1:
                 raise RestorerError(f"generator.{name} is {getattr(self, name)}: set it to 1 or more")
+        if self.downsamplings > 8:
+            raise RestorerError(f"generator.downsamplings is {self.downsamplings}: set it to 8 or less")
 
     @property
     def multiple(self) -> int:
         """Heights and widths that pass the network without padding are multiples of this number of pixels."""
         return 2**self.downsamplings
+
+    @property
+    def widest(self) -> int:
+        """Values a pixel that the largest feature map holds: c's at full resolution, or what the last u resizes."""
+        return self.width * (2 if self.upsampling == "resize" else 1)
 
     @property
     def parameters(self) -> int:
@@ -172,6 +181,11 @@ class AdversarialConfig:
             )
         if self.batch < 1 or self.steps < 1:
             raise RestorerError(f"batch is {self.batch} and steps {self.steps}: set them to 1 or more")
+
+    @property
+    def network(self) -> GeneratorConfig:
+        """Of the network that restores; the others only train it."""
+        return self.generator
 
     @property
     def decay_step(self) -> int:

@@ -1,7 +1,7 @@
-"""A trained generator as a folder, and as a function from pixels to pixels that worker processes can be given.
+"""A trained restorer as a folder, and as a function from pixels to pixels that worker processes can be given.
 
-The folder holds `generator.json` (the network's configuration) and `generator.npz` (its weights by variable name):
-plain data, so that reading a folder from elsewhere runs nothing. Importing this module does not import TensorFlow.
+The folder holds `generator.json` (which network, and its configuration) and `generator.npz` (its weights by variable
+name): plain data, so that reading a folder from elsewhere runs nothing. Importing this module does not import TensorFlow.
 """
 
 from __future__ import annotations
@@ -11,11 +11,13 @@ import json
 import zipfile
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Union
 
 import numpy as np
 
+from models.rdn_config import RdnConfig
 from models.restorer_config import GeneratorConfig, RestorerError
+from models.tensorflow_process import single_threaded
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -23,35 +25,48 @@ if TYPE_CHECKING:
 CONFIG_FILE = "generator.json"
 WEIGHTS_FILE = "generator.npz"
 
+NetworkConfig = Union[GeneratorConfig, RdnConfig]
+NETWORKS: dict[str, type[NetworkConfig]] = {config.NETWORK: config for config in (GeneratorConfig, RdnConfig)}
+
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, MemoryError, EOFError, zipfile.BadZipFile)
 """What NumPy raises for .npz files that are damaged, no archives, or without the array asked for."""
 
 
-def save_generator(generator: tf.keras.Model, config: GeneratorConfig, folder: Path) -> None:
-    """Write the two files into an existing folder. The same weights give the same bytes."""
-    text = json.dumps({"network": "gan", **asdict(config)}, indent=2) + "\n"
-    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
-    np.savez(folder / WEIGHTS_FILE, **{variable.name: variable.numpy() for variable in generator.variables})
-
-
-def load_generator(folder: Path) -> tuple[tf.keras.Model, GeneratorConfig]:
-    """The network that `save_generator` wrote. Raises RestorerError for a missing or damaged file."""
+def build_network(config: NetworkConfig) -> tf.keras.Model:
+    """The untrained network of a configuration."""
+    from models.rdn import build_rdn
     from models.restorer import build_generator
 
+    return build_generator(config) if isinstance(config, GeneratorConfig) else build_rdn(config)
+
+
+def save_network(network: tf.keras.Model, config: NetworkConfig, folder: Path) -> None:
+    """Write the two files into an existing folder. The same weights give the same bytes."""
+    text = json.dumps(_described(config), indent=2) + "\n"
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    np.savez(folder / WEIGHTS_FILE, **{variable.name: variable.numpy() for variable in network.variables})
+
+
+def load_network(folder: Path) -> tuple[tf.keras.Model, NetworkConfig]:
+    """The network that `save_network` wrote. Raises RestorerError for a missing or damaged file."""
     config = read_config(folder)
     path = folder / WEIGHTS_FILE
     try:
         with np.load(path, allow_pickle=False) as archive:
             _check_size(archive.zip, config)
-            generator = build_generator(config)
-            for variable in generator.variables:
+            network = build_network(config)
+            for variable in network.variables:
                 variable.assign(archive[variable.name])
     except UNREADABLE as error:
         raise RestorerError(f"{path}: not the weights of {CONFIG_FILE}'s network ({error}): train it again") from error
-    return generator, config
+    return network, config
 
 
-def _check_size(archive: zipfile.ZipFile, config: GeneratorConfig) -> None:
+def _described(config: NetworkConfig) -> dict[str, Any]:
+    return {"network": config.NETWORK, **asdict(config)}
+
+
+def _check_size(archive: zipfile.ZipFile, config: NetworkConfig) -> None:
     """Raise ValueError unless the arrays fill as many bytes as the network: no file may ask for any more memory."""
     stored, expected = sum(entry.file_size for entry in archive.infolist()), 4 * config.parameters
     headers = 1024 * len(archive.infolist())
@@ -59,20 +74,18 @@ def _check_size(archive: zipfile.ZipFile, config: GeneratorConfig) -> None:
         raise ValueError(f"{stored} bytes for {config.parameters} weights")
 
 
-def read_config(folder: Path) -> GeneratorConfig:
+def read_config(folder: Path) -> NetworkConfig:
     """The configuration in a saved folder. Raises RestorerError for a missing or damaged file."""
     path = folder / CONFIG_FILE
     try:
         fields = json.loads(path.read_text(encoding="utf-8"))
-        if fields.pop("network") != "gan":
-            raise ValueError("another kind of network")
-        return GeneratorConfig(**fields)
+        return NETWORKS[fields.pop("network")](**fields)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RestorerError) as error:
         raise RestorerError(f"{path}: not a restorer's configuration ({error}): give a trained one's folder") from error
 
 
 class SavedRestorer:
-    """A saved generator as a picklable function: uint8 (H, W, 3) compressed -> uint8 (H, W, 3) restored.
+    """A saved network as a picklable function: uint8 (H, W, 3) compressed -> uint8 (H, W, 3) restored.
 
     Pickled, it is the folder's name; every process that calls it loads the network on its first call. Its arithmetic
     then has one thread: sums over an image are split among threads and so depend on their number, and the restored
@@ -82,36 +95,27 @@ class SavedRestorer:
     """
 
     def __init__(self, folder: Path) -> None:
-        """Raises RestorerError where the folder holds no saved generator."""
+        """Raises RestorerError where the folder holds no saved network."""
         self.folder = Path(folder)
-        self._generator: tf.keras.Model | None = None
+        self._loaded: tuple[tf.keras.Model, NetworkConfig] | None = None
         if not (self.folder / WEIGHTS_FILE).is_file():
             raise RestorerError(f"{self.folder}: no {WEIGHTS_FILE} here: give the folder of a trained restorer")
         read_config(self.folder)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"folder": self.folder, "_generator": None}
+        return {"folder": self.folder, "_loaded": None}
 
     def describe(self) -> dict[str, Any]:
         """JSON-able identity: network, configuration and SHA-256 of the weights; says nothing of where they lie."""
         digest = hashlib.sha256((self.folder / WEIGHTS_FILE).read_bytes()).hexdigest()
-        return {"network": "gan", "config": asdict(read_config(self.folder)), "weights_sha256": digest}
+        config = read_config(self.folder)
+        return {"network": config.NETWORK, "config": asdict(config), "weights_sha256": digest}
 
     def __call__(self, pixels: np.ndarray) -> np.ndarray:
         """Restore one image of any size. Raises RuntimeError where TensorFlow already runs with more threads."""
-        from models.restorer import restore
+        from models.tiling import restore
 
-        if self._generator is None:
-            _prepare_tensorflow()
-            self._generator, _ = load_generator(self.folder)
-        return restore(self._generator, pixels)
-
-
-def _prepare_tensorflow() -> None:
-    import tensorflow as tf
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    for gpu in tf.config.list_physical_devices("GPU"):
-        tf.config.experimental.set_memory_growth(gpu, True)
-    tf.config.experimental.enable_op_determinism()
+        if self._loaded is None:
+            single_threaded()
+            self._loaded = load_network(self.folder)
+        return restore(*self._loaded, pixels)

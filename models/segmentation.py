@@ -146,7 +146,7 @@ class Segmenter(tf.keras.Model):
 
     def learning_rates(self) -> dict[str, float]:
         """The rate of the last step."""
-        return {"learning_rate": float(self.optimizer.learning_rate)}
+        return {"learning_rate": float(self.optimizer.learning_rate.numpy())}
 
     def _scores(self, label: tf.Tensor, logits: tf.Tensor, total: tf.Tensor, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         self.loss_mean.update_state(tf.math.divide_no_nan(total, pixels), sample_weight=pixels)

@@ -4,127 +4,71 @@ r"""The offline conversion: a dataset to original shards, originals to compresse
                                     \______________________________________________/ (only to measure)
 
 Which image goes to which shard follows from the sorted keys and `images_per_shard` alone, and derived shards mirror
-those they come from, so a shard is a unit of work that gives the same bytes whenever and wherever it is done. Worker
-processes convert one shard at a time; a finished shard is on disk under its name before its statistics are, and a later
-run takes every shard that has both.
+those they come from, so a shard is a unit of work that gives the same bytes whenever and wherever it is done. An engine
+converts one shard at a time; a finished shard is on disk under its name before its result is, and a later run takes
+every shard that has both. An image that cannot be converted is left out and written down, or ends the run: see
+`max_errors`.
+
+Memory: each worker holds one image with what becomes of it and the rows of one shard; the calling process the listing of
+the dataset (some 0.5 kB an image) and an entry for each shard. Neither holds images or rows of the whole set.
 """
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import os
+import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models.errors import UserError
-from models.fidelity import ms_ssim, psnr, to_db
+from tfrecords import files
+from tfrecords.engine import (
+    Done,
+    Engine,
+    Meter,
+    ProgressCallback,
+    ShardWriter,
+    check_errors,
+    one_sentence,
+    sentence_of,
+    sweep,
+)
 from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame
+from tfrecords.ledger import (
+    ERRORS,
+    MB,
+    STATISTICS,
+    Result,
+    Row,
+    Summary,
+    row_of,
+    write_errors,
+    write_statistics,
+)
 from tfrecords.manifest import (
+    MANIFEST,
+    SCRATCH,
     Build,
     Identity,
     Manifest,
+    begun,
     building,
-    canonical_json,
     check,
+    damages,
     finished,
-    write_atomically,
+    partial_of,
+    release,
+    repairing,
 )
-from tfrecords.schema import Record, encode_png, encode_record, read_shard
+from tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, chosen, planned, shards_in_all
+from tfrecords.schema import read_shard
+from tfrecords.stages import CodecLike, Compressed, Originals, Restored, RestorerLike, SourceLike, Stage
 from tfrecords.workers import run
 
-# Some 100 MB at 2048x1024; shards enough to keep all cores busy, each so short that a kill costs minutes at most.
-IMAGES_PER_SHARD = 16
-STATISTICS = "images.json"
-MB = 1e6
-
-Pixels = NDArray[np.uint8]
-
-
-class SampleLike(Protocol):
-    """See `data_pipelines.datasets.Sample`."""
-
-    @property
-    def key(self) -> str: ...
-
-    @property
-    def image(self) -> str: ...
-
-    @property
-    def part(self) -> int: ...
-
-
-class SourceLike(Protocol):
-    """See `data_pipelines.datasets.Source`."""
-
-    @property
-    def name(self) -> str: ...
-
-    def samples(self, split: str) -> Sequence[Any]: ...
-
-    def read(self, sample: Any) -> tuple[Pixels, Pixels | None]: ...
-
-    def describe(self) -> dict[str, Any]: ...
-
-    def fingerprint(self, split: str) -> str: ...
-
-
-class CodecLike(Protocol):
-    """See `data_pipelines.codecs.Codec`."""
-
-    @property
-    def point(self) -> str: ...
-
-    def encode(self, pixels: Pixels) -> bytes: ...
-
-    def decode(self, bitstream: bytes) -> Pixels: ...
-
-    def describe(self) -> dict[str, Any]: ...
-
-
-class RestorerLike(Protocol):
-    """Compressed uint8 (H, W, 3) to restored of the same size; picklable, and loads its weights when first called."""
-
-    def __call__(self, pixels: Pixels) -> Pixels: ...
-
-    def describe(self) -> dict[str, Any]: ...
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a conversion is, told after every image.
-
-    `images` of `total` are in finished shards or done in those under way, `earlier` of them by earlier runs; `pixels`
-    and `bytes` (of bitstreams; PNGs for originals) sum over `images`; `seconds` is the time of this run alone.
-    """
-
-    images: int
-    total: int
-    earlier: int
-    pixels: int
-    bytes: int
-    seconds: float
-
-    @property
-    def images_per_s(self) -> float:
-        return (self.images - self.earlier) / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """None as long as this run has no image to go by."""
-        return (self.total - self.images) / self.images_per_s if self.images > self.earlier else None
-
-
-ProgressCallback = Callable[[Progress], None]
+KEEP_TIME_EVERY = 5.0  # seconds
 
 
 def original_identity(
@@ -133,6 +77,7 @@ def original_identity(
     """What `write_originals` would make."""
     config = {
         "domain": "original",
+        "dsr": release(),
         "dataset": source.describe(),
         "split": split,
         "listing": source.fingerprint(split),
@@ -144,15 +89,219 @@ def original_identity(
 
 def compressed_identity(original: Identity, codec: CodecLike) -> Identity:
     """What `write_compressed` would make of shards that are `original`."""
-    config = {"domain": "compressed", "codec": codec.describe()}
+    config = {"domain": "compressed", "dsr": release(), "codec": codec.describe()}
     return Identity("shards", f"{_parent(original)}/{codec.point}", config, {"original": original.fingerprint})
 
 
 def restored_identity(compressed: Identity, original: Identity, restorer: RestorerLike) -> Identity:
     """What `write_restored` would make."""
-    config = {"domain": "restored", "restorer": restorer.describe()}
+    config = {"domain": "restored", "dsr": release(), "restorer": restorer.describe()}
     inputs = {"compressed": compressed.fingerprint, "original": original.fingerprint}
     return Identity("shards", f"{compressed.name}-restored", config, inputs)
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What is to be made of what, see `originals`, `compressed` and `restored`."""
+
+    identity: Identity
+    stage: Stage
+    shards: Callable[[Part | None], Sequence[Shard]]
+    """All of them, or those of a part, planned when they are needed."""
+
+    def write(
+        self,
+        folder: Path,
+        *,
+        workers: int | None = None,
+        engine: Engine | None = None,
+        max_errors: int = 0,
+        thorough: bool = False,
+        progress: ProgressCallback | None = None,
+    ) -> Manifest:
+        """Make the artefact, or what is missing of it.
+
+        Of one that exists, files that are missing or of another size are made anew; with `thorough` all files are read,
+        and those with another digest are too.
+
+        Args:
+          workers: number of processes, by default one a core.
+          engine: what does the work instead of processes of this machine.
+          max_errors: how many images may be left out because they cannot be converted. After a run that had to stop
+            because there were more, the next tries those images again.
+          progress: called in this process.
+
+        Raises:
+          ArtefactError: `folder` is something else or is being made by another process, more images than `max_errors`
+            cannot be converted, the disk is full or will be, or what is damaged cannot be made as it was.
+        """
+        engine, progress = engine or partial(run, workers=workers), progress or (lambda _: None)
+        with one_sentence(folder):
+            existing = finished(folder, self.identity)
+            if existing is not None:
+                damaged = set(damages(folder, existing.files, digests=thorough))
+                if damaged:
+                    self._repair(files.location(folder), existing, damaged, engine, progress)
+                return existing
+            with building(folder, self.identity) as build:
+                shards = self.shards(None)
+                self._fill(build, shards, max_errors, engine, progress)
+                _join(build, shards, max_errors)
+        return Manifest.load(folder)
+
+    def write_part(
+        self,
+        folder: Path,
+        part: Part,
+        *,
+        workers: int | None = None,
+        engine: Engine | None = None,
+        max_errors: int = 0,
+        progress: ProgressCallback | None = None,
+    ) -> None:
+        """Make one part of the shards, while other processes and hosts make others; nothing if the artefact is whole.
+
+        What it is made from needs no more than the same part. `max_errors` counts this part's alone. See `write`.
+        """
+        engine, progress = engine or partial(run, workers=workers), progress or (lambda _: None)
+        with one_sentence(folder):
+            if finished(folder, self.identity) is None:
+                with building(folder, self.identity, f"{part.number}-of-{part.of}") as build:
+                    self._fill(build, self.shards(part), max_errors, engine, progress)
+
+    def finish(self, folder: Path, *, max_errors: int = 0) -> Manifest:
+        """Join the parts to the artefact, having read and compared all their files.
+
+        Raises ArtefactError also if parts are missing or damaged, which are named: run those again.
+        """
+        with one_sentence(folder):
+            existing = finished(folder, self.identity)
+            if existing is not None:
+                return existing
+            with building(folder, self.identity) as build:
+                shards = self.shards(None)
+                entries = {}
+                for shard in shards:
+                    result = Result.load(build.scratch, shard)
+                    if result is not None:
+                        entries[shard.name] = result.entry
+                damaged = damages(build.path, entries, digests=True)
+                missing = [shard for shard in shards if shard.name in damaged or shard.name not in entries]
+                if missing:
+                    for shard in missing:
+                        Result.path(build.scratch, shard).unlink(missing_ok=True)
+                    raise ArtefactError(f"{folder} cannot be joined yet: {_whose(missing, len(shards), build.parts)}")
+                _join(build, shards, max_errors)
+        return Manifest.load(folder)
+
+    def _fill(
+        self, build: Build, shards: Sequence[Shard], max_errors: int, engine: Engine, progress: ProgressCallback
+    ) -> None:
+        """Make the shards that are not there."""
+        sweep(build.scratch, shards)
+        results, entries = {}, {}
+        for shard in shards:
+            result = Result.load(build.scratch, shard)
+            if result is not None:
+                results[shard.name], entries[shard.name] = Done.of(result), result.entry
+        lost = damages(build.path, entries)
+        there = {name: done for name, done in results.items() if name not in lost}
+        if sum(done.errors for done in there.values()) > max_errors:
+            there = {name: done for name, done in there.items() if not done.errors}
+        errors = sum(done.errors for done in there.values())
+        todo = [shard for shard in shards if shard.name not in there]
+        _check_room(build.path, self.stage.estimate(todo))
+        meter = Meter(sum(shard.images for shard in shards), list(there.values()), progress)
+        kept = time.monotonic()
+        try:
+            with closing(engine(ShardWriter(self.stage, build.path, build.scratch, max_errors), todo)) as items:
+                for shard, row in items:
+                    if row is not None:
+                        meter.count(row)
+                        continue
+                    if time.monotonic() - kept > KEEP_TIME_EVERY:
+                        build.keep_time()
+                        kept = time.monotonic()
+                    result = Result.load(build.scratch, shard)
+                    if result and result.failures:
+                        errors += len(result.failures)
+                        check_errors(errors, max_errors, result.failures[-1])
+        finally:
+            build.keep_time()
+            sweep(build.scratch, shards)
+
+    def _repair(
+        self, folder: Path, manifest: Manifest, damaged: set[str], engine: Engine, progress: ProgressCallback
+    ) -> None:
+        """Make the damaged files anew, each as the manifest has it."""
+        shards = self.shards(None)
+        if [shard.name for shard in shards] != manifest.shards:
+            raise ArtefactError(f"{folder} has other shards than its input gives; delete it and make it anew")
+        flawed = [shard for shard in shards if manifest.files[shard.name]["errors"]]
+        again = damaged | ({shard.name for shard in flawed} if ERRORS in damaged else set())
+        todo = [shard for shard in shards if shard.name in again]
+        expected = {shard.name: manifest.files[shard.name]["sha256"] for shard in todo}
+        with repairing(folder) as scratch:
+            writer = ShardWriter(self.stage, folder, scratch, manifest.summary["errors"], expected)
+            meter = Meter(sum(shard.images for shard in todo), [], progress)
+            with closing(engine(writer, todo)) as items:
+                for _, row in items:
+                    if row is not None:
+                        meter.count(row)
+            if STATISTICS in damaged:
+                rows = (
+                    row_of(record)
+                    for name in manifest.shards
+                    for record in read_shard(folder / name, manifest.files[name]["records"])
+                )
+                write_statistics(folder, scratch, rows)
+            if ERRORS in damaged:
+                results = (Result.load(scratch, shard) for shard in flawed)
+                write_errors(folder, scratch, (failure for result in results if result for failure in result.failures))
+            for sentence in damages(folder, {name: manifest.files[name] for name in damaged}, digests=True).values():
+                raise ArtefactError(f"{sentence} (it was, and came out differently)")
+
+
+def originals(
+    source: SourceLike,
+    split: str,
+    *,
+    limit: int | None = None,
+    images_per_shard: int = IMAGES_PER_SHARD,
+    identity: Identity | None = None,
+) -> Conversion:
+    """The split's images and labels, losslessly; see `write_originals`."""
+    identity = identity or original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
+
+    def shards(part: Part | None) -> list[Shard]:
+        samples = chosen(source.samples(split), limit)
+        if not samples:
+            raise ArtefactError(f"split {split!r} of {source.name} has no images to convert")
+        return [shard for shard in planned(samples, images_per_shard) if part is None or part.owns(shard)]
+
+    return Conversion(identity, Originals(source, split), shards)
+
+
+def compressed(originals: Path, codec: CodecLike, *, identity: Identity | None = None) -> Conversion:
+    """What a codec makes of original shards; see `write_compressed`."""
+    identity = identity or compressed_identity(_opened(originals, "original").identity, codec)
+    stage = Compressed(files.location(originals), codec)
+    return Conversion(identity, stage, partial(_mirrored, stage.originals, "original"))
+
+
+def restored(
+    compressed: Path, originals: Path, restorer: RestorerLike, *, identity: Identity | None = None
+) -> Conversion:
+    """What a restorer makes of compressed shards; see `write_restored`."""
+    if identity is None:
+        original, lossy = _opened(originals, "original"), _opened(compressed, "compressed")
+        if lossy.inputs.get("original") != original.fingerprint:
+            raise ArtefactError(
+                f"{compressed} was not made from {originals}; give the original shards it was made from"
+            )
+        identity = restored_identity(lossy.identity, original.identity, restorer)
+    stage = Restored(files.location(compressed), files.location(originals), restorer)
+    return Conversion(identity, stage, partial(_mirrored, stage.compressed, "compressed"))
 
 
 def write_originals(
@@ -163,8 +312,7 @@ def write_originals(
     limit: int | None = None,
     images_per_shard: int = IMAGES_PER_SHARD,
     identity: Identity | None = None,
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    **how: Any,
 ) -> Manifest:
     """Write the split's images and labels, losslessly, as shards in `folder`.
 
@@ -172,50 +320,27 @@ def write_originals(
       limit: take so many images, spread evenly over the sorted keys (a video's first frames would be all alike).
       images_per_shard: at most so many in a shard; sizes differ by one at most.
       identity: by which the artefact is known, by default `original_identity` of the arguments.
-      workers: number of processes, by default one a core.
-      progress: called in this process.
+      how: workers, engine, max_errors, thorough and progress, see `Conversion.write`.
 
     Returns:
       The manifest; of what is there if `folder` is that artefact already.
 
     Raises:
-      ArtefactError: `folder` is something else or is being made by another process, the split is empty, keys repeat.
-      DatasetError, or what else the source raises.
+      ArtefactError: see `Conversion.write`; also if the split is empty.
+      DatasetError, or what else the source raises, if its folder is not what it should be.
     """
-    identity = identity or original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
-    samples = sorted(source.samples(split), key=lambda sample: sample.key)
-    if limit is not None and limit < len(samples):
-        samples = [samples[i * len(samples) // limit] for i in range(limit)]
-    if not samples:
-        raise ArtefactError(f"split {split!r} of {source.name} has no images to convert")
-    if len({sample.key for sample in samples}) < len(samples):
-        raise ArtefactError(f"split {split!r} of {source.name} has two images of one key; keys must be unique")
-    count = -(-len(samples) // images_per_shard)
-    bounds = [i * len(samples) // count for i in range(count + 1)]
-    shards = [
-        Shard(shard_name(i, count), tuple(samples[start:end]), end - start)
-        for i, (start, end) in enumerate(zip(bounds, bounds[1:]))
-    ]
-    return _convert(_Originals(source, split), shards, folder, identity, workers, progress)
+    conversion = originals(source, split, limit=limit, images_per_shard=images_per_shard, identity=identity)
+    return conversion.write(folder, **how)
 
 
 def write_compressed(
-    originals: Path,
-    codec: CodecLike,
-    folder: Path,
-    *,
-    identity: Identity | None = None,
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    originals: Path, codec: CodecLike, folder: Path, *, identity: Identity | None = None, **how: Any
 ) -> Manifest:
     """Encode every image of the original shards, and store bitstream and what it decodes to; see `write_originals`.
 
-    Raises:
-      ArtefactError: also if `originals` is no such artefact or damaged, or the codec fails on an image, which is named.
+    Raises ArtefactError also if `originals` is no such artefact, or damaged.
     """
-    original = _opened(originals, "original")
-    identity = identity or compressed_identity(original.identity, codec)
-    return _convert(_Compressed(Path(originals), codec), _mirrored(original), folder, identity, workers, progress)
+    return compressed(originals, codec, identity=identity).write(folder, **how)
 
 
 def write_restored(
@@ -225,122 +350,59 @@ def write_restored(
     folder: Path,
     *,
     identity: Identity | None = None,
-    workers: int | None = None,
-    progress: ProgressCallback | None = None,
+    **how: Any,
 ) -> Manifest:
     """Restore every image of the compressed shards; the originals only serve to measure; see `write_originals`.
 
     The rate in the statistics is that of the compressed image: a restored one costs no more bits.
 
-    Raises:
-      ArtefactError: also if `compressed` was not made from `originals`, or the restorer fails on an image.
+    Raises ArtefactError also if `compressed` was not made from `originals`.
     """
-    original, lossy = _opened(originals, "original"), _opened(compressed, "compressed")
-    if lossy.inputs.get("original") != original.fingerprint:
-        raise ArtefactError(f"{compressed} was not made from {originals}; give the original shards it was made from")
-    identity = identity or restored_identity(lossy.identity, original.identity, restorer)
-    stage = _Restored(Path(compressed), Path(originals), restorer)
-    return _convert(stage, _mirrored(lossy), folder, identity, workers, progress)
+    return restored(compressed, originals, restorer, identity=identity).write(folder, **how)
 
 
-def shard_name(index: int, count: int) -> str:
-    """`shard-00003-of-00012.tfrecord`, index from 0."""
-    return f"shard-{index:05d}-of-{count:05d}.tfrecord"
+def _join(build: Build, shards: Sequence[Shard], max_errors: int) -> None:
+    """What the finished shards are together."""
+    summary, failures = Summary(), []
+
+    def rows() -> Iterator[Row]:
+        for shard in shards:
+            result = Result.load(build.scratch, shard)
+            if result is None:
+                raise ArtefactError(f"{Result.path(build.scratch, shard)} is missing; convert again")
+            build.files[shard.name] = result.entry
+            failures.extend(result.failures)
+            for row in result.rows:
+                summary.add(row)
+                yield row
+
+    write_statistics(build.path, build.scratch, rows())
+    if failures:
+        check_errors(len(failures), max_errors, failures[-1])
+    if not summary.images:
+        raise ArtefactError(f"none of {len(failures)} images can be converted; {sentence_of(failures[0])}")
+    write_errors(build.path, build.scratch, failures)
+    build.summary = summary.to_json(len(failures), build.seconds)
 
 
-@dataclass(frozen=True)
-class Shard:
-    """A planned shard: its file name, the samples to read (originals only), and how many images it will hold."""
-
-    name: str
-    samples: tuple[Any, ...]
-    count: int
-
-    def __str__(self) -> str:
-        return self.name
+def _whose(missing: Sequence[Shard], total: int, parts: Sequence[str]) -> str:
+    """Which shards are missing, by the parts that they belong to if there are any."""
+    counted = f"{len(missing)} of {total} shards are missing or damaged"
+    if not parts:
+        return f"{counted}, such as {missing[0]}; convert again"
+    of = int(parts[0].rpartition("-")[2])
+    owners = sorted({Part.owning(shard, of).number for shard in missing})
+    return f"{counted}, those of {', '.join(f'{number}/{of}' for number in owners)}; convert these parts again"
 
 
-@dataclass(frozen=True)
-class _Originals:
-    source: SourceLike
-    split: str
-
-    def records(self, shard: Shard) -> Iterator[tuple[Record, dict[str, Any]]]:
-        for sample in shard.samples:
-            pixels, label = self.source.read(sample)
-            provenance = {
-                "domain": "original",
-                "dataset": self.source.name,
-                "split": self.split,
-                "image": sample.image,
-                "part": sample.part,
-            }
-            image = encode_png(pixels)
-            label_png = b"" if label is None else encode_png(label)
-            height, width = pixels.shape[:2]
-            record = Record(sample.key, height, width, image, label_png, b"", provenance)
-            yield record, {"bytes": len(image)}
-
-
-@dataclass(frozen=True)
-class _Compressed:
-    originals: Path
-    codec: CodecLike
-
-    def records(self, shard: Shard) -> Iterator[tuple[Record, dict[str, Any]]]:
-        step = {"domain": "compressed", "codec": self.codec.describe()}
-        path = self.originals / shard.name
-        for original in read_shard(path, shard.count):
-            with _naming(original.key, path):
-                pixels = original.pixels()
-                bitstream = self.codec.encode(pixels)
-                decoded = self.codec.decode(bitstream)
-                record = _derived(original, decoded, bitstream, step)
-            yield record, {"bytes": len(bitstream), **_fidelity(decoded, pixels)}
-
-
-@dataclass(frozen=True)
-class _Restored:
-    compressed: Path
-    originals: Path
-    restorer: RestorerLike
-
-    def records(self, shard: Shard) -> Iterator[tuple[Record, dict[str, Any]]]:
-        step = {"domain": "restored", "restorer": self.restorer.describe()}
-        path = self.compressed / shard.name
-        originals = read_shard(self.originals / shard.name, shard.count)
-        for compressed, original in zip(read_shard(path, shard.count), originals):
-            with _naming(compressed.key, path):
-                if compressed.key != original.key:
-                    raise ArtefactError(f"the original at its place is {original.key!r}")
-                restored = self.restorer(compressed.pixels())
-                record = _derived(compressed, restored, b"", step)
-                pixels = original.pixels()
-            yield record, {"bytes": len(compressed.bitstream), **_fidelity(restored, pixels)}
-
-
-@contextmanager
-def _naming(key: str, path: Path) -> Iterator[None]:
-    try:
-        yield
-    except UserError as error:
-        raise ArtefactError(f"image {key!r} of {path}: {error}") from error
-
-
-def _derived(parent: Record, pixels: Pixels, bitstream: bytes, step: dict[str, Any]) -> Record:
-    if pixels.shape != (parent.height, parent.width, 3) or pixels.dtype != np.uint8:
-        raise ArtefactError(
-            f"{parent.width}x{parent.height} pixels became {pixels.dtype} of shape {pixels.shape}; "
-            "codecs and restorers must keep the size"
-        )
-    provenance = {**parent.provenance, **step}
-    return Record(parent.key, parent.height, parent.width, encode_png(pixels), parent.label, bitstream, provenance)
-
-
-def _fidelity(pixels: Pixels, original: Pixels) -> dict[str, float | None]:
-    """PSNR is None where it is infinite, which JSON has no number for. Digits beyond these are no information."""
-    decibels, similarity = psnr(pixels, original), ms_ssim(pixels, original)
-    return {"psnr": round(decibels, 4) if math.isfinite(decibels) else None, "ms_ssim": round(similarity, 6)}
+def _check_room(folder: Path, needed: float) -> None:
+    if not files.is_url(folder):
+        free = shutil.disk_usage(folder).free
+        if needed > free:
+            raise ArtefactError(
+                f"{folder} needs about {needed / MB:,.2f} MB more and its disk has {free / MB:,.2f} MB free; make room, or "
+                "choose another disk"
+            )
 
 
 def _parent(identity: Identity) -> str:
@@ -349,127 +411,29 @@ def _parent(identity: Identity) -> str:
 
 def _opened(folder: Path, domain: str) -> Manifest:
     manifest = check(folder)
-    if manifest.config.get("domain") != domain:
-        raise ArtefactError(f"{folder} is {manifest.name!r}, not {domain} shards; give the folder of those")
+    _check_domain(folder, manifest.identity, domain)
     return manifest
 
 
-def _mirrored(parent: Manifest) -> list[Shard]:
-    return [Shard(name, (), parent.files[name]["records"]) for name in parent.shards]
+def _check_domain(folder: Path, identity: Identity, domain: str) -> None:
+    if identity.config.get("domain") != domain:
+        raise ArtefactError(f"{folder} is {identity.name!r}, not {domain} shards; give the folder of those")
 
 
-@dataclass(frozen=True)
-class _ShardWriter:
-    """What a worker does: convert a shard, yielding each image's statistics, then None when the shard is on disk."""
-
-    stage: Any
-    path: Path
-    scratch: Path
-
-    def __call__(self, shard: Shard) -> Iterator[dict[str, Any] | None]:
-        # A worker that outlives its killed parent for a moment must not write into its successor's file.
-        temporary = self.scratch / f"{shard.name}.{os.getpid()}.tmp"
-        digest, size, rows = hashlib.sha256(), 0, []
-        with temporary.open("wb") as file:
-            for record, measured in self.stage.records(shard):
-                data = frame(encode_record(record))
-                file.write(data)
-                digest.update(data)
-                size += len(data)
-                rows.append({"key": record.key, "height": record.height, "width": record.width, **measured})
-                yield rows[-1]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, self.path / shard.name)
-        entry = {"bytes": size, "sha256": digest.hexdigest(), "records": len(rows)}
-        write_atomically(_result(self.scratch, shard), canonical_json({"file": entry, "images": rows}).encode())
-        yield None
-
-
-def _result(scratch: Path, shard: Shard) -> Path:
-    return scratch / f"{shard.name}.json"
-
-
-def _convert(
-    stage: Any,
-    shards: Sequence[Shard],
-    folder: Path,
-    identity: Identity,
-    workers: int | None,
-    progress: ProgressCallback | None,
-) -> Manifest:
-    existing = finished(folder, identity)
-    if existing is not None:
-        return existing
-    with building(folder, identity) as build:
-        _write_shards(stage, shards, build, workers, progress or (lambda _: None))
-        results = [json.loads(_result(build.scratch, shard).read_bytes()) for shard in shards]
-        rows = [row for result in results for row in result["images"]]
-        build.files = {shard.name: result["file"] for shard, result in zip(shards, results)}
-        lines = ",\n".join(canonical_json(row) for row in rows)
-        write_atomically(build.path / STATISTICS, f"[\n{lines}\n]\n".encode())
-        build.summary = summarize(rows, build.seconds)
-    return Manifest.load(folder)
-
-
-def _write_shards(
-    stage: Any, shards: Sequence[Shard], build: Build, workers: int | None, progress: ProgressCallback
-) -> None:
-    todo = []
-    images = pixels = size = 0
-    for shard in shards:
-        result = _result(build.scratch, shard)
-        if result.exists():
-            rows = json.loads(result.read_bytes())["images"]
-            images += len(rows)
-            pixels += sum(row["height"] * row["width"] for row in rows)
-            size += sum(row["bytes"] for row in rows)
-        else:
-            todo.append(shard)
-    total, earlier, started = sum(shard.count for shard in shards), images, time.monotonic()
-    try:
-        with closing(run(_ShardWriter(stage, build.path, build.scratch), todo, workers)) as items:
-            for _, row in items:
-                if row is None:
-                    build.keep_time()
-                    continue
-                images += 1
-                pixels += row["height"] * row["width"]
-                size += row["bytes"]
-                progress(Progress(images, total, earlier, pixels, size, time.monotonic() - started))
-    finally:
-        for path in build.scratch.glob("*.tmp"):
-            path.unlink(missing_ok=True)
-
-
-def summarize(rows: Sequence[dict[str, Any]], seconds: float) -> dict[str, Any]:
-    """The statistics of all images, of the rows in `images.json`.
-
-    images, pixels; height and width (the largest); bpp (all bits / all pixels), bpp_mean, bpp_min, bpp_max (over
-    images); psnr (mean of the images' dB, without those that are identical to their original, None if all are) and
-    how many are `identical`; ms_ssim (mean), ms_ssim_db (of the mean, None if it is 1); seconds, images_per_s, mb_per_s
-    (10^6 bytes of raw RGB). For originals psnr, ms_ssim and ms_ssim_db are None.
-    """
-    sizes = np.array([row["bytes"] for row in rows], np.float64)
-    pixels = np.array([row["height"] * row["width"] for row in rows], np.float64)
-    rates = 8 * sizes / pixels
-    finite = [row["psnr"] for row in rows if row.get("psnr") is not None]
-    similarities = [row["ms_ssim"] for row in rows if "ms_ssim" in row]
-    similarity = float(np.mean(similarities)) if similarities else None
-    return {
-        "images": len(rows),
-        "pixels": int(pixels.sum()),
-        "height": max(row["height"] for row in rows),
-        "width": max(row["width"] for row in rows),
-        "bpp": float(8 * sizes.sum() / pixels.sum()),
-        "bpp_mean": float(rates.mean()),
-        "bpp_min": float(rates.min()),
-        "bpp_max": float(rates.max()),
-        "psnr": float(np.mean(finite)) if finite else None,
-        "identical": len(similarities) - len(finite),
-        "ms_ssim": similarity,
-        "ms_ssim_db": to_db(similarity) if similarity is not None and similarity < 1 else None,
-        "seconds": seconds,
-        "images_per_s": len(rows) / seconds,
-        "mb_per_s": float(3 * pixels.sum() / MB / seconds),
-    }
+def _mirrored(folder: Path, domain: str, part: Part | None) -> list[Shard]:
+    """The shards to be made of those in `folder`; a part of them also while others of that folder are still made."""
+    if part is None or files.exists(folder / MANIFEST):
+        manifest = _opened(folder, domain)
+        entries = [manifest.files[name] for name in manifest.shards]
+        shards = [Shard(index, len(entries), entry["records"], entry["errors"]) for index, entry in enumerate(entries)]
+        return [shard for shard in shards if part is None or part.owns(shard)]
+    scratch = partial_of(folder) / SCRATCH
+    _check_domain(folder, begun(partial_of(folder)), domain)
+    of = next(filter(None, map(shards_in_all, files.names(scratch))), 0)
+    mirrored = []
+    for index in range(part.number - 1, of, part.of):
+        result = Result.load(scratch, Shard(index, of, 0))
+        if result is None:
+            raise ArtefactError(f"part {part} of {folder} is not finished; convert that first")
+        mirrored.append(Shard(index, of, result.entry["records"], result.entry["errors"]))
+    return mirrored

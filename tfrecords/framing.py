@@ -16,6 +16,7 @@ from typing import BinaryIO
 
 import google_crc32c
 
+from tfrecords import files
 from tfrecords.errors import ArtefactError
 
 _HEADER = struct.Struct("<QI")
@@ -37,8 +38,8 @@ def frame(data: bytes) -> bytes:
 def read_frames(path: Path) -> Iterator[bytes]:
     """The records of a TFRecord file in order; ArtefactError names the file, record and byte where it is damaged."""
     try:
-        size = path.stat().st_size
-        with path.open("rb") as file:
+        size = files.size(path)
+        with files.reading(path) as file:
             number = 0
             while file.tell() < size:
                 start = file.tell()

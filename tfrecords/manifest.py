@@ -4,6 +4,9 @@ Everything dsr makes (shards, trained weights, evaluations) is a folder with a `
 fingerprints of its inputs, the versions that made it, and size and SHA-256 of each of its files. An artefact in the
 making is `<folder>.partial`, locked by the process that makes it, and gets its name in one rename when it is whole. A
 folder that has its name is therefore complete, and a killed process leaves something that the next one can go on from.
+Several processes, on several hosts that share the folder, may each make a part of one artefact; who joins them locks
+them out. Locks are flock's: they die with their process, also on NFS. An object store (see `tfrecords.files`) has neither
+locks nor folders to rename: there the folder has its name from the start, and its manifest, written last, makes it whole.
 """
 
 from __future__ import annotations
@@ -13,32 +16,29 @@ import hashlib
 import json
 import os
 import platform
-import shutil
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field, fields
 from datetime import datetime, timezone
 from importlib import metadata
 from pathlib import Path, PurePosixPath
-from typing import Any, Protocol
+from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from models.errors import UserError
-from tfrecords.errors import ArtefactError
+from tfrecords import files
+from tfrecords.errors import ArtefactError, cannot_write
+from tfrecords.files import write_atomically
 from tfrecords.schema import Record, canonical_json, read_shard
-from tfrecords.workers import run
 
 MANIFEST = "manifest.json"
 # What only the making needs lives in here, and vanishes when the artefact is whole.
 SCRATCH = ".building"
-_LOCK, _IDENTITY, _CLOCK = "lock", "identity.json", "seconds"
-FORMAT = 1  # raised when the same configuration would give other bytes than before
+_LOCK, _IDENTITY, _CLOCK, _PART = "lock", "identity.json", "seconds", "part-"
+FORMAT = 2  # raised when the same configuration would give other bytes than before, or a manifest reads differently
 _MAX_MANIFEST_BYTES = 1 << 28
-_PACKAGES = ("dsr", "tensorflow", "numpy", "pillow", "protobuf")
+_PACKAGES = ("dsr", "tensorflow", "numpy", "pillow", "isal", "protobuf")
 
 
 def fingerprint(value: object) -> str:
@@ -67,11 +67,12 @@ class Identity:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The content of `manifest.json`.
+    """The content of `manifest.json`, which also holds its own SHA-256 and the format.
 
     `files` has for each file, by its path inside the folder, its `bytes`, its `sha256`, and, if it is a shard,
-    the number of its `records`. `summary` is what the maker wants to be known. `seconds` is the wall time of all
-    processes that worked on it (see `Build.seconds`); `created` is its end, UTC, ISO 8601.
+    the number of its `records` and of the `errors`: images that belong there and could not be converted. `summary` is
+    what the maker wants to be known. `seconds` is the wall time of all processes that worked on it (see
+    `Build.seconds`); `created` is its end, UTC, ISO 8601.
     """
 
     kind: str
@@ -94,84 +95,117 @@ class Manifest:
         """File names of the shards, in order of their keys."""
         return sorted(name for name, entry in self.files.items() if "records" in entry)
 
+    def to_bytes(self) -> bytes:
+        """The one text of this manifest."""
+        content = {**asdict(self), "format": FORMAT}
+        content["sha256"] = fingerprint(content)
+        return json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+
     def save(self, folder: Path) -> None:
         """Write `manifest.json` in `folder`, whole or not at all."""
-        text = json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
-        write_atomically(folder / MANIFEST, text.encode())
+        write_atomically(folder / MANIFEST, self.to_bytes())
 
     @classmethod
     def load(cls, folder: Path) -> Manifest:
-        """Read it back; ArtefactError if there is none or it is damaged."""
-        path = Path(folder) / MANIFEST
+        """Read it back; ArtefactError if there is none, it is damaged, or of another version's format."""
+        path = files.location(folder) / MANIFEST
         try:
-            if path.stat().st_size > _MAX_MANIFEST_BYTES:
+            if files.size(path) > _MAX_MANIFEST_BYTES:
                 raise ArtefactError(f"{path} is too large for a manifest")
-            manifest = cls(**json.loads(path.read_bytes()))
+            with files.reading(path) as file:
+                data = file.read()
+            content = json.loads(data)
+            made, _ = content.pop("format", 1), content.pop("sha256", None)
+            if made != FORMAT:
+                raise ArtefactError(
+                    f"{folder} is of another version of dsr (format {made}, not {FORMAT}); make it anew"
+                )
+            manifest = cls(**content)
             _check_types(manifest)
+            # All of it, so that any flipped bit shows, even one that JSON reads alike.
+            if manifest.to_bytes() != data or manifest.fingerprint != manifest.identity.fingerprint:
+                raise ValueError("its checksum is wrong")
         except FileNotFoundError:
             raise ArtefactError(f"{path} is missing: {folder} is no finished artefact of dsr") from None
-        except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
-            raise ArtefactError(f"{path} is damaged ({error}); {_remedy(folder)}") from error
+        except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise ArtefactError(f"{path} is damaged ({error}); delete {folder} and make it anew") from error
         return manifest
 
 
-def check(folder: Path, deep: bool = False, codec: Decoder | None = None) -> Manifest:
-    """The manifest of a whole artefact, or ArtefactError naming the file that is missing or damaged.
+def check(folder: Path) -> Manifest:
+    """The manifest of a whole artefact, or ArtefactError naming what is missing, of another size, or does not add up.
 
-    Cheap, this compares existence, sizes and counts. `deep` reads everything, in processes on all cores: SHA-256 of
-    each file, and of each shard the checksum and fields of every record, that its PNGs decode, and how many records
-    there are. With `codec` too, the one that made a compressed artefact, each bitstream must decode to the pixels
-    stored beside it.
+    Cheap: it compares existence, sizes and counts. `tfrecords.verify` reads everything.
     """
-    folder = Path(folder)
     manifest = Manifest.load(folder)
-    if codec is not None and canonical_json(manifest.config.get("codec")) != canonical_json(codec.describe()):
-        made, given = manifest.config.get("codec"), canonical_json(codec.describe())
-        raise ArtefactError(
-            f"{folder} was made with the codec {canonical_json(made)}, not {given}; check with that one"
-        )
-    for name, entry in manifest.files.items():
-        path = folder / name
-        try:
-            size = path.stat().st_size
-        except OSError as error:
-            raise ArtefactError(f"{path} is missing ({error.strerror}); {_remedy(folder)}") from None
-        if size != entry["bytes"]:
-            raise ArtefactError(f"{path} has {size} bytes, not {entry['bytes']}; {_remedy(folder)}")
-    if manifest.shards:
-        counted = sum(manifest.files[name]["records"] for name in manifest.shards)
-        images = manifest.summary.get("images")
-        if counted != images:
-            raise ArtefactError(f"{folder / MANIFEST} counts {counted} records of {images} images; {_remedy(folder)}")
-    if deep:
-        for _ in run(_ContentCheck(folder, manifest.files, codec), list(manifest.files)):
-            pass
+    for sentence in (*miscounts(folder, manifest), *damages(folder, manifest.files).values()):
+        remedy = "run dsr convert again, which repairs it" if manifest.shards else f"delete {folder} and make it anew"
+        raise ArtefactError(f"{sentence}; {remedy}")
     return manifest
+
+
+def miscounts(folder: Path, manifest: Manifest) -> Iterator[str]:
+    """A sentence for each count of shards that does not add up."""
+    if manifest.shards:
+        entries = [manifest.files[name] for name in manifest.shards]
+        counted = {
+            "images": sum(entry["records"] for entry in entries),
+            "errors": sum(entry["errors"] for entry in entries),
+        }
+        counted["inputs"] = counted["images"] + counted["errors"]
+        for what, number in counted.items():
+            told = manifest.summary.get(what)
+            if number != told:
+                yield f"{files.location(folder) / MANIFEST} counts {number} {what} in its shards and {told} in all"
+
+
+def damages(folder: Path, entries: Mapping[str, Mapping[str, Any]], digests: bool = False) -> dict[str, str]:
+    """For each of these files that is missing, of another size or, with `digests`, of another SHA-256: what it is.
+
+    `entries` is as `files` in a manifest.
+    """
+
+    def damage(name: str) -> str | None:
+        path, entry = files.location(folder) / name, entries[name]
+        try:
+            size = files.size(path)
+            if size != entry["bytes"]:
+                return f"{path} has {size} bytes, not {entry['bytes']}"
+            if digests and sha256(path) != entry["sha256"]:
+                return f"{path} is not the file that was written (SHA-256)"
+        except OSError as error:
+            return f"{path} is missing ({error.strerror})"
+        return None
+
+    with ThreadPoolExecutor(os.cpu_count() if digests else 1) as pool:  # hashing does not hold the interpreter
+        return {name: sentence for name, sentence in zip(entries, pool.map(damage, entries)) if sentence}
 
 
 def records(folder: Path) -> Iterator[Record]:
     """All records of an artefact of shards in order of keys, read without TensorFlow; ArtefactError on damage."""
     manifest = check(folder)
     for name in manifest.shards:
-        yield from read_shard(Path(folder) / name, manifest.files[name]["records"])
+        yield from read_shard(files.location(folder) / name, manifest.files[name]["records"])
 
 
 def finished(folder: Path, identity: Identity) -> Manifest | None:
-    """The manifest if `folder` is this very artefact, checked cheaply; None if there is nothing.
+    """The manifest if `folder` is this very artefact, whose files may be damaged; None if there is nothing.
 
-    Raises ArtefactError if it is damaged or something else: nothing finished is ever overwritten.
+    Raises ArtefactError if it is something else, with all that differs: nothing finished is ever overwritten.
     """
-    folder = Path(folder)
+    folder = files.location(folder)
     if not _occupied(folder):
         return None
-    manifest = check(folder)
+    manifest = Manifest.load(folder)
     if manifest.fingerprint != identity.fingerprint:
         raise ArtefactError(
             f"{folder} holds {manifest.name!r} made differently ({_difference(manifest.identity, identity)}); "
             "choose another folder, or delete it"
         )
-    # Left if the process that finished it was killed between the rename and the removal.
-    shutil.rmtree(folder / SCRATCH, ignore_errors=True)
+    if files.exists(folder / SCRATCH):
+        # Left if the process that finished or repaired it was killed before the removal.
+        with suppress(ArtefactError), repairing(folder):
+            pass
     return manifest
 
 
@@ -184,10 +218,10 @@ class Build:
     summary   put here what the manifest shall tell
     files     entries of the manifest that are known already; all other files are read and hashed at the end
     manifest  None until the artefact is whole
-    seconds   wall time so far: of this process, and of earlier ones up to their last `keep_time`
+    seconds   wall time so far: of this process, and of earlier and other ones up to their last `keep_time`
     """
 
-    def __init__(self, path: Path, identity: Identity, resumed: bool) -> None:
+    def __init__(self, path: Path, identity: Identity, resumed: bool, part: str = "") -> None:
         self.path = path
         self.scratch = path / SCRATCH
         self.identity = identity
@@ -195,25 +229,35 @@ class Build:
         self.summary: dict[str, Any] = {}
         self.files: dict[str, dict[str, Any]] = {}
         self.manifest: Manifest | None = None
-        clock = self.scratch / _CLOCK
-        self._earlier = float(clock.read_text()) if resumed and clock.exists() else 0.0
+        self._clock = self.scratch / (_CLOCK + part)
+        clocks = {name: float(_read(self.scratch / name)) for name in self._bookkeeping(_CLOCK)}
+        self._earlier = clocks.pop(self._clock.name, 0.0)
+        self._others = sum(clocks.values())
         self._started = time.monotonic()
 
     @property
     def seconds(self) -> float:
-        return self._earlier + time.monotonic() - self._started
+        return self._others + self._earlier + time.monotonic() - self._started
 
     def keep_time(self) -> None:
         """Let a process that goes on after this one count the time until now; call it where work is safe on disk."""
-        write_atomically(self.scratch / _CLOCK, str(self.seconds).encode())
+        write_atomically(self._clock, str(self.seconds - self._others).encode())
+
+    @property
+    def parts(self) -> list[str]:
+        """The parts that were begun so far, as "3-of-16"."""
+        return [name[len(_PART) :] for name in self._bookkeeping(_PART)]
+
+    def _bookkeeping(self, prefix: str) -> list[str]:
+        names = files.names(self.scratch)
+        return [name for name in names if name.startswith(prefix) and not name.endswith(".tmp")]
 
     def _finish(self, folder: Path) -> None:
-        for path in sorted(self.path.rglob("*")):
-            relative = path.relative_to(self.path)
-            name = relative.as_posix()
-            if path.is_file() and name != MANIFEST and relative.parts[0] != SCRATCH and name not in self.files:
-                _sync(path)
-                self.files[name] = {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+        for name in files.names(self.path):
+            if name != MANIFEST and not name.startswith(f"{SCRATCH}/") and name not in self.files:
+                path = self.path / name
+                files.sync(path)
+                self.files[name] = {"bytes": files.size(path), "sha256": sha256(path)}
         manifest = Manifest(
             kind=self.identity.kind,
             name=self.identity.name,
@@ -227,116 +271,180 @@ class Build:
             seconds=round(self.seconds, 3),
         )
         manifest.save(self.path)
-        os.rename(self.path, folder)
-        _sync(folder.parent)
-        shutil.rmtree(folder / SCRATCH)
+        if self.path != folder:
+            os.rename(self.path, folder)
+            files.sync(folder.parent)
+        files.remove(folder / SCRATCH)
         self.manifest = manifest
 
 
 @contextmanager
-def building(folder: Path, identity: Identity) -> Iterator[Build]:
+def building(folder: Path, identity: Identity, part: str = "") -> Iterator[Build]:
     """Make the artefact `folder`: everything is written in `<folder>.partial`, which becomes `folder` on leaving.
+
+    With `part` ("3-of-16") the partial folder stays on leaving, and others may make other parts at the same time; the
+    next without `part` has it for itself, and finishes.
 
     An exception or a kill leaves the partial folder, and the next `building` of the same identity goes on in it
     (`resumed`). Refused with an ArtefactError: a partial folder of another identity, which is not discarded because it
-    may hold days of training; a second builder of a folder at the same time; a folder that exists (see `finished`).
+    may hold days of training; a second builder of a folder or part at the same time; a folder that exists (see
+    `finished`).
     """
-    folder = Path(os.path.abspath(folder))
-    partial = folder.with_name(folder.name + ".partial")
-    try:
-        lock = _lock(partial, folder)
-    except OSError as error:
-        raise ArtefactError(f"{folder} cannot be made: {error.strerror}: {error.filename}") from error
-    try:
-        build = Build(partial, identity, resumed=_resumable(partial, identity))
+    folder = files.location(folder if files.is_url(folder) else os.path.abspath(folder))
+    partial = partial_of(folder)
+    with ExitStack() as locks:
+        try:
+            locks.enter_context(_locked(folder, partial, part))
+            resumed = _resumable(partial, identity, part)
+        except OSError as error:
+            raise ArtefactError(f"{folder} cannot be made: {error.strerror}: {error.filename}") from error
+        build = Build(partial, identity, resumed, f"-{part}" if part else "")
         try:
             yield build
         except BaseException:
-            if not _has_work(partial):
-                shutil.rmtree(partial)
+            if not part and not _has_work(partial):
+                files.remove(partial)
             raise
-        build._finish(folder)
-    finally:
-        os.close(lock)
+        if part:
+            build.keep_time()
+        else:
+            build._finish(folder)
 
 
-class Decoder(Protocol):
-    """The part of a codec that checking needs."""
+@contextmanager
+def repairing(folder: Path) -> Iterator[Path]:
+    """Have a finished artefact for oneself, to replace damaged files by what they were; gives a folder for scratch."""
+    scratch = folder / SCRATCH
+    with ExitStack() as locks:
+        try:
+            if not files.is_url(folder):
+                lock = None
+                while lock is None:
+                    scratch.mkdir(exist_ok=True)
+                    lock = _lock(scratch / _LOCK, str(folder))
+                locks.callback(os.close, lock)
+        except OSError as error:
+            raise cannot_write(folder, error) from error
+        try:
+            yield scratch
+        finally:
+            files.remove(scratch)
 
-    def describe(self) -> dict[str, Any]: ...
 
-    def decode(self, bitstream: bytes) -> NDArray[np.uint8]: ...
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that after a crash is either as before or as now; for one writer at a time."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    _sync(path.parent)
+def partial_of(folder: Path) -> Path:
+    """Where an artefact is while it is made."""
+    return folder if files.is_url(folder) else folder.with_name(folder.name + ".partial")
 
 
-def _lock(partial: Path, folder: Path) -> int:
-    """The descriptor that locks the partial folder, made if need be, until it is closed or the process dies."""
+@contextmanager
+def _locked(folder: Path, partial: Path, part: str) -> Iterator[None]:
+    """Have the partial folder, made if need be, for oneself, or with `part` only that part of it."""
     path = partial / SCRATCH / _LOCK
-    while not _occupied(folder):
+    lock = own = None
+    while lock is None and not _occupied(folder):
+        if files.is_url(folder):
+            yield
+            return
         path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-        except FileNotFoundError:
-            continue  # its builder has finished just now
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The lock of a folder that was finished or discarded meanwhile keeps nobody out.
-            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(lock)):
-                os.ftruncate(lock, 0)
-                os.write(lock, f"process {os.getpid()} on {socket.gethostname()}".encode())
-                return lock
-        except BlockingIOError:
-            holder = os.pread(lock, 256, 0).decode(errors="replace") or "another process"
-            os.close(lock)
-            raise ArtefactError(f"{folder} is being made by {holder}; wait for it or stop it") from None
+        lock = _lock(path, str(folder), shared=bool(part))
+    if lock is None:
+        raise ArtefactError(f"{folder} exists already; choose another folder, or delete it")
+    try:
+        if part:
+            others = {name.rpartition("-")[2] for name in files.names(path.parent) if name.startswith(_PART)}
+            if others - {part.rpartition("-")[2]}:
+                raise ArtefactError(
+                    f"{folder} is being made in {', '.join(others)} parts; go on with those, or convert it whole"
+                )
+            own = _lock(path.with_name(_PART + part), f"part {part} of {folder}")
+        yield
+    finally:
+        for descriptor in filter(None, (own, lock)):
+            os.close(descriptor)
+
+
+def _lock(path: Path, what: str, shared: bool = False) -> int | None:
+    """The descriptor of a locked file; None if its folder was finished or discarded meanwhile: it keeps nobody out."""
+    try:
+        lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+        if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(lock)):
+            os.ftruncate(lock, 0)
+            os.pwrite(lock, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+            return lock
+    except BlockingIOError:
+        holder = os.pread(lock, 256, 0).decode(errors="replace") or "another process"
         os.close(lock)
-    raise ArtefactError(f"{folder} exists already; choose another folder, or delete it")
+        raise ArtefactError(f"{what} is being made by {holder}; wait for it or stop it") from None
+    except OSError:
+        os.close(lock)
+        raise
+    os.close(lock)
+    return None
 
 
 def _occupied(folder: Path) -> bool:
+    if files.is_url(folder):
+        return files.exists(folder / MANIFEST)
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
 
 
-def _resumable(partial: Path, identity: Identity) -> bool:
+def _resumable(partial: Path, identity: Identity, part: str) -> bool:
     """Whether an earlier process left work of this identity; from now on the folder is marked as this identity's."""
     path = partial / SCRATCH / _IDENTITY
-    if path.exists() and _has_work(partial):
-        earlier = Identity(**json.loads(path.read_bytes()))
-        if earlier.fingerprint != identity.fingerprint:
-            raise ArtefactError(
-                f"{partial} holds an unfinished {earlier.name!r} made differently ({_difference(earlier, identity)}); "
-                "choose another folder, or delete it"
-            )
-        return True
-    write_atomically(path, canonical_json(asdict(identity)).encode())
-    return False
+    if not part and not _has_work(partial):
+        write_atomically(path, canonical_json(asdict(identity)).encode())
+        return False
+    if part and not files.exists(path):
+        # Whoever makes another part may do the same just now; one of them comes first.
+        own = path if files.is_url(path) else path.with_name(f"{_IDENTITY}.{part}")
+        write_atomically(own, canonical_json(asdict(identity)).encode())
+        if own != path:
+            with suppress(FileExistsError):
+                os.link(own, path)
+            own.unlink()
+    earlier = begun(partial)
+    if earlier.fingerprint != identity.fingerprint:
+        raise ArtefactError(
+            f"{partial} holds an unfinished {earlier.name!r} made differently ({_difference(earlier, identity)}); "
+            "choose another folder, or delete it"
+        )
+    return True
+
+
+def begun(partial: Path) -> Identity:
+    """Whose artefact a partial folder is; ArtefactError if it does not say."""
+    path = partial / SCRATCH / _IDENTITY
+    try:
+        return Identity(**json.loads(_read(path)))
+    except (OSError, ValueError, TypeError) as error:
+        raise ArtefactError(f"{path} cannot be read ({error}); delete {partial} and make it anew") from error
 
 
 def _has_work(partial: Path) -> bool:
-    ours = {partial / SCRATCH / name for name in (_LOCK, _IDENTITY, _CLOCK)}
-    return any(path.is_file() and path not in ours and path.suffix != ".tmp" for path in partial.rglob("*"))
+    ours = tuple(f"{SCRATCH}/{name}" for name in (_LOCK, _IDENTITY, _CLOCK, _PART))
+    return any(not name.startswith(ours) and not name.endswith(".tmp") for name in files.names(partial))
+
+
+def _read(path: Path) -> bytes:
+    with files.reading(path) as file:
+        return file.read()
 
 
 def _difference(there: Identity, here: Identity) -> str:
-    """The first thing in which two identities differ, for people: "config.codec.quality is 40 there and 38 here"."""
+    """All in which two identities differ, for people: "config.codec.quality is 40 there and 38 here"."""
 
-    def first(path: str, a: Any, b: Any) -> str | None:
+    def differences(path: str, a: Any, b: Any) -> Iterator[str]:
         if isinstance(a, Mapping) and isinstance(b, Mapping):
-            found = (first(f"{path}.{key}", a.get(key), b.get(key)) for key in sorted({*a, *b}))
-            return next(filter(None, found), None)
-        return None if a == b else f"{path[1:]} is {canonical_json(a)} there and {canonical_json(b)} here"
+            for key in sorted({*a, *b}):
+                yield from differences(f"{path}.{key}", a.get(key), b.get(key))
+        elif a != b:
+            yield f"{path[1:]} is {canonical_json(a)} there and {canonical_json(b)} here"
 
-    return first("", _plain(there), _plain(here)) or "another version"
+    return "; ".join(differences("", _plain(there), _plain(here)))
 
 
 def _plain(identity: Identity) -> Any:
@@ -359,55 +467,25 @@ def _check_types(manifest: Manifest) -> None:
             raise TypeError(f"the entry of {name!r}")
         if not isinstance(entry.get("records", 0), int):
             raise TypeError(f"the records of {name!r}")
+        if ("records" in entry) != isinstance(entry.get("errors"), int):
+            raise TypeError(f"the errors of {name!r}")
 
 
-@dataclass(frozen=True)
-class _ContentCheck:
-    """What a worker does in a deep check: read one file and compare all that can be compared."""
-
-    folder: Path
-    files: dict[str, dict[str, Any]]
-    codec: Decoder | None
-
-    def __call__(self, name: str) -> Iterator[None]:
-        path, entry = self.folder / name, self.files[name]
-        # Records before the digest of the whole, because they tell where the damage is.
-        if "records" in entry:
-            for record in read_shard(path, entry["records"]):
-                try:
-                    self._check_record(record)
-                except UserError as error:
-                    raise ArtefactError(f"{path}: {error}") from error
-        if _sha256(path) != entry["sha256"]:
-            raise ArtefactError(f"{path} is not the file that was written (SHA-256); {_remedy(self.folder)}")
-        yield
-
-    def _check_record(self, record: Record) -> None:
-        pixels = record.pixels()
-        record.train_ids()
-        if self.codec is not None and not np.array_equal(self.codec.decode(record.bitstream), pixels):
-            raise ArtefactError(f"the bitstream of {record.key!r} decodes to other pixels than those stored")
-
-
-def _remedy(folder: Path) -> str:
-    return f"delete {folder} and make it anew"
-
-
-def _sha256(path: Path) -> str:
+def sha256(path: Path) -> str:
+    """Of a file, in hex."""
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with files.reading(path) as file:
         while chunk := file.read(1 << 20):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def _sync(path: Path) -> None:
-    """Flush a file, or the entries of a folder, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
+def release() -> str:
+    """The release of dsr, as "0.1": artefacts of another are made anew, those of one that only repairs are not."""
     try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+        return ".".join(metadata.version("dsr").split(".")[:2])
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def installed_versions() -> dict[str, str]:

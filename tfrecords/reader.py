@@ -6,12 +6,14 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from tfrecords import files
 from tfrecords.manifest import check
 
 _FEATURES = {name: tf.io.FixedLenFeature([], tf.string) for name in ("key", "image", "label")} | {
     name: tf.io.FixedLenFeature([], tf.int64) for name in ("height", "width")
 }
 _IGNORE = 255
+_BUFFER = 1 << 23  # bytes: at 2048x1024 a record has two or three million
 
 
 class ShardSet:
@@ -26,21 +28,14 @@ class ShardSet:
 
     def __init__(self, folder: Path) -> None:
         """Raises ArtefactError if a file is missing, or its size or the counts are wrong."""
-        self.folder = Path(folder)
+        self.folder = files.location(folder)
         self.manifest = check(self.folder)
         self.paths = [self.folder / name for name in self.manifest.shards]
         self.num_images = sum(self.manifest.files[path.name]["records"] for path in self.paths)
 
-    def serialized(self, parallel_reads: int = 1) -> tf.data.Dataset:
-        """Serialized examples (string scalars), each once; damage raises tf.errors.DataLossError.
-
-        In order of keys by default. With more `parallel_reads`, so many shards are read at once and their records taken
-        in turn: an order that depends on the files and this number alone.
-        """
-        paths = tf.data.Dataset.from_tensor_slices([str(path) for path in self.paths])
-        records = paths.interleave(
-            tf.data.TFRecordDataset, cycle_length=parallel_reads, num_parallel_calls=parallel_reads, deterministic=True
-        )
+    def serialized(self) -> tf.data.Dataset:
+        """Serialized examples (string scalars) in order of keys, each once; damage raises tf.errors.DataLossError."""
+        records = tf.data.TFRecordDataset([str(path) for path in self.paths], buffer_size=_BUFFER)
         return records.apply(tf.data.experimental.assert_cardinality(self.num_images))
 
     @staticmethod

@@ -13,7 +13,7 @@ import threading
 import traceback
 from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
@@ -120,22 +120,20 @@ def _environment() -> Iterator[None]:
 def _serve(connection: Connection, work: Callable[[Any], Iterator[Any]]) -> None:
     """The life of a worker: a task, its items, "done", and so on until the other end closes."""
     threading.Thread(target=_die_with_parent, daemon=True).start()
-    while True:
-        try:
+    with suppress(EOFError, ConnectionError):
+        while True:
             task = connection.recv()
-        except EOFError:
-            return
-        try:
-            for item in work(task):
-                connection.send(("item", item))
-        except UserError as error:
-            connection.send(("error", error))
-        except OSError as error:  # a full disk, a missing permission: the user's to put right
-            connection.send(("error", ArtefactError(f"{task}: {error}")))
-        except Exception:  # noqa: BLE001 (whatever it is, the parent raises it)
-            connection.send(("error", WorkerError(traceback.format_exc())))
-        else:
-            connection.send(("done", None))
+            try:
+                for item in work(task):
+                    connection.send(("item", item))
+            except UserError as error:
+                connection.send(("error", error))
+            except OSError as error:  # a full disk, a missing permission: the user's to put right
+                connection.send(("error", ArtefactError(f"{task}: {error}")))
+            except Exception:  # noqa: BLE001 (whatever it is, the parent raises it)
+                connection.send(("error", WorkerError(traceback.format_exc())))
+            else:
+                connection.send(("done", None))
 
 
 def _die_with_parent() -> None:

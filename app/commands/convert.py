@@ -3,45 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Optional
 
 import click
 
 from app.console import Console
 from app.options import Request, plan_and_make, point_of, study_options
-from experiments.configs import ROLES, OperatingPoint
+from experiments.artefacts import Artefact, closure
+from experiments.configs import RESTORERS, ROLES, OperatingPoint, RestorerName
 from experiments.conversion import sample_pixels
-from experiments.overrides import guess
+from experiments.overrides import ConfigError, guess
+from tfrecords.engine import Engine
+from tfrecords.ledger import ERRORS
+from tfrecords.plan import Part
+
+
+def _parse_part(context: click.Context, option: click.Parameter, text: Optional[str]) -> Optional[Part]:
+    try:
+        return Part.parse(text) if text else None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 @click.command("convert")
 @study_options
-@click.option("--codec", help="bpg, jpeg, jpeg2000, webp, avif or none.")
+@click.option("--codec", help="bpg, msh, jpeg, jpeg2000, webp, avif or none.")
 @click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
 @click.option(
     "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
 )
 @click.option("--bpg-encoder", type=click.Choice(["x265", "libbpg"]), help="libbpg: bpgenc and bpgdec from PATH.")
+@click.option("--model", metavar="PATH", help="Of msh: the file or folder of a codec trained with dsr train-codec.")
 @click.option(
     "--target-bpp", type=click.FloatRange(min=0, min_open=True), help="Find the quality for this rate on a sample."
 )
 @click.option(
-    "--restore", type=click.Choice(["gan"]), help="Go on to restored shards, training the restorer if missing."
+    "--restore", type=click.Choice(RESTORERS), help="Go on to restored shards, training the restorer if missing."
 )
 @click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, help="Only these images.  [default: all]")
+@click.option("--shards", "part", callback=_parse_part, metavar="I/N", help="Only the I-th of N parts of the shards.")
+@click.option("--finish", is_flag=True, help="Join the parts that --shards made, and check them.")
+@click.option(
+    "--engine",
+    type=click.Choice(["local", "beam"]),
+    default="local",
+    show_default=True,
+    help="What converts: processes of this machine, or an Apache Beam runner.",
+)
+@click.option("--beam-options", default="", metavar="TEXT", help="Beam's own, as in the example below.")
 def command(
     request: Request,
     codec: Optional[str],
     quality: Optional[float],
     options: tuple[str, ...],
     bpg_encoder: Optional[str],
+    model: Optional[str],
     target_bpp: Optional[float],
-    restore: Optional[str],
+    restore: Optional[RestorerName],
     roles: tuple[str, ...],
+    part: Optional[Part],
+    finish: bool,
+    engine: str,
+    beam_options: str,
 ) -> None:
     """Compress a dataset offline: dataset -> original shards -> compressed shards (-> restored shards).
 
     Each record keeps the decoded pixels losslessly, the bitstream, the label and where it came from. The rate is that of the bytes.
+
+    A run that was stopped goes on, at most the shards under way are done again. What exists is read and compared with its SHA-256, and
+    shards that are damaged or missing are made anew. An image that cannot be converted stops the run; with --max-errors it is left out
+    and written down in errors.jsonl.
+
+    Several hosts that share the work folder may each do a part, at the same time or not: the same command with --shards 1/3, 2/3 and
+    3/3 (each part goes through all stages), then once with --finish, which says which parts are missing. Parts need nothing of each
+    other, but restored shards need their restorer: train it before.
+
+    With --engine beam the shards are spread over the workers of an Apache Beam runner (pip install 'dsr[beam]'), which reach dataset and
+    work folder under the same path; without --beam-options over processes of this machine.
 
     \b
     Examples:
@@ -49,32 +88,80 @@ def command(
       dsr convert --dataset camvid --root ~/CamVid --codec bpg --target-bpp 0.2
       dsr convert --codec jpeg --quality 10 --role test --workers 2
       dsr convert --codec bpg --qp 40 --restore gan
+      dsr convert --codec msh --quality 3
       dsr convert --codec bpg --qp 40 --codec-option chroma=4:4:4 --bpg-encoder libbpg
+      dsr convert --codec bpg --qp 40 --shards 3/16
+      dsr convert --codec bpg --qp 40 --finish
+      dsr convert --codec bpg --qp 40 --engine beam --beam-options "--runner=FlinkRunner --flink_master=host:8081"
     """
+    if part and finish:
+        raise click.UsageError("give --shards or --finish, not both")
     if quality is not None and target_bpp is not None:
         raise click.UsageError("give --quality or --target-bpp, not both")
     console = Console()
     point = point_of(codec, quality, request) or request.config.points[0]
-    point = dataclasses.replace(point, options={**point.options, **_codec_options(options, bpg_encoder)})
+    point = dataclasses.replace(
+        point, options={**point.options, **_codec_options(options, encoder=bpg_encoder, model=model)}
+    )
     if target_bpp is not None:
         point = _find(point, target_bpp, request, console)
+    if restore:
+        request = request.restored_by(restore)
+    whole = part is None and not finish
+    converting = dataclasses.replace(
+        request.converting, part=part, finish=finish, thorough=whole, engine=_engine(engine, beam_options)
+    )
+    request = dataclasses.replace(request, converting=converting)
     study = request.at(point).study()
     (made,) = study.codecs
     wanted = roles or ROLES
     targets = [study.compressed(role, made) for role in wanted]
     if restore:
         targets += [study.restored(role, made) for role in wanted if role != "restore"]
-    plan_and_make(targets, console)
+    there = [artefact for artefact in closure(targets) if artefact.exists and artefact.group == "shards"]
+    if whole and there:
+        console.say("comparing what exists with its SHA-256")
+    if not whole:
+        _check_trained(targets)
+    plan_and_make([*there, *targets], console)
     for target in targets:
-        click.echo(f"{target.name}: {_closing_line(target.manifest.summary)}")
-        click.echo(f"  {target.folder}")
+        if target.exists:
+            click.echo(f"{target.name}: {_closing_line(target.manifest.summary)}")
+            click.echo(f"  {target.folder}")
+        else:
+            click.echo(f"{target.name}: part {part} is done; when all are, join them with --finish")
+    for artefact in closure(targets):
+        if artefact.group == "shards" and artefact.exists and artefact.manifest.summary["errors"]:
+            summary = artefact.manifest.summary
+            click.echo(f"{artefact.name}: left out {summary['errors']} of {summary['inputs']} images")
+            click.echo(f"  {artefact.folder / ERRORS}")
 
 
-def _codec_options(options: tuple[str, ...], bpg_encoder: Optional[str]) -> dict[str, Any]:
+def _check_trained(targets: Sequence[Artefact]) -> None:
+    for artefact in closure(targets, beyond_existing=False):
+        if artefact.group != "shards" and not artefact.exists:
+            raise ConfigError(
+                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restore, join the parts with "
+                "--finish, and train it"
+            )
+
+
+def _engine(name: str, beam_options: str) -> Optional[Engine]:
+    if name == "beam":
+        from tfrecords.beam import BeamEngine
+
+        return BeamEngine(beam_options)
+    if beam_options:
+        raise click.UsageError("--beam-options are for --engine beam")
+    return None
+
+
+def _codec_options(options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
     parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
     if len(parsed) < len(options):
         raise click.UsageError("--codec-option takes KEY=VALUE, each key once")
-    return {key: guess(value) for key, value in parsed.items()} | ({"encoder": bpg_encoder} if bpg_encoder else {})
+    given = {key: value for key, value in shortcuts.items() if value is not None}
+    return {key: guess(value) for key, value in parsed.items()} | given
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:

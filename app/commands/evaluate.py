@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options
+from app.options import Request, at_point, plan_and_make, study_options, with_restorer
 from app.tables import print_results
 from experiments.configs import CONFIGURATIONS
 from experiments.results import collect
@@ -13,6 +13,7 @@ from experiments.results import collect
 
 @click.command("evaluate")
 @study_options
+@with_restorer
 @at_point
 @click.option(
     "--config",

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from app.options import Request, study_options
+from app.options import Request, study_options, with_restorer
 from app.tables import print_results
 from experiments.results import collect, report_of
 
 
 @click.command("report")
 @study_options
+@with_restorer
 def command(request: Request) -> None:
     """Write the report of a study again, from the evaluations that exist; trains and evaluates nothing.
 

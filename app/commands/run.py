@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, plan_and_make, show_plan, study_options
+from app.options import Request, plan_and_make, show_plan, study_options, with_restorer
 from app.tables import print_results
 from experiments.artefacts import plan
 
 
 @click.command("run")
 @study_options
+@with_restorer
 @click.option("--dry-run", is_flag=True, help="Show the plan and the configuration, make nothing.")
 def command(request: Request, dry_run: bool) -> None:
     """Run a study: the six configurations at each operating point, ending in a report.
@@ -23,6 +24,7 @@ def command(request: Request, dry_run: bool) -> None:
       dsr run --preset demo
       dsr run --preset camvid --root ~/CamVid
       dsr run --preset demo --set points=bpg-qp40,jpeg-quality10 --set segmenter.steps=600
+      dsr run --preset camvid --root ~/CamVid --restorer rdn-msssim
       dsr run --preset paper --root ~/cityscapes --dry-run
     """
     console = Console()

@@ -8,6 +8,7 @@ import click
 
 from app.console import duration, size
 from app.options import work_option
+from tfrecords.errors import ArtefactError
 from tfrecords.manifest import Manifest
 
 KINDS = ("shards", "restorers", "segmenters", "evaluations")
@@ -32,7 +33,11 @@ def command(work: Path) -> None:
         if whole or begun:
             click.secho(kind, bold=True)
         for folder in whole:
-            manifest = Manifest.load(folder)
+            try:
+                manifest = Manifest.load(folder)
+            except ArtefactError as error:
+                click.echo(f"  {error}")
+                continue
             total = sum(entry["bytes"] for entry in manifest.files.values())
             click.echo(
                 f"  {folder.relative_to(work / kind)!s:<64} {size(total):>9}  {manifest.created[:16]}  {_headline(manifest)}"

@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options
+from app.options import Request, at_point, plan_and_make, study_options, with_restorer
 from app.tables import print_evaluation
 from experiments.configs import CONFIGURATIONS
 
 
 @click.command("train")
 @study_options
+@with_restorer
 @at_point
 @click.option(
     "--config",
@@ -28,6 +29,7 @@ def command(request: Request, configuration: str) -> None:
     \b
     Examples:
       dsr train --config RO
+      dsr train --config RO --restorer rdn-psnr
       dsr train --config CO --codec bpg --qp 40 --set segmenter.steps=1000
       dsr train --config OO --dataset camvid --root ~/CamVid --preset camvid
     """

@@ -16,6 +16,7 @@ from data_pipelines.codecs.base import Codec, CodecError, QualityScale
 CODECS: dict[str, str] = {
     "none": "data_pipelines.codecs.pillow:NoneCodec",
     "bpg": "data_pipelines.codecs.bpg:BpgCodec",
+    "msh": "data_pipelines.codecs.msh:MshCodec",
     "jpeg": "data_pipelines.codecs.pillow:JpegCodec",
     "jpeg2000": "data_pipelines.codecs.pillow:Jpeg2000Codec",
     "webp": "data_pipelines.codecs.pillow:WebPCodec",
@@ -46,7 +47,7 @@ def make_codec(name: str, quality: float | None = None, **options: Any) -> Codec
         CodecError: Unknown codec or option (the nearest name is given), or a value out of range.
     """
     cls = codec_class(name)
-    known = [field.name for field in dataclasses.fields(cls) if field.name != "quality"]
+    known = [field.name for field in dataclasses.fields(cls) if field.init and field.name != "quality"]
     for option in options:
         if option not in known:
             raise CodecError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -77,6 +78,11 @@ class Codec(ABC):
         else:
             quality = self.scale.default if self.quality is None else self.quality
             object.__setattr__(self, "quality", self.scale.check(quality, self.name))
+
+    @classmethod
+    def offered(cls, **options: Any) -> Sequence[float] | None:
+        """The only qualities there are to choose from with these options, coarsest first; None for the whole scale."""
+        return None
 
     def encode(self, pixels: np.ndarray) -> bytes:
         """Encodes `pixels`, uint8 of shape (height, width, 3), RGB; raises CodecError if the codec cannot."""

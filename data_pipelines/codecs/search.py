@@ -59,12 +59,19 @@ def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **o
             rates[quality] = 8 * sum(len(codec.encode(image)) for image in images) / pixels
         return rates[quality]
 
-    coarse, fine = (scale.low, scale.high) if scale.higher_is_better else (scale.high, scale.low)
+    offered = codec_class(name).offered(**options)
+    if offered is not None:
+        coarse, fine = offered[0], offered[-1]
+    else:
+        coarse, fine = (scale.low, scale.high) if scale.higher_is_better else (scale.high, scale.low)
     # Invariant: rate(below) < target <= rate(above). The ends are encoded only if the search arrives at them, because
     # the finest quality is slow and rarely wanted.
     below, above = coarse, fine
     for _ in range(CONTINUOUS_STEPS):
-        middle = (below + above) // 2 if scale.integer else (below + above) / 2
+        if offered is not None:
+            middle = offered[(offered.index(below) + offered.index(above)) // 2]
+        else:
+            middle = (below + above) // 2 if scale.integer else (below + above) / 2
         if middle in (below, above):
             break
         if rate(middle) < target_bpp:

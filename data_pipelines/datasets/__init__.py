@@ -13,13 +13,14 @@ from data_pipelines.datasets.camvid import CamVid
 from data_pipelines.datasets.cityscapes import Cityscapes
 from data_pipelines.datasets.folder import Folder
 from data_pipelines.datasets.inria_aerial import InriaAerial
+from data_pipelines.datasets.photos import Photos
 from data_pipelines.datasets.semantic_drone import SemanticDrone
 from data_pipelines.datasets.streets import Streets
 
 __all__ = ["DATASETS", "IGNORE", "DatasetError", "Label", "LabelTable", "Sample", "Source", "open_source"]
 
 _SOURCES: dict[str, type[Source]] = {
-    source.name: source for source in (Streets, CamVid, Cityscapes, InriaAerial, SemanticDrone, Folder)
+    source.name: source for source in (Streets, CamVid, Cityscapes, InriaAerial, SemanticDrone, Folder, Photos)
 }
 DATASETS: dict[str, str] = {
     "streets": "built-in teaching set: drawn street scenes with exact labels; nothing to download",
@@ -28,6 +29,7 @@ DATASETS: dict[str, str] = {
     "inria_aerial": "INRIA Aerial Image Labeling: 360 aerial images of 10 cities, buildings or not",
     "semantic_drone": "Semantic Drone Dataset: 400 drone images, 20 classes",
     "folder": "your own: a folder of images, a folder of label maps, a list of classes",
+    "photos": "your own photographs without labels, to train a learned codec on",
 }
 """Name of each dataset -> one line about it."""
 

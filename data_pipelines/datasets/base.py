@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import itertools
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,18 +24,24 @@ from data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 __all__ = ["IGNORE", "DatasetError", "FileSource", "Label", "LabelTable", "Sample", "Source"]
 
 
+Files = dict[str, list[Path]]
+
+
 @dataclass(frozen=True)
 class Sample:
     """One image of a split, or one part (patch, tile) of it.
 
     key: unique in its split, made of URL-safe characters and '/'; sorted keys are the order of the split.
     image, label: names relative to the dataset's folder; label is None where the split is not annotated.
+    flaw: why it cannot be read, where the listing shows that already: it has no partner, or its name is not its own. It
+        is listed all the same, so that nothing is left out unseen; reading it raises this.
     """
 
     key: str
     image: str
     label: str | None
     part: int = 0
+    flaw: str | None = None
 
 
 class Source(ABC):
@@ -52,7 +59,7 @@ class Source(ABC):
 
     @abstractmethod
     def samples(self, split: str) -> list[Sample]:
-        """The samples of a split, sorted by key. Raises DatasetError (unknown split, wrong root, missing label...)."""
+        """The samples of a split, sorted by key, those with a flaw too. Raises DatasetError (unknown split, wrong root)."""
 
     @abstractmethod
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
@@ -69,11 +76,13 @@ class Source(ABC):
     def fingerprint(self, split: str) -> str:
         """SHA-256 (hex) over what `read` depends on: name, classes, options, the split's listing and file sizes."""
         options = {option: value for option, value in self.options().items() if option not in self.choosing}
-        identity = [self.name, options, self.table.to_json(), self._listing(split)]
-        return hashlib.sha256(json.dumps(identity, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        digest = hashlib.sha256()
+        for entry in itertools.chain([[self.name, options, self.table.to_json()]], self._listing(split)):
+            digest.update(json.dumps(entry, sort_keys=True, separators=(",", ":")).encode() + b"\n")
+        return digest.hexdigest()
 
-    def _listing(self, split: str) -> list[Any]:
-        return [[sample.key, sample.part] for sample in self.samples(split)]
+    def _listing(self, split: str) -> Iterator[list[Any]]:
+        return ([sample.key, sample.part] for sample in self.samples(split))
 
     def _check_split(self, split: str) -> None:
         if split not in self.splits:
@@ -112,60 +121,74 @@ class FileSource(Source):
         self, sample: Sample, window: tuple[slice, slice], size: tuple[int, int] | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
         """A window (rows, columns) of the sample's files, resized before to `size` (width, height) if given."""
+        if sample.flaw:
+            raise DatasetError(sample.flaw)
         image = self.image_path(sample.image)
         label = None if sample.label is None else self.label_path(sample.label)
         pixels, raw = _decode(image, label, size, self.max_pixels, _stamp(image), label and _stamp(label))
         return pixels[window].copy(), None if raw is None else self.table.to_train_ids(raw[window], label)
 
-    def files_in(self, folder: Path, suffixes: Sequence[str], recursive: bool = False) -> dict[str, Path]:
-        """Files below `folder` with one of the (lower-case) suffixes: name without its suffix -> path, sorted by name.
+    def files_in(self, folder: Path, suffixes: Sequence[str], recursive: bool = False) -> Files:
+        """Files below `folder` with one of the (lower-case) suffixes: name without its suffix -> paths, sorted by name.
 
-        Raises DatasetError if the folder is missing or holds none, or two files differ only in their extension.
+        More than one path is two files that differ only in their suffix. Raises DatasetError if the folder is missing or
+        holds none.
         """
         if not folder.is_dir():
             raise DatasetError(f"Dataset {self.name}: no folder {folder}; root must be a folder with {self.layout}.")
-        found: dict[str, Path] = {}
+        found: Files = {}
         for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
             name = path.relative_to(folder).as_posix()
             suffix = next((s for s in suffixes if name.lower().endswith(s)), None)
             hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if suffix is None or hidden or not path.is_file():
-                continue
-            stem = name[: -len(suffix)]
-            if stem in found:
-                raise DatasetError(f"{path} and {found[stem].name} are one image by name; keep one of them.")
-            found[stem] = path
+            if suffix is not None and not hidden and path.is_file():
+                found.setdefault(name[: -len(suffix)], []).append(path)
         if not found:
             raise DatasetError(f"Dataset {self.name}: {folder} holds no {', '.join(suffixes)} file; check root.")
         return found
 
-    def pair(self, found: dict[str, Path], labels: dict[str, Path] | None) -> list[Sample]:
-        """Samples from images and labels of the same name. Raises DatasetError for one without its partner."""
-        if labels is not None:
-            for stem in sorted(found.keys() ^ labels.keys()):
-                path, what = (found[stem], "label") if stem in found else (labels[stem], "image")
-                raise DatasetError(
-                    f"{path}: has no {what} named '{stem}' beside it; add the {what} or remove this file."
-                )
-        samples = [
-            Sample(
-                key=quote(stem, safe="/"),
-                image=path.relative_to(self.image_path("")).as_posix(),
-                label=None if labels is None else labels[stem].relative_to(self.label_path("")).as_posix(),
-            )
-            for stem, path in found.items()
-        ]
-        return sorted(samples, key=lambda sample: sample.key)
+    def pair(self, found: Files, labels: Files | None) -> list[Sample]:
+        """Samples from images and labels of the same name; one whose partner or name is in doubt has a flaw."""
+        samples = []
+        for stem in found.keys() | (labels or {}).keys():
+            images, partners = found.get(stem, []), [] if labels is None else labels.get(stem, [])
+            flaw = _flaw(stem, images, partners, labels is not None)
+            label = _readable(partners[0].relative_to(self.label_path("")).as_posix()) if partners else None
+            names = [_readable(path.relative_to(self.image_path("")).as_posix()) for path in images] or [""]
+            key = quote(os.fsencode(stem), safe="/")
+            samples += [Sample(key, name, label, flaw=flaw and _readable(flaw)) for name in names]
+        return sorted(samples, key=lambda sample: (sample.key, sample.image))
 
-    def _listing(self, split: str) -> list[Any]:
-        samples = self.samples(split)
-        files = [self.image_path(s.image) for s in samples] + [self.label_path(s.label) for s in samples if s.label]
-        sizes = {path: path.stat().st_size for path in set(files)}
-        return [
-            [s.key, s.part, s.image, sizes[self.image_path(s.image)]]
-            + ([s.label, sizes[self.label_path(s.label)]] if s.label else [])
-            for s in samples
-        ]
+    def _listing(self, split: str) -> Iterator[list[Any]]:
+        size = functools.lru_cache(maxsize=2)(_size)  # the parts of an image follow each other
+        for sample in self.samples(split):
+            entry = [sample.key, sample.part, sample.image, size(self.image_path(sample.image))]
+            if sample.label is not None:
+                entry += [sample.label, size(self.label_path(sample.label))]
+            yield entry if sample.flaw is None else [*entry, "flawed"]
+
+
+def _flaw(stem: str, images: list[Path], labels: list[Path], labelled: bool) -> str | None:
+    for kind, paths in (("image", images), ("label", labels)):
+        if len(paths) > 1:
+            return f"{paths[0]} and {paths[1].name} are one {kind} by name; keep one of them."
+    if not images:
+        return f"{labels[0]}: has no image named '{stem}' beside it; add the image or remove this file."
+    if labelled and not labels:
+        return f"{images[0]}: has no label named '{stem}' beside it; add the label or remove this file."
+    if any(_readable(str(path)) != str(path) for path in images + labels):
+        return f"{images[0]}: its name is not UTF-8; rename the file."
+    return None
+
+
+def _readable(name: str) -> str:
+    """As UTF-8 can write it, which need not be as the file system has it."""
+    return os.fsencode(name).decode(errors="replace")
+
+
+def _size(path: Path) -> int | None:
+    """Bytes of a file; None of what is no file (any more): reading it says what is wrong."""
+    return path.stat().st_size if path.is_file() else None
 
 
 def at_least(dataset: str, minimum: int, option: str, value: Any) -> int:

@@ -101,3 +101,9 @@ class DsrFolder(SourceBuilder):
     """See `folder.Folder`."""
 
     SOURCE = "folder"
+
+
+class DsrPhotos(SourceBuilder):
+    """See `photos.Photos`."""
+
+    SOURCE = "photos"

@@ -78,11 +78,12 @@ class Folder(FileSource):
         samples = self.pair(found, labels)
         if self._has_folders:
             return samples
-        order = permuted((s.key for s in samples), self._options["seed"])
+        order = permuted({s.key for s in samples}, self._options["seed"])
         test = round(self._options["test_share"] * len(order))
         restore = round(self._options["restore_share"] * len(order))
-        keys = {"test": order[:test], "restore": order[test : test + restore], "train": order[test + restore :]}[split]
-        chosen = [s for s in samples if s.key in set(keys)]
+        shares = {"test": order[:test], "restore": order[test : test + restore], "train": order[test + restore :]}
+        keys = set(shares[split])
+        chosen = [s for s in samples if s.key in keys]
         if not chosen:
             raise DatasetError(
                 f"{self._images}: {len(order)} images are too few for a split '{split}'; raise its share."

@@ -73,6 +73,8 @@ class InriaAerial(FileSource):
         return self._load(sample, self._windows(sample)[sample.part])
 
     def _windows(self, sample: Sample) -> list[tuple[slice, slice]]:
+        if sample.flaw:
+            raise DatasetError(sample.flaw)
         path = self.image_path(sample.image)
         width, height = images.read_size(path, self.max_pixels)
         if min(width, height) < self.tile:

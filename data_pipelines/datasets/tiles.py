@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from data_pipelines.datasets.base import Sample
+from data_pipelines.datasets.base import DatasetError, Sample
 
 
 def spaced(length: int, part: int, count: int | None = None) -> list[int]:
@@ -25,8 +25,11 @@ def windows(
 
 
 def parts(whole: Iterable[Sample], count: Callable[[Sample], int]) -> list[Sample]:
-    """The parts of whole images, `count` of each, sorted by key."""
-    cut = [
-        replace(sample, key=f"{sample.key}/{part:04d}", part=part) for sample in whole for part in range(count(sample))
-    ]
-    return sorted(cut, key=lambda sample: sample.key)
+    """The parts of whole images, `count` of each, sorted by key; an image that cannot be counted stays whole, with that flaw."""
+    cut = []
+    for sample in whole:
+        try:
+            cut += [replace(sample, key=f"{sample.key}/{part:04d}", part=part) for part in range(count(sample))]
+        except DatasetError as error:
+            cut.append(replace(sample, flaw=str(error)))
+    return sorted(cut, key=lambda sample: (sample.key, sample.image))

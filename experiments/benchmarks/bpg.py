@@ -25,12 +25,12 @@ from pathlib import Path
 import click
 import numpy as np
 from PIL import Image
-from scipy.interpolate import PchipInterpolator
 
 from data_pipelines.codecs import Codec, make_codec
 from data_pipelines.codecs.bpg.codec import CHROMAS
 from data_pipelines.codecs.bpg.colour import rgb_to_ycbcr
 from data_pipelines.codecs.bpg.hevc import PRESETS
+from experiments.analysis.rate_distortion import bd_rate
 
 QPS = (28, 34, 40, 46)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -43,26 +43,6 @@ class Curve:
     bpp: list[float] = field(default_factory=list)
     rgb: list[float] = field(default_factory=list)
     luma: list[float] = field(default_factory=list)
-
-
-def bd_rate(
-    anchor_bpp: Sequence[float], anchor_db: Sequence[float], bpp: Sequence[float], db: Sequence[float]
-) -> float:
-    """Bjontegaard's average rate difference against an anchor at equal fidelity, in percent; below 0 is better.
-
-    Interpolates the logarithm of the rate over the fidelity by monotone cubics (VCEG-M33 with the interpolation of
-    JVET), and averages over the range of fidelity that both curves share.
-    """
-
-    def log_rate(rates: Sequence[float], levels: Sequence[float]) -> PchipInterpolator:
-        order = np.argsort(levels)
-        return PchipInterpolator(np.asarray(levels)[order], np.log(np.asarray(rates)[order]))
-
-    low, high = max(min(anchor_db), min(db)), min(max(anchor_db), max(db))
-    if low >= high:
-        return float("nan")
-    areas = [log_rate(*curve).integrate(low, high) for curve in ((bpp, db), (anchor_bpp, anchor_db))]
-    return 100 * float(np.expm1((areas[0] - areas[1]) / (high - low)))
 
 
 def psnr(one: np.ndarray, other: np.ndarray) -> float:

@@ -1,88 +1,158 @@
-"""Step time and restoring time of the adversarial restorer, and their share of the rate of a matrix product.
+"""Speed and memory of the restorers, beside the same generator in PyTorch and beside the machine's limit.
 
-    python -m experiments.benchmarks.restorer [--preset small] [--vgg FILE.npz] [--precision bfloat16]
+    python -m experiments.benchmarks.restorer --restorer gan --preset paper --torch ~/torch/bin/python
 
-Multiply-adds are those of the convolutions alone, so a share counts normalisation, padding and losses as lost time.
+`--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU), where the same generator with random weights does the
+same work. The sides take turns, each in a process of its own with `--threads` threads. Measured are restoring an image, as
+a worker of the converter does it, and a step of training: the network forward and backward, an L1 loss, Adam. Printed are
+medians: wall and CPU seconds of a call, the ratio of CPU seconds, and the share of the limit: the CPU seconds that
+the convolutions' multiply-adds would take at the rate of a 2048 x 2048 matrix product in the same process, over those
+taken. CPU time is what to look at on a machine that others use too.
+
+On two cores of an AMD EPYC (AVX512), busy with other work, the paper's generator took in CPU seconds, beside PyTorch 2.13.0:
+3.16 and 4.41 for 480x360, 36.5 and 47.9 for 2048x1024, 3.92 and 7.82 for a training step on 256x256: 83, 90 and 76 % of the limit. In
+memory 2048x1024 took 3.7 and 2.4 GB at most.
 """
 
 from __future__ import annotations
 
-import dataclasses
+import json
+import resource
+import sys
 import time
-from collections.abc import Callable
+from typing import Optional
 
 import click
 import numpy as np
-import tensorflow as tf
 
-from models.adversarial import AdversarialRestorer
-from models.restorer import restore
-from models.restorer_config import AdversarialConfig, LossWeights
+from experiments.benchmarks.msh import MATRIX, Side, median
+from models.rdn_config import RdnConfig
+from models.restorer_config import GeneratorConfig
+from models.saved_restorer import NETWORKS, NetworkConfig
 
-HEIGHT, WIDTH = 360, 480  # CamVid
-SIDE = 2048  # of the matrices
-
-
-def median_seconds(function: Callable[[], object], repetitions: int) -> float:
-    """Of one call, after one that is not counted."""
-    function()
-    times = []
-    for _ in range(repetitions):
-        start = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - start)
-    return float(np.median(times))
+PATCH = 256
 
 
-def peak() -> float:
-    """Floating-point operations a second in a float32 matrix product."""
-    matrix = tf.random.normal((SIDE, SIDE))
-    return 2 * SIDE**3 / median_seconds(lambda: tf.matmul(matrix, matrix).numpy(), 10)
-
-
-def convolution_flops(network: tf.keras.Model, image: tf.Tensor) -> int:
-    """Floating-point operations of the convolutions in one forward pass."""
-    convolutions = [layer for layer in network.layers if isinstance(layer, tf.keras.layers.Conv2D)]
-    shaped = tf.keras.Model(network.input, [(layer.input, layer.output) for layer in convolutions])
-    total = 0
-    for layer, (before, after) in zip(convolutions, shaped(image)):
-        # Every kernel weight meets every position of the smaller side: the output, or a transposed convolution's input.
-        positions = min(tf.size(before) // before.shape[-1], tf.size(after) // after.shape[-1])
-        total += 2 * int(positions) * int(np.prod(layer.kernel.shape))
+def multiply_adds(config: NetworkConfig) -> float:
+    """Of the convolutions, for each pixel of an image."""
+    if isinstance(config, RdnConfig):
+        # Every kernel meets every pixel, and all values but the biases are in kernels.
+        biases = (
+            3 * config.features + config.blocks * (config.layers * config.growth + config.features) + config.features
+        )
+        return config.parameters - biases - 3
+    widths = [config.width * 2**i for i in range(config.downsamplings + 1)]
+    total = 2.0 * 7 * 7 * 3 * config.width + 2 * config.blocks * 9 * widths[-1] ** 2 / config.multiple**2
+    for i, (fine, coarse) in enumerate(zip(widths, widths[1:])):
+        down = 9 * fine * coarse / 4 ** (i + 1)
+        # A transposed convolution meets the positions of its input, a resized one those of its output.
+        total += down + (down if config.upsampling == "transposed" else 4 * down)
     return total
 
 
-@click.command()
-@click.option("--preset", type=click.Choice(["tiny", "small", "paper"]), default="small", show_default=True)
-@click.option("--vgg", help="VGG weights: a file or imagenet; without it the VGG term is left out.")
-@click.option("--precision", type=click.Choice(["float32", "bfloat16"]), default="float32", show_default=True)
-@click.option("--repetitions", type=click.IntRange(1), default=10, show_default=True)
-def main(preset: str, vgg: str | None, precision: str, repetitions: int) -> None:
-    """Measure one preset."""
-    config = getattr(AdversarialConfig, preset)()
-    weights = LossWeights() if vgg else LossWeights(vgg=0.0)
-    config = dataclasses.replace(config, vgg=vgg, weights=weights, vgg_precision=precision)
-    model = AdversarialRestorer(config)
+def serve(config: NetworkConfig, threads: int) -> None:
+    """This project's side, with the protocol of `restorer_torch`, and `matrix`."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    from models.restorer import to_unit
+    from models.saved_restorer import build_network
+    from models.tiling import restore
+
+    network = build_network(config)
+    optimizer = tf.keras.optimizers.Adam(2e-4, beta_1=0.1, beta_2=0.9)
+    optimizer.build(network.trainable_weights)
+
+    @tf.function
+    def step(compressed: tf.Tensor, original: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(tf.abs(network(compressed, training=True) - original))
+        optimizer.apply_gradients(zip(tape.gradient(loss, network.trainable_weights), network.trainable_weights))
+        return loss
+
     rng = np.random.default_rng(0)
-    crops = rng.integers(0, 256, (2, config.batch, config.patch, config.patch, 3), np.uint8)
-    batch = {"compressed": tf.constant(crops[0]), "original": tf.constant(crops[1])}
-    image = rng.integers(0, 256, (HEIGHT, WIDTH, 3), np.uint8)
-    flops_per_second = peak()
-    print(f"matrix product {flops_per_second / 1e9:.0f} GFLOP/s")
+    matrix = tf.random.normal((MATRIX, MATRIX))
+    print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}", "parameters": network.count_params()}), flush=True)
+    for line in sys.stdin:
+        action, *numbers = line.split()
+        first, second = map(int, numbers)
+        if action == "train":
+            patches = to_unit(rng.integers(0, 256, (2, first, second, second, 3), np.uint8))
+        image = rng.integers(0, 256, (second, first, 3), np.uint8)
+        start, cpu = time.perf_counter(), time.process_time()
+        if action == "restore":
+            restore(network, config, image)
+        elif action == "train":
+            step(*patches).numpy()
+        else:
+            tf.matmul(matrix, matrix).numpy()
+        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps({**seconds, "memory": memory}), flush=True)
 
-    step = tf.function(model.train_step)
-    seconds = median_seconds(lambda: step(batch)["l1"].numpy(), repetitions)
-    print(
-        f"{preset} step: {config.batch} x {config.patch} x {config.patch}, VGG {precision if vgg else 'left out'}, "
-        f"{seconds * 1e3:.0f} ms, {config.batch / seconds:.1f} images/s"
-    )
 
-    seconds = median_seconds(lambda: restore(model.generator, image), repetitions)
-    flops = convolution_flops(model.generator, tf.zeros((1, HEIGHT, WIDTH, 3)))
-    print(
-        f"{preset} restoring: {WIDTH} x {HEIGHT}, {config.generator.parameters / 1e6:.2f} M parameters, "
-        f"{flops / 1e9:.1f} GFLOP, {seconds * 1e3:.0f} ms, {flops / seconds / flops_per_second:.0%} of that rate"
-    )
+@click.command()
+@click.option("--restorer", "kind", type=click.Choice(list(NETWORKS)), default="gan", show_default=True)
+@click.option("--preset", type=click.Choice(["tiny", "small", "paper"]), default="paper", show_default=True)
+@click.option("--size", "sizes", multiple=True, default=("480x360", "2048x1024"), show_default=True)
+@click.option("--threads", default=2, show_default=True)
+@click.option("--torch", type=click.Path(exists=True, dir_okay=False), help="The Python that has PyTorch.")
+@click.option("--repetitions", type=click.IntRange(1), default=3, show_default=True)
+@click.option("--train/--no-train", default=True, show_default=True, help="Also measure training steps.")
+@click.option("--side", is_flag=True, hidden=True)
+def main(
+    kind: str,
+    preset: str,
+    sizes: tuple[str, ...],
+    threads: int,
+    torch: Optional[str],
+    repetitions: int,
+    train: bool,
+    side: bool,
+) -> None:
+    """Measure one network."""
+    config: NetworkConfig = getattr(NETWORKS[kind], preset)()
+    if side:
+        serve(config, threads)
+        return
+    options = [f"--restorer={kind}", f"--preset={preset}", f"--threads={threads}"]
+    sides = [Side([sys.executable, "-m", "experiments.benchmarks.restorer", "--side", *options])]
+    if torch:
+        if not isinstance(config, GeneratorConfig) or config.upsampling != "transposed":
+            raise click.UsageError("--torch has the generator with transposed convolutions alone: --preset paper")
+        numbers = [str(number) for number in (config.width, config.downsamplings, config.blocks, threads)]
+        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), *numbers]))
+    else:
+        click.echo(
+            "PyTorch is left out; to compare: python -m venv ~/torch; ~/torch/bin/pip install torch==2.13.0 numpy"
+        )
+
+    calls: list[tuple[str, int, int]] = []
+    for size in sizes:
+        width, height = map(int, size.split("x"))
+        calls.append(("restore", width, height))
+    if train:
+        calls.append(("train", 1, PATCH))
+    for action, first, second in calls:
+        answers: list[list[dict[str, float]]] = [[] for _ in sides]
+        matrices = []
+        for _ in range(repetitions + 1):
+            matrices.append(sides[0]("matrix", 0, 0))
+            for given, asked in zip(answers, sides):
+                given.append(asked(action, first, second))
+        pixels = first * second if action == "restore" else first * second**2
+        # A training step computes each product forward, and one for each of two gradients.
+        products = multiply_adds(config) * pixels * (3 if action == "train" else 1)
+        limit = median(matrices)["cpu"] * products / MATRIX**3
+        medians = [median(given) for given in answers]
+        for asked, taken in zip(sides, medians):
+            click.echo(
+                f"{action} {first}x{second}  {asked.name:<24} wall {taken['wall']:7.2f} s  CPU {taken['cpu']:7.2f} s  "
+                f"dsr takes {medians[0]['cpu'] / taken['cpu']:5.2f} of it  {limit / taken['cpu']:4.0%} of the limit  "
+                f"at most {taken['memory'] / 1000:.2f} GB so far"
+            )
+    for asked in sides:
+        asked.close()
 
 
 if __name__ == "__main__":

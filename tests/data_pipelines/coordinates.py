@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
+
+from models.errors import UserError
 
 HEIGHT, WIDTH = 40, 50
 
@@ -40,16 +42,20 @@ class Coordinates:
         return f"{self.images:064d}"
 
 
+@dataclass(frozen=True)
 class Inverter:
-    """A codec for the tests: what comes back is the negative."""
+    """A codec for the tests: what comes back is the negative. It refuses the image of one number."""
 
-    point = "inverted"
+    refuses: int = -1
+    point: ClassVar[str] = "inverted"
 
     def encode(self, pixels: NDArray[np.uint8]) -> bytes:
+        if pixels[0, 0, 0] == self.refuses:
+            raise UserError("refused")
         return bytes(pixels.shape) + pixels.tobytes()
 
     def decode(self, bitstream: bytes) -> NDArray[np.uint8]:
         return ~np.frombuffer(bitstream[3:], np.uint8).reshape(tuple(bitstream[:3]))
 
     def describe(self) -> dict[str, Any]:
-        return {"name": "inverter"}
+        return {"name": "inverter", "refuses": self.refuses}

@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from data_pipelines.augment import GRAY, random_scaled_crop
-from data_pipelines.input import evaluation_dataset, pair_dataset, training_dataset
+from data_pipelines.input import Share, evaluation_dataset, pair_dataset, training_dataset
 from models.errors import UserError
 from tests.data_pipelines.coordinates import HEIGHT, WIDTH, Coordinates, Inverter
 from tfrecords.converter import write_compressed, write_originals
@@ -64,6 +64,14 @@ def test_the_restorers_training_resumes_alike(folders: dict[str, Path], original
     resumed = list(arrays(pair_dataset(*sets, batch=2, crop=8, seed=1, start_step=6), 3))
     for expected, got in zip(whole[6:], resumed):
         np.testing.assert_array_equal(got["original"], expected["original"])
+
+
+def test_the_shares_of_hosts_are_together_the_batches_of_one(original: ShardSet) -> None:
+    options: dict[str, Any] = {"batch": 6, "crop": (16, 20), "seed": 5, "start_step": 3}
+    shares = [list(arrays(training_dataset(original, **options, share=Share(i, 3)), 4)) for i in range(3)]
+    for whole, *parts in zip(arrays(training_dataset(original, **options), 4), *shares):
+        for name in ("image", "label"):
+            np.testing.assert_array_equal(np.concatenate([part[name] for part in parts]), whole[name])
 
 
 def test_every_epoch_shows_every_image_once_in_an_order_of_its_own(original: ShardSet) -> None:
@@ -161,7 +169,18 @@ def test_a_pair_is_one_window_of_one_image_in_two_domains(folders: dict[str, Pat
 
 def test_sets_of_other_images_make_no_pairs(folders: dict[str, Path], original: ShardSet) -> None:
     with pytest.raises(ArtefactError, match="do not hold the same images"):
-        pair_dataset(ShardSet(folders["other"]), original, batch=1, crop=8)
+        pair_dataset(ShardSet(folders["compressed"]), ShardSet(folders["other"]), batch=1, crop=8)
+
+
+def test_an_original_that_the_codec_left_out_is_no_pair(
+    folders: dict[str, Path], original: ShardSet, tmp_path: Path
+) -> None:
+    write_compressed(folders["original"], Inverter(refuses=4), tmp_path / "fewer", max_errors=1)
+    shown = set()
+    for batch in arrays(pair_dataset(ShardSet(tmp_path / "fewer"), original, batch=IMAGES - 1, crop=8), 2):
+        np.testing.assert_array_equal(batch["compressed"], ~batch["original"])
+        shown |= set(batch["original"][:, 0, 0, 0])
+    assert shown == set(range(IMAGES)) - {4}
 
 
 def test_a_patch_larger_than_an_image_is_refused(folders: dict[str, Path], original: ShardSet) -> None:

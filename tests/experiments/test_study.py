@@ -10,11 +10,12 @@ import pytest
 from data_pipelines.codecs import CodecError
 from data_pipelines.datasets import DatasetError
 from experiments.artefacts import closure
-from experiments.configs import OperatingPoint, StudyConfig
+from experiments.configs import RESTORERS, OperatingPoint, StudyConfig
 from experiments.overrides import ConfigError, apply_overrides
 from experiments.presets import PRESETS, preset
 from experiments.study import Study
 from models.deeplab_config import WeightsError
+from models.restorer_config import RestorerError
 
 
 def folders(config: StudyConfig, work: Path) -> dict[str, Path]:
@@ -40,6 +41,45 @@ def test_the_first_letter_is_the_training_domain_and_the_second_the_test_domain(
         tested_on = evaluation.inputs["shards"]
         assert trained_on.name == f"streets/train/{domain[configuration[0]]}"
         assert tested_on.name == f"streets/test/{domain[configuration[1]]}"
+
+
+def test_restorers_share_all_that_no_restorer_touches(tmp_path: Path) -> None:
+    config = apply_overrides(preset("demo"), ["points=jpeg-quality10", "restorers=gan,rdn-psnr,rdn-msssim"])
+    study = Study(config, tmp_path)
+    groups = [a.group for a in closure(study.evaluations())]
+    assert (groups.count("segmenters"), groups.count("restorers")) == (1 + 1 + 3, 3)
+    assert groups.count("evaluations") == len(study.evaluations()) == 4 + 2 * 3
+    (codec,) = study.codecs
+    for name in config.restorers:
+        evaluation = study.evaluation("RO", codec, name)
+        assert evaluation.inputs["segmenter"].inputs["shards"].name == f"streets/train/jpeg-quality10-{name}"
+        assert study.shards("R", "test", codec, name).inputs["restorer"].name == f"streets/{name}-jpeg-quality10"
+        assert study.evaluation("CC", codec, name) is study.evaluation("CC", codec)
+    names = [a.name for a in study.evaluations()]
+    assert len(set(names)) == len(names) and "streets/OR-jpeg-quality10-rdn-msssim" in names
+
+
+def test_a_study_with_one_restorer_is_part_of_one_with_several(tmp_path: Path) -> None:
+    several = folders(apply_overrides(preset("demo"), ["restorers=rdn-psnr,gan"]), tmp_path)
+    for name in ("gan", "rdn-psnr"):
+        one = folders(apply_overrides(preset("demo"), [f"restorers={name}"]), tmp_path)
+        assert one.items() < several.items()
+
+
+@pytest.mark.parametrize(
+    ("key", "changed"),
+    [
+        ("restorer.gan.steps=7", {"gan"}),
+        ("restorer.rdn.steps=7", {"rdn-psnr", "rdn-msssim"}),
+        ("restorer.images=7", {"gan", "rdn-psnr", "rdn-msssim"}),
+        ("restorer.log_every=7", set()),
+    ],
+)
+def test_a_setting_changes_the_restorers_that_it_belongs_to(key: str, changed: set[str], tmp_path: Path) -> None:
+    before, after = Study(preset("demo"), tmp_path), Study(apply_overrides(preset("demo"), [key]), tmp_path)
+    fingerprints = [{name: s.restorer(s.codecs[0], name).fingerprint for name in RESTORERS} for s in (before, after)]
+    assert {name for name in RESTORERS if fingerprints[0][name] != fingerprints[1][name]} == changed
+    assert len(set(fingerprints[0].values())) == len(RESTORERS)
 
 
 def test_the_restorer_sees_neither_training_nor_test_images(tmp_path: Path) -> None:
@@ -91,7 +131,12 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
         ("points=jpeg-quality9,jpeg:9", ConfigError),
         ("points=jpg-quality9", ConfigError),
         ("segmenter.network.weights=/no/such/file", WeightsError),
-        ("restorer.network.vgg=/no/such/file", ConfigError),
+        ("restorer.gan.vgg=/no/such/file", ConfigError),
+        ("restorers=gan,gan", ConfigError),
+        ("restorers=", ConfigError),
+        ("restorers=rdn", ConfigError),
+        ("restorer.images=1000", ConfigError),
+        ("restorer.images=0", RestorerError),
     ],
 )
 def test_a_study_that_cannot_be_fails_before_any_work(override: str, error: type[Exception], tmp_path: Path) -> None:

@@ -29,18 +29,20 @@ def test_logits_and_the_four_features_halve_the_resolution_each_time():
     assert logits.shape == (2, 4, 6, 1) and logits.dtype == tf.float32
 
 
-def test_one_logit_sees_a_square_of_46_pixels(monkeypatch):
+@pytest.mark.parametrize("scale", DiscriminatorConfig.paper().scales)
+def test_one_logit_sees_a_square_of_46_pixels_at_its_scale(scale, monkeypatch):
     monkeypatch.setattr(discriminator, "instance_norm", lambda name: tf.keras.layers.Activation("linear", name=name))
     network = build_discriminator(NARROW)  # normalisation, which ties every value to the whole map, is out of the way
     field, jump = 1, 1
     for layer in (layer for layer in network.layers if isinstance(layer, tf.keras.layers.Conv2D)):
         field, jump = field + (layer.kernel_size[0] - 1) * jump, jump * layer.strides[0]
-    candidate = tf.Variable(noise(1, 128, 128, 3))
+    side = 128 * scale
+    candidate = tf.Variable(noise(1, side, side, 3))
     with tf.GradientTape() as tape:
-        logit = network([noise(1, 128, 128, 3), candidate])[0][0, 4, 4, 0]
+        logit = network([at_scale(noise(1, side, side, 3), scale), at_scale(candidate, scale)])[0][0, 4, 4, 0]
     seen = np.any(tape.gradient(logit, candidate).numpy()[0] != 0, axis=-1)
     rows, columns = np.flatnonzero(seen.any(1)), np.flatnonzero(seen.any(0))
-    assert np.ptp(rows) + 1 == np.ptp(columns) + 1 == field == 46
+    assert field == 46 and np.ptp(rows) + 1 == np.ptp(columns) + 1 == 46 * scale
 
 
 def test_the_judgement_depends_on_the_compressed_image_and_on_the_candidate():

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from models.fidelity import C1, SCALE_WEIGHTS, ms_ssim, psnr, to_db
+from models.fidelity import K1, PEAK, SCALE_WEIGHTS, ms_ssim, psnr, to_db
 
 
 def picture(height: int, width: int, seed: int = 0) -> np.ndarray:
@@ -43,6 +43,14 @@ def test_ms_ssim_is_that_of_tensorflow(size: tuple[int, int], kind: str) -> None
     assert ms_ssim(image, other) == pytest.approx(expected, abs=1e-4)
 
 
+@pytest.mark.parametrize("kind", ["jpeg", "noise", "negative", "dark"])
+def test_ms_ssim_of_a_large_image_is_that_of_tensorflow_though_not_all_windows_are_taken(kind: str) -> None:
+    image = picture(521, 777)
+    other = distorted(image, kind)
+    expected = float(tf.image.ssim_multiscale(image, other, max_val=255))
+    assert ms_ssim(image, other) == pytest.approx(expected, abs=2e-4)
+
+
 @pytest.mark.parametrize(("side", "scales"), [(175, 4), (88, 4), (87, 3), (43, 2), (21, 1), (11, 1)])
 def test_small_images_get_the_scales_that_fit_with_weights_of_sum_one(side: int, scales: int) -> None:
     image = picture(side, side + 7)
@@ -59,7 +67,8 @@ def test_ms_ssim_of_flat_images_is_their_luminance_term(height: int, width: int,
     similarity = ms_ssim(np.full((height, width, 3), a, np.uint8), np.full((height, width, 3), b, np.uint8))
     scales = max(1, sum(min(height, width) >= 11 * 2**scale for scale in range(5)))
     weight = SCALE_WEIGHTS[scales - 1] / sum(SCALE_WEIGHTS[:scales])
-    assert similarity == pytest.approx(((2 * a * b + C1) / (a * a + b * b + C1)) ** weight, abs=2e-3)
+    c1 = (K1 * PEAK) ** 2
+    assert similarity == pytest.approx(((2 * a * b + c1) / (a * a + b * b + c1)) ** weight, abs=2e-3)
 
 
 def test_ms_ssim_of_a_real_photograph_is_that_of_tensorflow(shared) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import struct
+import sys
 import time
 import zlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from models.errors import UserError
+from tfrecords.converter import write_compressed, write_originals, write_restored
 from tfrecords.manifest import fingerprint
 
 
@@ -24,21 +28,42 @@ class FakeSample:
     part: int = 0
 
 
+def inline(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """The simplest engine: one shard after another, in this process."""
+    for task in tasks:
+        for item in work(task):
+            yield task, item
+
+
+def in_worker() -> bool:
+    """Not so where a few images are read beforehand to estimate what all will take."""
+    return multiprocessing.parent_process() is not None
+
+
 @dataclass(frozen=True)
 class FakeSource:
-    """`count` smooth random images of slightly different sizes; every third one has no label."""
+    """`count` smooth random images of slightly different sizes; every third one has no label, those in `broken` cannot be
+    read. They are listed in an order that `shuffled` draws.
+    """
 
     count: int = 10
     seed: int = 0
     delay: float = 0.0
+    broken: tuple[int, ...] = ()
+    shuffled: int = 0
     name: str = field(default="fake", init=False)
+    root: Path = field(default=Path("/somewhere"), init=False)
 
     def samples(self, split: str) -> list[FakeSample]:
-        return [FakeSample(f"{split}/image {i:03d}", f"{split}/{i:03d}.png") for i in reversed(range(self.count))]
+        order = np.random.default_rng(self.shuffled).permutation(self.count)
+        return [FakeSample(f"{split}/image {i:03d}", f"{split}/{i:03d}.png") for i in order]
 
     def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        time.sleep(self.delay)
-        number = int(sample.key[-3:])
+        if in_worker():
+            time.sleep(self.delay)
+        number = int(sample.key.rpartition(" ")[2])
+        if number in self.broken:
+            raise UserError(f"/somewhere/{sample.image}: cannot be read <decoder object at {id(self):#x}>")
         rng = np.random.default_rng([self.seed, number])
         height, width = 20 + number % 3, 24 + number % 2
         pixels = np.cumsum(rng.integers(0, 9, (height, width, 3)), axis=1).astype(np.uint8)
@@ -100,26 +125,67 @@ class FakeRestorer:
 
 @dataclass(frozen=True)
 class DyingSource(FakeSource):
-    """Its process is killed while reading, as by a lack of memory."""
+    """Worker processes are killed while reading, as by a lack of memory."""
 
     def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("dead processes read nothing")
+        if in_worker():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(sample)
 
 
 @dataclass(frozen=True)
 class BuggySource(FakeSource):
     def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        raise ZeroDivisionError("a bug")
+        if in_worker():
+            raise ZeroDivisionError("a bug")
+        return super().read(sample)
 
 
 @dataclass(frozen=True)
 class CountingSource(FakeSource):
-    """Notes every image that it reads in a file."""
+    """Notes in a file every image that a worker process reads."""
 
     log: str = ""
 
     def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        with Path(self.log).open("a") as file:
-            file.write(f"{sample.key}\n")
+        if in_worker():
+            with Path(self.log).open("a") as file:
+                file.write(f"{sample.key}\n")
         return super().read(sample)
+
+
+def convert_everything(work: Path, images: int = 6) -> None:
+    """All three stages into folders of `work`, two images a shard, in this process."""
+    write_originals(
+        FakeSource(images, broken=(4,)), "test", work / "o", images_per_shard=2, max_errors=1, engine=inline
+    )
+    write_compressed(work / "o", FakeCodec(8), work / "c", engine=inline)
+    write_restored(work / "c", work / "o", FakeRestorer(8), work / "r", engine=inline)
+
+
+def convert_until(work: Path, last: int, operations: Any = None) -> None:
+    """`convert_everything`, killed in front of operation number `last` on a file; `operations.value` becomes their number."""
+    count = 0
+
+    def operate() -> None:
+        nonlocal count
+        count += 1
+        if count == last:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event in OPERATIONS and str(work) in repr(arguments):
+            operate()
+
+    def fsync(descriptor: int) -> None:
+        operate()
+        really_fsync(descriptor)
+
+    really_fsync, os.fsync = os.fsync, fsync
+    sys.addaudithook(hook)
+    convert_everything(work)
+    if operations is not None:
+        operations.value = count
+
+
+OPERATIONS = ("open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.scandir", "os.listdir")

@@ -3,13 +3,8 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
-import random
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,9 +12,8 @@ import pytest
 
 from models.errors import UserError
 from models.fidelity import ms_ssim, psnr, to_db
-from tests.tfrecords.fakes import BuggySource, CountingSource, DyingSource, FakeCodec, FakeRestorer, FakeSource
+from tests.tfrecords.fakes import BuggySource, CountingSource, DyingSource, FakeCodec, FakeRestorer, FakeSource, inline
 from tfrecords.converter import (
-    Progress,
     compressed_identity,
     original_identity,
     restored_identity,
@@ -27,6 +21,7 @@ from tfrecords.converter import (
     write_originals,
     write_restored,
 )
+from tfrecords.engine import Progress
 from tfrecords.errors import ArtefactError
 from tfrecords.manifest import Manifest, records
 from tfrecords.workers import WorkerError, run
@@ -81,7 +76,10 @@ def test_provenance_tells_all_that_an_image_went_through(converted: Path) -> Non
         "restored": {**origin, "domain": "restored", "codec": codec, "restorer": restorer},
     }
     for folder, provenance in expected.items():
-        assert next(records(converted / folder)).provenance == provenance
+        record = next(records(converted / folder))
+        assert {**record.provenance, "measured": None} == {**provenance, "measured": None}
+        rows = json.loads((converted / folder / "images.json").read_text())
+        assert {"key": record.key, "height": 20, "width": 24, **record.provenance["measured"]} == rows[0]
 
 
 def test_statistics_are_measured_on_what_was_written(converted: Path) -> None:
@@ -133,11 +131,15 @@ def test_a_lossless_codec_has_identical_images_and_no_infinite_number(converted:
     assert (summary["identical"], summary["psnr"], summary["ms_ssim"], summary["ms_ssim_db"]) == (10, None, 1.0, None)
 
 
-def test_bytes_do_not_depend_on_the_number_of_workers(converted: Path, tmp_path: Path) -> None:
+def test_bytes_depend_neither_on_workers_nor_on_the_engine_nor_on_the_order_of_the_listing(
+    converted: Path, tmp_path: Path
+) -> None:
     for workers in (1, 2, 8):
-        write_originals(FakeSource(8), "test", tmp_path / str(workers), images_per_shard=1, workers=workers)
-    assert len(digests(tmp_path / "8")) == 9  # eight shards and the statistics
-    assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "8")
+        source = FakeSource(8, shuffled=workers)
+        write_originals(source, "test", tmp_path / str(workers), images_per_shard=1, workers=workers)
+    write_originals(FakeSource(8, shuffled=3), "test", tmp_path / "inline", images_per_shard=1, engine=inline)
+    assert len(digests(tmp_path / "8")) == 10  # eight shards, the statistics and the errors
+    assert digests(tmp_path / "1") == digests(tmp_path / "2") == digests(tmp_path / "8") == digests(tmp_path / "inline")
     # What two workers converted, in one.
     originals, compressed = converted / "originals", converted / "compressed"
     write_compressed(originals, FakeCodec(8), tmp_path / "c", workers=1)
@@ -150,7 +152,7 @@ def test_shards_are_planned_from_keys_alone(converted: Path) -> None:
     manifest = Manifest.load(converted / "originals")
     assert manifest.shards == [f"shard-0000{i}-of-00003.tfrecord" for i in range(3)]
     assert [manifest.files[name]["records"] for name in manifest.shards] == [3, 3, 4]
-    assert entries(converted / "originals") == ["images.json", "manifest.json", *manifest.shards]
+    assert entries(converted / "originals") == ["errors.jsonl", "images.json", "manifest.json", *manifest.shards]
 
 
 def test_a_limit_takes_images_from_the_whole_split(tmp_path: Path) -> None:
@@ -208,28 +210,23 @@ def test_damaged_input_is_named_and_leaves_nothing(copied: Path, tmp_path: Path)
 
 def test_a_codec_that_fails_names_the_image_and_finished_shards_stay(converted: Path, tmp_path: Path) -> None:
     # Heights are 20, 21, 22, 20...: the third image of the first shard fails, in all shards.
-    with pytest.raises(UserError, match="image 'test/image 002' of .*shard-00000.*: the codec does not like it"):
+    with pytest.raises(UserError, match="image 'test/image 002': the codec does not like it"):
         write_compressed(converted / "originals", FakeCodec(8, fails_at=22), tmp_path / "x", workers=1)
     manifest = write_compressed(converted / "originals", FakeCodec(8), tmp_path / "x")
     assert manifest.files == Manifest.load(converted / "compressed").files
 
 
 def test_a_restorer_must_keep_the_size(converted: Path, tmp_path: Path) -> None:
-    with pytest.raises(ArtefactError, match="image 'test/image 000' of .*: 24x20 pixels became .*must keep the size"):
+    with pytest.raises(ArtefactError, match="image 'test/image 000': 24x20 pixels became .*must keep the size"):
         write_restored(
             converted / "compressed", converted / "originals", FakeRestorer(crop=1), tmp_path / "x", workers=1
         )
 
 
-def test_empty_splits_and_repeated_keys_are_refused(tmp_path: Path) -> None:
-    class Twice(FakeSource):
-        def samples(self, split: str) -> list:
-            return super().samples(split) * 2
-
+def test_an_empty_split_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="split 'test' of fake has no images"):
         write_originals(FakeSource(0), "test", tmp_path / "x")
-    with pytest.raises(ArtefactError, match="two images of one key"):
-        write_originals(Twice(2), "test", tmp_path / "x")
+    assert entries(tmp_path) == []
 
 
 def test_keys_are_never_file_names(tmp_path: Path) -> None:
@@ -265,88 +262,11 @@ def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_pat
         write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=stop)
     assert multiprocessing.active_children() == []
     assert not list((tmp_path / "x.partial").rglob("*.tmp"))
-    log.unlink()
     told: list[Progress] = []
+    log.unlink()
     write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=told.append)
     assert log.read_text().split("\n")[:-1] == [f"test/image {i:03d}" for i in range(6, 12)]
     assert (told[0].images, told[0].earlier) == (7, 6)
-
-
-CONVERT = (
-    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tfrecords.converter import *\n"
-    "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job inherits it ignored
-    "source = CountingSource(24, delay=float(sys.argv[3]), log=sys.argv[2])\n"
-    "write_originals(source, 'test', Path(sys.argv[1]), images_per_shard=2, workers=2)"
-)
-
-
-def start(folder: Path, log: Path, delay: float = 0.02) -> subprocess.Popen[str]:
-    command = [sys.executable, "-c", CONVERT, str(folder), str(log), str(delay)]
-    return subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
-
-
-def wait_for_reads(log: Path, count: int) -> None:
-    while not log.exists() or log.read_text().count("\n") < count:
-        time.sleep(0.002)
-
-
-def test_a_conversion_killed_at_any_moment_ends_with_the_same_digests(tmp_path: Path) -> None:
-    reference = tmp_path / "reference"
-    log = tmp_path / "log"
-    source = CountingSource(24, delay=0.02, log=str(log))
-    write_originals(replace(source, delay=0.0), "test", reference, images_per_shard=2)
-    log.unlink()
-    moments = random.Random(3)
-    kills = (1, 9, 19)
-    for reads in kills:
-        with start(tmp_path / "it", log) as process:
-            wait_for_reads(log, reads)
-            time.sleep(moments.uniform(0, 0.04))
-            process.send_signal(signal.SIGKILL)
-    write_originals(source, "test", tmp_path / "it", images_per_shard=2, workers=2)
-    assert digests(tmp_path / "it") == digests(reference)
-    assert entries(tmp_path / "it") == entries(reference)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["it", "log", "reference"]
-    # At most the shards in flight are done again: two of two images at each kill.
-    assert log.read_text().count("\n") <= 24 + len(kills) * 2 * 2
-
-
-def test_workers_die_with_their_killed_parent_in_the_middle_of_an_image(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with start(tmp_path / "it", log, delay=60) as process:
-        wait_for_reads(log, 2)
-        process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        try:
-            os.killpg(process.pid, 0)
-        except ProcessLookupError:
-            return
-        time.sleep(0.01)
-    raise AssertionError("workers outlive the process that started them")
-
-
-def test_ctrl_c_stops_all_processes_with_one_traceback(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with start(tmp_path / "it", log) as process:
-        wait_for_reads(log, 9)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        _, errors = process.communicate(timeout=10)
-    assert process.returncode == -signal.SIGINT
-    assert errors.count("Traceback") == 1
-    assert list((tmp_path / "it.partial").glob("shard-*"))
-    assert not list((tmp_path / "it.partial").rglob("*.tmp"))
-
-
-def test_the_second_of_two_conversions_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
-    log = tmp_path / "log"
-    with start(tmp_path / "it", log) as process:
-        wait_for_reads(log, 1)
-        source = CountingSource(24, delay=0.02, log=str(log))
-        with pytest.raises(ArtefactError, match=f"it is being made by process {process.pid} on"):
-            write_originals(source, "test", tmp_path / "it", images_per_shard=2)
-        assert process.wait(timeout=30) == 0
-    assert Manifest.load(tmp_path / "it").summary["images"] == 24
 
 
 def interrupt_itself(task: int) -> Iterator[str]:

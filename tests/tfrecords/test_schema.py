@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
+import struct
 import subprocess
 import sys
+import tracemalloc
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -101,21 +104,66 @@ def test_png_is_lossless_and_read_alike_by_tensorflow(height: int, width: int, c
     np.testing.assert_array_equal(tf.io.decode_png(data).numpy().reshape(pixels.shape), pixels)
 
 
+@given(st.integers(1, 30), st.integers(1, 30), st.sampled_from([(), (3,)]), st.integers(0, 9))
+@settings(deadline=None)
+def test_other_programs_read_the_same_pixels(height: int, width: int, channels: tuple, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, *channels), dtype=np.uint8)
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        image.verify()
+    with Image.open(io.BytesIO(encode_png(pixels))) as image:
+        assert image.mode == ("RGB" if channels else "L")
+        np.testing.assert_array_equal(np.array(image), pixels)
+
+
+def png(rows: bytes, height: int = 5, width: int = 7, end: bytes = b"") -> bytes:
+    """A PNG of RGB rows, filter bytes included, with right checksums whatever is in them."""
+    parts = [b"\x89PNG\r\n\x1a\n"]
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    for chunk in (b"IHDR" + header, b"IDAT" + zlib.compress(rows, 1) + end, b"IEND"):
+        parts += [struct.pack(">I", len(chunk) - 4), chunk, struct.pack(">I", zlib.crc32(chunk))]
+    return b"".join(parts)
+
+
 def test_pngs_that_are_not_what_the_record_says_are_refused() -> None:
-    buffer = io.BytesIO()
-    Image.new("RGB", (7, 5)).save(buffer, "JPEG")
+    other = io.BytesIO()
+    Image.new("RGB", (7, 5)).save(other, "PNG")
     good = real_record()
-    changes: list[tuple[dict[str, Any], str]] = [
-        ({"width": 8}, "the PNG is 7x5 RGB where 8x5 RGB is expected"),
-        ({"image": good.label}, "the PNG is 7x5 L where 7x5 RGB"),
-        ({"image": buffer.getvalue()}, "the PNG is damaged"),
-        ({"image": good.image[:60]}, "the PNG is damaged"),
-        ({"image": b""}, "the PNG is damaged"),
-        ({"height": 1 << 40, "width": 1 << 20}, "is not a size of an image"),
-    ]
-    for change, said in changes:
+    rows = (b"\2" + bytes(21)) * 5
+    assert not dataclasses.replace(good, image=png(rows)).pixels().any()
+    unfit: dict[str, dict[str, Any]] = {
+        "is not a size of an image": {"height": 1 << 40, "width": 1 << 20},
+        "-7x-5 pixels is not a size": {"height": -5, "width": -7},
+        "not what dsr writes of 8x5 RGB pixels": {"width": 8},
+    }
+    for said, change in unfit.items():
         with pytest.raises(ArtefactError, match=f"image of 'a/b': .*{said}"):
             dataclasses.replace(good, **change).pixels()
+    images = {
+        "gray": good.label,
+        "other filters": other.getvalue(),
+        "cut": good.image[:60],
+        "nothing": b"",
+        "a byte too few": png(rows[:-1]),
+        "far too many": png(rows + b"\0" * 10**6),
+        "another filter in the last row": png(rows[:-22] + b"\1" + bytes(21)),
+        "no rows": png(b"", end=b"none"),
+        "no deflate": png(rows).replace(zlib.compress(rows, 1)[:4], b"\xff" * 4),
+        "wrong checksum": good.image[:-16] + bytes(4) + good.image[-12:],
+    }
+    for image in images.values():
+        with pytest.raises(
+            ArtefactError, match="image of 'a/b': the PNG is damaged, or not what dsr writes of 7x5 RGB"
+        ):
+            dataclasses.replace(good, image=image).pixels()
+
+
+def test_a_png_that_promises_little_and_inflates_to_much_takes_no_memory() -> None:
+    bomb = png(bytes(1 << 28))
+    tracemalloc.start()
+    with pytest.raises(ArtefactError, match="is damaged"):
+        decode_png(bomb, 5, 7, "RGB")
+    assert tracemalloc.get_traced_memory()[1] < 4 * len(bomb)
+    tracemalloc.stop()
 
 
 def test_a_record_without_label_has_none() -> None:

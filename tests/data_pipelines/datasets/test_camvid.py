@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,8 +35,11 @@ def test_webp_files_are_read_as_the_png_they_replace(root):
     before = labelled(source, source.samples("test")[0])
     path = root / "test" / "0001TP_006690.png"
     Image.open(path).save(path.with_suffix(".webp"), lossless=True)
-    with pytest.raises(DatasetError, match="0001TP_006690.webp and 0001TP_006690.png are one image"):
-        source.samples("test")
+    flawed = [sample for sample in source.samples("test") if sample.flaw]
+    assert [Path(sample.image).name for sample in flawed] == ["0001TP_006690.png", "0001TP_006690.webp"]
+    for sample in flawed:
+        with pytest.raises(DatasetError, match="0001TP_006690.png and 0001TP_006690.webp are one image by name"):
+            source.read(sample)
     path.unlink()
     after = labelled(source, source.samples("test")[0])
     for one, other in zip(before, after):
@@ -59,13 +63,20 @@ def test_hidden_files_of_a_mac_are_no_images(root):
     assert len(open_source("camvid", root).samples("train")) == 2
 
 
-def test_an_image_or_label_without_its_partner_is_named(root):
+def test_an_image_or_label_without_its_partner_is_listed_and_cannot_be_read(root):
+    source = open_source("camvid", root)
+    whole = {split: source.fingerprint(split) for split in ("train", "test")}
     (root / "trainannot" / "0001TP_006720.png").unlink()
-    with pytest.raises(DatasetError, match=r"train/0001TP_006720\.png: has no label"):
-        open_source("camvid", root).samples("train")
     (root / "test" / "0001TP_006720.png").unlink()
-    with pytest.raises(DatasetError, match=r"testannot/0001TP_006720\.png: has no image"):
-        open_source("camvid", root).samples("test")
+    for split, message in (
+        ("train", r"train/0001TP_006720\.png: has no label named '0001TP_006720' beside it"),
+        ("test", r"testannot/0001TP_006720\.png: has no image named '0001TP_006720' beside it"),
+    ):
+        (flawed,) = (sample for sample in source.samples(split) if sample.flaw)
+        assert flawed.key == "0001TP_006720"
+        with pytest.raises(DatasetError, match=message):
+            source.read(flawed)
+        assert source.fingerprint(split) != whole[split]
 
 
 def test_a_label_of_another_size_is_named(root):

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 
@@ -93,3 +95,28 @@ def test_the_class_list_is_part_of_the_fingerprint(root):
     before = open_source("folder", root).fingerprint("test")
     (root / "classes.csv").write_text(CLASSES.replace("post", "pole"))
     assert open_source("folder", root).fingerprint("test") != before
+
+
+def test_two_images_of_one_name_share_a_split_and_neither_can_be_read(root):
+    save(root / "images" / "walk one" / "IMG_3.png", picture(3, 12, 16))
+    source = open_source("folder", root)
+    flawed = [sample for split in source.splits for sample in source.samples(split) if sample.flaw]
+    assert [(sample.key, sample.image) for sample in flawed] == [
+        ("walk%20one/IMG_3", "walk one/IMG_3.jpg"),
+        ("walk%20one/IMG_3", "walk one/IMG_3.png"),
+    ]
+    for sample in flawed:
+        with pytest.raises(DatasetError, match=r"IMG_3\.jpg and IMG_3\.png are one image by name; keep one of them"):
+            source.read(sample)
+
+
+def test_a_file_name_that_is_not_utf_8_is_listed_and_named(root):
+    name = os.fsdecode(b"IMG_\xff")
+    save(root / "images" / f"{name}.jpg", picture(3, 12, 16))
+    save(root / "labels" / f"{name}.png", ids(3, 12, 16, [0, 3, 7]))
+    source = open_source("folder", root)
+    (flawed,) = (sample for split in source.splits for sample in source.samples(split) if sample.flaw)
+    assert (flawed.key, flawed.image) == ("IMG_%FF", "IMG_\ufffd.jpg")
+    with pytest.raises(DatasetError, match="its name is not UTF-8; rename the file"):
+        source.read(flawed)
+    assert len({source.fingerprint(split) for split in source.splits}) == 3

@@ -51,8 +51,9 @@ def test_tiles_that_do_not_divide_the_image_reach_its_edges(root):
 
 
 def test_a_tile_larger_than_the_image_and_an_unknown_city_are_refused(root):
+    source = open_source("inria_aerial", root)
     with pytest.raises(DatasetError, match=r"austin1\.tif: 50x50 is smaller than a tile; set tile to at most 50"):
-        open_source("inria_aerial", root).samples("train")
+        source.read(source.samples("train")[0])
     with pytest.raises(DatasetError, match="test_city must be one of austin"):
         open_source("inria_aerial", root, test_city="sfo")
 
@@ -62,3 +63,11 @@ def test_a_mask_with_other_values_is_refused(root):
     source = open_source("inria_aerial", root, tile=50)
     with pytest.raises(DatasetError, match=r"gt/vienna1\.tif: 2500 pixels hold ids"):
         source.read(source.samples("test")[0])
+
+
+def test_an_image_that_cannot_be_cut_into_tiles_stays_one_sample_that_cannot_be_read(root):
+    (root / "train" / "images" / "vienna1.tif").write_bytes(b"no image")
+    source = open_source("inria_aerial", root, tile=25)
+    (flawed,) = (sample for sample in source.samples("test") if sample.image.endswith("vienna1.tif"))
+    with pytest.raises(DatasetError, match=r"images/vienna1\.tif: cannot be decoded"):
+        source.read(flawed)

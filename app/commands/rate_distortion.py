@@ -1,0 +1,51 @@
+"""`dsr rate-distortion`: codecs side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import click
+
+from app.console import Console
+from app.options import Request, plan_and_make, study_options
+from experiments.analysis.rate_distortion import write_rate_distortion
+from experiments.rate_distortion import LADDERS, ladder, rate_point
+
+DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
+
+
+@click.command("rate-distortion")
+@study_options
+@click.option(
+    "--codec",
+    "codecs",
+    type=click.Choice(list(LADDERS)),
+    multiple=True,
+    default=DEFAULT,
+    show_default=True,
+    help="The first one is what the others are compared with.",
+)
+@click.option("--role", type=click.Choice(["restore", "train", "test"]), default="test", show_default=True)
+def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
+    """Draw PSNR and MS-SSIM against the rate of real bitstreams for several codecs, as a page and as CSV.
+
+    Every point is a conversion like that of dsr convert: what exists is not made again, and a study finds it made.
+
+    \b
+    Examples:
+      dsr rate-distortion
+      dsr rate-distortion --dataset photos --root ~/photographs
+      dsr rate-distortion --preset camvid --root ~/CamVid --codec bpg --codec msh
+    """
+    points = tuple(point for codec in codecs for point in ladder(codec))
+    study = dataclasses.replace(request, config=dataclasses.replace(request.config, points=points)).study()
+    targets = [study.compressed(role, codec) for codec in study.codecs]
+    plan_and_make(targets, Console())
+    measured = [rate_point(target) for target in targets]
+    click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")
+    for point in measured:
+        psnr = "inf" if point.psnr is None else f"{point.psnr:.2f}"
+        click.echo(f"{point.point:<20}{point.bpp:>9.4f}{psnr:>9}{point.ms_ssim:>10.4f}")
+    name = f"rate-distortion-{study.source.name}"
+    page = write_rate_distortion(study.source.name, study.images(role), measured, request.work / "studies" / name)
+    click.echo(f"page: {page.resolve().as_uri()}")

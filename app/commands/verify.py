@@ -1,0 +1,60 @@
+"""`dsr verify`: is everything still what was written?"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import ExitStack
+from itertools import chain
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from app.console import Console
+from app.options import work_option
+from experiments.artefacts import below, misplaced
+from experiments.conversion import stored_codec
+from experiments.progress import Meter
+from tfrecords import files
+from tfrecords.verify import findings
+
+
+@click.command("verify")
+@click.argument("paths", nargs=-1, type=files.location)
+@work_option
+@click.option("--deep", is_flag=True, help="Decode every bitstream too, and compare with the pixels that are stored.")
+@click.option("--workers", type=click.IntRange(min=1), help="Reading processes  [default: all cores]")
+def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[int]) -> None:
+    """Read artefacts again: shards, trained networks, evaluations, or all of a work folder, which is the default.
+
+    Compares each file with the size and SHA-256 in its manifest and each shard's records with their checksums and number, and decodes
+    every image. Prints one line for each finding, changes nothing, and ends with status 1 if there is any. What repairs shards is the
+    `dsr convert` that made them: run again, it makes just the damaged ones anew.
+
+    \b
+    Examples:
+      dsr verify
+      dsr verify dsr-work/shards/streets --deep
+    """
+    folders, sentences = [], []
+    for path in paths or (work,):
+        artefacts = below(path)
+        folders += artefacts
+        if not artefacts:
+            sentences.append(f"{path}: there is nothing here that dsr made")
+    sentences += [f"{folder} holds another artefact than its name says" for folder in folders if misplaced(folder)]
+    with ExitStack() as stack:
+        meter: Optional[Meter] = None
+
+        def show(done: int, total: int) -> None:
+            nonlocal meter
+            meter = meter or stack.enter_context(Console().meter("verify", total))
+            meter.update(done)
+
+        decoder_of = stored_codec if deep else lambda _: None
+        found = 0
+        for sentence in chain(sentences, findings(folders, decoder_of=decoder_of, workers=workers, progress=show)):
+            found += 1
+            click.echo(sentence)
+    click.echo(f"{len(folders)} artefacts, {found} findings", err=True)
+    sys.exit(1 if found else 0)

@@ -1,0 +1,120 @@
+"""Codecs side by side: fidelity against the rate of real bitstreams, as CSV and one page."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Optional
+
+import jinja2
+import numpy as np
+from markupsafe import Markup
+from scipy.interpolate import PchipInterpolator
+
+from experiments.analysis.figures import Dot, Series, line_chart, linear_axis, rate_axis
+from tfrecords.manifest import write_atomically
+
+MEASURES = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB"}
+MARKERS = ("circle", "square", "triangle", "diamond")
+
+
+@dataclass(frozen=True)
+class RatePoint:
+    """A codec at one quality over a set of images: bits of all bitstreams / all pixels, means of the images' PSNR (dB)
+    and MS-SSIM (0 to 1), and -10 log10(1 - MS-SSIM); None where nothing was lost."""
+
+    codec: str
+    point: str
+    bpp: float
+    psnr: Optional[float]
+    ms_ssim: float
+    ms_ssim_db: Optional[float]
+
+
+def bd_rate(
+    anchor_bpp: Sequence[float], anchor_db: Sequence[float], bpp: Sequence[float], db: Sequence[float]
+) -> float:
+    """Bjontegaard's average rate difference against an anchor at equal fidelity, in percent; below 0 is better.
+
+    Interpolates the logarithm of the rate over the fidelity by monotone cubics (VCEG-M33 with the interpolation of
+    JVET), and averages over the range of fidelity that both curves share; nan if they share none.
+    """
+
+    def log_rate(rates: Sequence[float], levels: Sequence[float]) -> PchipInterpolator:
+        order = np.argsort(levels)
+        return PchipInterpolator(np.asarray(levels)[order], np.log(np.asarray(rates)[order]))
+
+    low, high = max(min(anchor_db), min(db)), min(max(anchor_db), max(db))
+    if low >= high:
+        return float("nan")
+    areas = [log_rate(*curve).integrate(low, high) for curve in ((bpp, db), (anchor_bpp, anchor_db))]
+    return 100 * float(np.expm1((areas[0] - areas[1]) / (high - low)))
+
+
+def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint], folder: Path) -> Path:
+    """Write rate_distortion.csv and rate_distortion.html into `folder` and return the page's path.
+
+    The page has a chart for each measure and the table of points, with the BD-rate of every codec against the first.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, [field.name for field in fields(RatePoint)], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(asdict(point) for point in points)
+    write_atomically(folder / "rate_distortion.csv", text.getvalue().encode())
+    page = folder / "rate_distortion.html"
+    write_atomically(page, render(dataset, images, points).encode())
+    return page
+
+
+def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
+    """The page as HTML text."""
+    here = Path(__file__).parent
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(here),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    codecs = list(dict.fromkeys(point.codec for point in points))
+    return environment.get_template("rate_distortion.html.jinja").render(
+        dataset=dataset,
+        images=images,
+        points=points,
+        codecs=codecs,
+        measures=MEASURES,
+        charts=[(caption, _chart(measure, caption, codecs, points)) for measure, caption in MEASURES.items()],
+        bd_rates={codec: [_against(codecs[0], codec, measure, points) for measure in MEASURES] for codec in codecs[1:]},
+        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+    )
+
+
+def _chart(measure: str, caption: str, codecs: Sequence[str], points: Sequence[RatePoint]) -> Markup:
+    series = []
+    for number, codec in enumerate(codecs):
+        rates, levels = _curve(codec, measure, points)
+        dots = [Dot(x, y, f"{codec}: {y:.2f} ({caption}) at {x:.3g} bpp") for x, y in zip(rates, levels)]
+        series.append(Series(codec, f"codec-{number % 6 + 1}", dots, MARKERS[number % len(MARKERS)]))
+    dots = [dot for one in series for dot in one.dots]
+    said = "; ".join(dot.tip for dot in dots)
+    axes = rate_axis(dot.x for dot in dots), linear_axis(caption, [dot.y for dot in dots])
+    return line_chart(f"{caption} against bits per pixel", said, series, *axes)
+
+
+def _curve(codec: str, measure: str, points: Sequence[RatePoint]) -> tuple[list[float], list[float]]:
+    """Rates and levels of a codec by rising rate, without points that lost nothing."""
+    pairs = sorted((p.bpp, getattr(p, measure)) for p in points if p.codec == codec and getattr(p, measure) is not None)
+    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+
+
+def _against(anchor: str, codec: str, measure: str, points: Sequence[RatePoint]) -> Optional[float]:
+    """BD-rate in percent; None where the two curves share no fidelity."""
+    curves = [_curve(one, measure, points) for one in (anchor, codec)]
+    if min(len(rates) for rates, _ in curves) < 2:
+        return None
+    rate = bd_rate(*curves[0], *curves[1])
+    return None if np.isnan(rate) else rate

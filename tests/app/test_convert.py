@@ -1,0 +1,159 @@
+"""Converting, verifying and repairing from the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import click
+import pytest
+from PIL import Image
+
+from app.cli import cli
+from models.errors import UserError
+from tests.tfrecords.object_store import object_store
+from tfrecords import files
+
+JPEG = ["convert", "--codec", "jpeg", "--quality", "20", "--role", "test", "--workers", "1"]
+SMALL = [
+    *JPEG,
+    *("--set", "dataset.options.height=16", "--set", "dataset.options.width=24"),
+    *("--set", "dataset.options.test=4", "--set", "images_per_shard=2"),
+]
+
+
+class Ended(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+Dsr = Callable[..., Ended]
+
+
+@pytest.fixture
+def dsr(capsys: pytest.CaptureFixture[str]) -> Dsr:
+    """Runs a command in this process; a UserError comes as it is."""
+
+    def run(*arguments: object, work: Path) -> Ended:
+        status = 0
+        try:
+            cli([*map(str, arguments), "--work", str(work)], standalone_mode=False)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return Ended(status, *capsys.readouterr())
+
+    return run
+
+
+def contents(work: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(work).as_posix(): path.read_bytes()
+        for path in work.rglob("*")
+        if path.is_file() and path.name != "manifest.json"
+    }
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    work = tmp_path_factory.mktemp("work")
+    cli([*SMALL, "--work", str(work)], standalone_mode=False)
+    return work
+
+
+def test_verify_finds_what_convert_repairs(dsr: Dsr, converted: Path) -> None:
+    before = contents(converted)
+    originals, compressed = sorted((converted / "shards/streets/test").iterdir(), key=lambda path: "jpeg" in path.name)
+    assert dsr("verify", "--deep", "--workers", "1", work=converted).status == 0
+    shard = compressed / "shard-00001-of-00002.tfrecord"
+    data = bytearray(shard.read_bytes())
+    data[-9] ^= 1
+    shard.write_bytes(data)
+    (originals / "errors.jsonl").unlink()
+    result = dsr("verify", "--workers", "1", work=converted)
+    assert result.status == 1
+    assert [line.split()[0] for line in result.out.splitlines()] == [f"{shard}:", str(originals / "errors.jsonl")]
+    assert result.err.endswith("2 artefacts, 2 findings\n")
+    result = dsr(*SMALL, work=converted)
+    assert result.err.count("  repair ") == 2
+    assert contents(converted) == before
+    assert dsr("verify", str(compressed), str(originals), "--workers", "1", work=converted).status == 0
+
+
+def test_parts_join_to_what_one_run_makes(dsr: Dsr, converted: Path, tmp_path: Path) -> None:
+    assert "part 2/2 is done" in dsr(*SMALL, "--shards", "2/2", work=tmp_path).out
+    with pytest.raises(UserError, match="those of 1/2; convert these parts again"):
+        dsr(*SMALL, "--finish", work=tmp_path)
+    dsr(*SMALL, "--shards", "1/2", work=tmp_path)
+    assert dsr(*SMALL, "--finish", work=tmp_path).out.startswith("streets/test/jpeg-quality20: 4 images")
+    assert contents(tmp_path) == contents(converted)
+
+
+def test_folders_that_lost_their_manifest_or_changed_places_are_found(
+    dsr: Dsr, converted: Path, tmp_path: Path
+) -> None:
+    folders = sorted((converted / "shards/streets/test").iterdir())
+    swapped = [tmp_path / folder.name for folder in reversed(folders)]
+    for folder, place in zip(folders, swapped):
+        place.mkdir()
+        for path in folder.iterdir():
+            (place / path.name).write_bytes(path.read_bytes())
+    result = dsr("verify", str(tmp_path), "--workers", "1", work=converted)
+    assert sorted(result.out.splitlines()) == sorted(f"{p} holds another artefact than its name says" for p in swapped)
+    (swapped[0] / "manifest.json").unlink()
+    result = dsr("verify", str(tmp_path), "--workers", "1", work=converted)
+    assert f"{swapped[0] / 'manifest.json'} is missing" in result.out
+
+
+def test_a_place_where_nothing_is_was_not_verified(dsr: Dsr, tmp_path: Path) -> None:
+    result = dsr("verify", str(tmp_path / "nowhere"), work=tmp_path)
+    assert result.status == 1
+    assert "nowhere: there is nothing here that dsr made" in result.out
+
+
+@pytest.mark.parametrize("option", [["--shards", "4/3"], ["--shards", "1/2", "--finish"]])
+def test_parts_that_cannot_be_are_a_usage_error(dsr: Dsr, option: list[str], tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError):
+        dsr(*SMALL, *option, work=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_images_that_cannot_be_converted_stop_a_run_unless_they_may_be_left_out(dsr: Dsr, tmp_path: Path) -> None:
+    root, work = tmp_path / "data", tmp_path / "work"
+    for folder in ("images", "labels"):
+        (root / folder / "test").mkdir(parents=True)
+    for name in ("a", "b", "c"):
+        Image.new("RGB", (24, 16)).save(root / f"images/test/{name}.png")
+        Image.new("L", (24, 16)).save(root / f"labels/test/{name}.png")
+    (root / "images/test/b.png").write_bytes(b"")
+    (root / "classes.csv").write_text("id,name\n0,road\n")
+    options = [
+        "--dataset",
+        "folder",
+        "--root",
+        str(root),
+        "--set",
+        "dataset.train=test",
+        "--set",
+        "dataset.restore=test",
+    ]
+    with pytest.raises(UserError, match=r"image 'b': images/test/b\.png: cannot be decoded"):
+        dsr(*JPEG, *options, work=work)
+    result = dsr(*JPEG, *options, "--max-errors", 1, work=work)
+    assert "folder/test/original: left out 1 of 3 images" in result.out
+    (errors,) = work.glob("shards/folder/test/original-*/errors.jsonl")
+    assert errors.read_text().startswith(
+        '{"file":"test/b.png","key":"b","reason":"images/test/b.png: cannot be decoded'
+    )
+
+
+def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with object_store(tmp_path) as (environment, objects):
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        work = files.location("gs://bucket/work")
+        assert dsr(*SMALL, work=work).status == 0
+        stored = {name.partition("work/")[2]: data for name, data in objects.items() if "manifest.json" not in name}
+        assert stored == contents(converted)
+        assert dsr("verify", work=work).status == 0

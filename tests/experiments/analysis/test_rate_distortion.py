@@ -1,0 +1,65 @@
+"""Codecs side by side: the arithmetic of BD-rates, and a page whose numbers are those of the CSV."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.analysis.rate_distortion import RatePoint, bd_rate, render, write_rate_distortion
+
+BPP, DB = [0.1, 0.2, 0.5, 1.1], [28.0, 31.5, 35.0, 39.0]
+
+
+@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.25])
+def test_bytes_scaled_by_a_factor_are_that_much_bd_rate(factor):
+    assert bd_rate(BPP, DB, [factor * bpp for bpp in BPP], DB) == pytest.approx(100 * (factor - 1))
+
+
+def test_bd_rate_of_straight_lines_is_their_distance():
+    # log rate = dB / 10 against dB / 10 - 0.2: equal fidelity for exp(-0.2) of the rate, on the 8 dB that both share
+    anchor_db, db = np.array([20.0, 24, 28, 32]), np.array([24.0, 27, 31, 35])
+    assert bd_rate(np.exp(anchor_db / 10), anchor_db, np.exp(db / 10 - 0.2), db) == pytest.approx(100 * np.expm1(-0.2))
+
+
+def test_curves_that_share_no_fidelity_have_no_bd_rate():
+    assert np.isnan(bd_rate(BPP, DB, BPP, [db + 50 for db in DB]))
+
+
+def points() -> list[RatePoint]:
+    def point(codec: str, bpp: float, db: float) -> RatePoint:
+        return RatePoint(codec, f"{codec}-qp{db:g}", bpp, db, 0.9, 10.0 + bpp)
+
+    ladder = [point("bpg", bpp, db) for bpp, db in zip(BPP, DB)]
+    return ladder + [point("jpeg", 2 * bpp, db) for bpp, db in zip(BPP, DB)]
+
+
+def test_the_csv_holds_every_point_as_measured(tmp_path: Path) -> None:
+    write_rate_distortion("streets", 4, points(), tmp_path)
+    with (tmp_path / "rate_distortion.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["codec"], float(row["bpp"]), float(row["psnr"])) for row in rows] == [
+        (point.codec, point.bpp, point.psnr) for point in points()
+    ]
+
+
+def test_the_page_compares_every_codec_with_the_first() -> None:
+    page = render("streets", 4, points())
+    assert "Average rate against bpg" in page
+    assert "+100.0 %" in page  # jpeg takes twice the bits everywhere
+    assert len(re.findall(r"<svg", page)) == 2
+    assert "<script" not in page
+
+
+def test_points_that_lost_nothing_are_listed_but_not_drawn() -> None:
+    lossless = RatePoint("none", "none", 8.0, None, 1.0, None)
+    page = render("streets", 1, [*points(), lossless])
+    assert '<th scope="row">none</th>' in page
+    assert "none: " not in page
+
+
+def test_names_are_escaped() -> None:
+    assert "<b>x" not in render("<b>x", 1, points())

@@ -1,0 +1,166 @@
+"""How work on shards is done and followed: what an engine is given, what it gives back, and how far it is."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from tfrecords import files
+from tfrecords.errors import ArtefactError, cannot_write
+from tfrecords.framing import frame
+from tfrecords.ledger import Failure, Result, Row, row_of
+from tfrecords.plan import Shard
+from tfrecords.schema import encode_record
+from tfrecords.stages import Stage
+
+
+class Work(Protocol):
+    """What writes a shard, see `Engine`; `scratch` is a folder that is there wherever it is called."""
+
+    @property
+    def scratch(self) -> Path: ...
+
+    def __call__(self, shard: Shard) -> Iterator[Row | None]: ...
+
+
+class Engine(Protocol):
+    """What does the work: `workers.run` (processes of this machine) or another, such as a Beam pipeline.
+
+    `work` is picklable; `work(shard)` writes the shard and, beside it, a file with its result, and yields each image's
+    row on the way and None at the end. An engine calls it for every one of `tasks`, anywhere and in any order, as often
+    as it must (a second time writes the same bytes), and yields (shard, item) for what comes back. Only the
+    (shard, None) that says a shard is on disk is needed; the other items make progress visible. A UserError of `work`
+    is raised as it is.
+    """
+
+    def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, Row | None], None, None]: ...
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a conversion is, told after every image.
+
+    `images` of `total` are in finished shards or done in those under way, `earlier` of them by earlier runs; `pixels`
+    and `bytes` (of bitstreams; PNGs for originals) sum over those of `images` that could be converted; `seconds` is the
+    time of this run alone.
+    """
+
+    images: int
+    total: int
+    earlier: int
+    pixels: int
+    bytes: int
+    seconds: float
+
+    @property
+    def images_per_s(self) -> float:
+        return (self.images - self.earlier) / self.seconds if self.seconds > 0 else 0.0
+
+    @property
+    def seconds_left(self) -> float | None:
+        """None as long as this run has no image to go by."""
+        return (self.total - self.images) / self.images_per_s if self.images > self.earlier else None
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class ShardWriter:
+    """What a worker does: fill a shard, yielding each image's row, then None when shard and result are on disk."""
+
+    stage: Stage
+    path: Path
+    scratch: Path
+    max_errors: int
+    expected: dict[str, str] = field(default_factory=dict)  # SHA-256 of a shard that was there before
+
+    def __call__(self, shard: Shard) -> Iterator[Row | None]:
+        with one_sentence(self.path / shard.name):
+            digest, size = hashlib.sha256(), 0
+            rows: list[Row] = []
+            failures: list[dict[str, str]] = []
+            with files.writing(self.path / shard.name, self.scratch) as file:
+                for outcome in self.stage.outcomes(shard):
+                    if isinstance(outcome, Failure):
+                        failures.append(asdict(outcome))
+                        check_errors(len(failures), self.max_errors, failures[-1])
+                        yield failures[-1]
+                        continue
+                    data = frame(encode_record(outcome))
+                    file.write(data)
+                    digest.update(data)
+                    size += len(data)
+                    rows.append(row_of(outcome))
+                    yield rows[-1]
+                if self.expected.get(shard.name) not in (None, digest.hexdigest()):
+                    raise ArtefactError(
+                        f"{self.path / shard.name} comes out differently from what its manifest has: its input or a "
+                        f"library is another now; delete {self.path} and make it anew"
+                    )
+            entry = {"bytes": size, "sha256": digest.hexdigest(), "records": len(rows), "errors": len(failures)}
+            Result(entry, rows, failures).save(self.scratch, shard)
+        yield None
+
+
+class Meter:
+    """Counts images, of earlier runs and of this one, and tells."""
+
+    def __init__(self, total: int, earlier: Sequence[Done], progress: ProgressCallback) -> None:
+        self.total, self.progress, self.started = total, progress, time.monotonic()
+        self.images = self.earlier = sum(done.images for done in earlier)
+        self.pixels, self.bytes = sum(done.pixels for done in earlier), sum(done.bytes for done in earlier)
+
+    def count(self, row: Row) -> None:
+        self.images += 1
+        self.pixels += row.get("height", 0) * row.get("width", 0)
+        self.bytes += row.get("bytes", 0)
+        seconds = time.monotonic() - self.started
+        self.progress(Progress(self.images, self.total, self.earlier, self.pixels, self.bytes, seconds))
+
+
+@dataclass(frozen=True)
+class Done:
+    """How much there is to a finished shard."""
+
+    images: int
+    pixels: int
+    bytes: int
+    errors: int
+
+    @classmethod
+    def of(cls, result: Result) -> Done:
+        pixels = sum(row["height"] * row["width"] for row in result.rows)
+        errors = len(result.failures)
+        return cls(len(result.rows) + errors, pixels, sum(row["bytes"] for row in result.rows), errors)
+
+
+def check_errors(errors: int, max_errors: int, last: dict[str, str]) -> None:
+    if errors > max_errors:
+        many = f"{errors} images cannot be converted, more than {max_errors}; the last is " if max_errors else ""
+        raise ArtefactError(f"{many}{sentence_of(last)} (--max-errors leaves out up to so many images)")
+
+
+def sentence_of(failure: dict[str, str]) -> str:
+    return f"image {failure['key']!r}: {failure['reason'].rstrip('.')}"
+
+
+def sweep(scratch: Path, shards: Sequence[Shard]) -> None:
+    """Remove what killed workers left of these shards."""
+    own = {shard.name for shard in shards}
+    for name in files.names(scratch):
+        if name.endswith(".tmp") and name.partition(".tfrecord")[0] + ".tfrecord" in own:
+            (scratch / name).unlink(missing_ok=True)
+
+
+@contextmanager
+def one_sentence(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -1,0 +1,173 @@
+"""Where artefacts are kept: a file system, or an object store under a URL (`gs://bucket/folder`, `s3://...`).
+
+A local path is a `pathlib.Path` and goes through `os`; a URL is an `etils.epath.Path`, which has the same methods and goes
+through `tf.io.gfile`. TensorFlow is imported when a URL is first touched, and never for a local path.
+
+An object store has neither locks nor folders to rename: who keeps artefacts there sees to it that one process makes an
+artefact at a time. An object appears whole or not at all, though, so a folder whose manifest was written last is whole
+as soon as it has one.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, Union, cast
+
+from tfrecords.errors import ArtefactError
+
+Location = Union[str, "os.PathLike[str]"]
+
+# The error codes of TensorFlow that a local file has too; all else is an input/output error.
+_NOT_FOUND, _PERMISSION_DENIED, _UNAUTHENTICATED = 5, 7, 16
+_ERRNO = {_NOT_FOUND: errno.ENOENT, _PERMISSION_DENIED: errno.EACCES, _UNAUTHENTICATED: errno.EACCES}
+
+
+def is_url(path: Location) -> bool:
+    """Whether it is in an object store."""
+    return "://" in os.fspath(path)
+
+
+def location(path: Location) -> Path:
+    """The path to work with: an `epath.Path` for a URL, else a `Path`. ArtefactError for other URLs."""
+    if not is_url(path):
+        return Path(path)
+    from etils import epath
+
+    # TensorFlow remembers sizes for seconds, in which another process may have written the file anew.
+    os.environ.setdefault("GCS_STAT_CACHE_MAX_AGE", "0")
+    try:
+        return cast(Path, epath.Path(path))
+    except KeyError:
+        raise ArtefactError(f"{os.fspath(path)}: only URLs of object stores (gs://, s3://) can be used") from None
+
+
+def exists(path: Path) -> bool:
+    """Whether there is such a file or folder."""
+    with _os_errors(path):
+        return path.exists()
+
+
+def size(path: Path) -> int:
+    """In bytes."""
+    with _os_errors(path):
+        return path.stat().length if is_url(path) else path.stat().st_size  # type: ignore[attr-defined]
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[BinaryIO]:
+    """The file, open for `read`, `seek` and `tell`."""
+    with _os_errors(path), path.open("rb") as file:
+        yield cast(BinaryIO, file)
+
+
+@contextmanager
+def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
+    """A file that gets its name, on disk or in the store, when it is whole; an exception leaves nothing.
+
+    Until then it is `<name>.<host>.<process>.tmp` in the folder `scratch`, which a kill may leave there: of several
+    writers of one name, each has a file of its own, and the last one counts. For a store it is a temporary file of this
+    machine, uploaded at the end.
+    """
+    if is_url(path):
+        with tempfile.TemporaryFile() as file:
+            yield cast(BinaryIO, file)
+            file.seek(0)
+            with _os_errors(path), path.open("wb") as target:
+                target.write(b"")  # else an empty file would not be made
+                shutil.copyfileobj(file, target, 1 << 24)
+        return
+    temporary = scratch / f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file that after a crash is either as before or as now; for one writer at a time."""
+    if is_url(path):
+        with _os_errors(path):
+            path.write_bytes(data)
+        return
+    temporary = path.with_name(path.name + ".tmp")
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    sync(path.parent)
+
+
+def names(folder: Path) -> list[str]:
+    """The files in a folder and all folders below it, relative to it with `/`, sorted; empty if there is no such folder."""
+    if not is_url(folder):
+        return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    try:
+        with _os_errors(folder):
+            return sorted(_names(folder, ""))
+    except FileNotFoundError:
+        return []
+
+
+def make_folder(path: Path) -> None:
+    """With all above it, on a disk; in a store a folder is nothing but the names of what is in it."""
+    if not is_url(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def remove(folder: Path) -> None:
+    """Delete a folder with all that is in it; no error if there is none."""
+    with _os_errors(folder):
+        for name in names(folder) if is_url(folder) else ():
+            (folder / name).unlink(missing_ok=True)
+    if not is_url(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sync(path: Path) -> None:
+    """Flush a file, or the entries of a folder, to the disk; what a store has taken is safe already."""
+    if is_url(path):
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _names(folder: Path, prefix: str) -> Iterator[str]:
+    for path in folder.iterdir():
+        name = f"{prefix}{path.name}"
+        if path.is_dir():
+            yield from _names(path, f"{name}/")
+        else:
+            yield name
+
+
+@contextmanager
+def _os_errors(path: Path) -> Iterator[None]:
+    """What TensorFlow and epath raise, as the OSError with `errno`, `strerror` and `filename` that a local file gives."""
+    try:
+        yield
+    except Exception as error:
+        code: Any = getattr(error, "error_code", None)
+        if isinstance(error, FileNotFoundError) and error.errno is None:
+            code = _NOT_FOUND
+        if code is None:
+            raise
+        number = _ERRNO.get(code, errno.EIO)
+        text = getattr(error, "message", "") if number == errno.EIO else os.strerror(number)
+        raise OSError(number, text, str(path)) from error

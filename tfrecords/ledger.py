@@ -1,0 +1,148 @@
+"""What became of every image: its statistics, or why it could not be converted.
+
+Each finished shard has a `Result` beside it while its artefact is made. Together they become two files of the artefact,
+in order of keys: `images.json`, a JSON array with one line an image, and `errors.jsonl`, one line an image left out
+(empty where none was). Neither is ever held whole in memory.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from models.fidelity import to_db
+from tfrecords import files
+from tfrecords.errors import ArtefactError
+from tfrecords.plan import Shard
+from tfrecords.schema import Record, canonical_json
+
+STATISTICS = "images.json"
+ERRORS = "errors.jsonl"
+MB = 1e6
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An image that cannot be converted; `file` is its name in the dataset."""
+
+    key: str
+    file: str
+    reason: str
+
+    @classmethod
+    def of(cls, key: str, file: str, error: Exception, root: Path | None = None) -> Failure:
+        """As written down: without what differs from machine to machine and run to run, which is the dataset's place and
+        the addresses of objects."""
+        reason = re.sub(r" at 0x[0-9a-f]+", "", str(error))
+        return cls(key, file, reason if root is None else reason.replace(f"{root}/", ""))
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished shard has: its entry in the manifest, a row for each record, and its failures."""
+
+    entry: dict[str, Any]
+    rows: list[Row]
+    failures: list[dict[str, str]]
+
+    @staticmethod
+    def path(scratch: Path, shard: Shard) -> Path:
+        return scratch / f"{shard.name}.json"
+
+    def save(self, scratch: Path, shard: Shard) -> None:
+        """The last thing that is done for a shard."""
+        with files.writing(self.path(scratch, shard), scratch) as file:
+            file.write(canonical_json(asdict(self)).encode())
+
+    @classmethod
+    def load(cls, scratch: Path, shard: Shard) -> Result | None:
+        """None if the shard is not finished; ArtefactError if the file is damaged."""
+        path = cls.path(scratch, shard)
+        try:
+            with files.reading(path) as file:
+                return cls(**json.loads(file.read()))
+        except FileNotFoundError:
+            return None
+        except (ValueError, TypeError) as error:
+            raise ArtefactError(f"{path} is damaged ({error}); delete it and convert again") from error
+
+
+def row_of(record: Record) -> Row:
+    """A record's line in `images.json`; the record itself carries all of it, so that the file can be made anew."""
+    return {"key": record.key, "height": record.height, "width": record.width, **record.provenance["measured"]}
+
+
+def write_statistics(folder: Path, scratch: Path, rows: Iterable[Row]) -> None:
+    """Make `images.json`."""
+    with files.writing(folder / STATISTICS, scratch) as file:
+        for number, row in enumerate(rows):
+            file.write((",\n" if number else "[\n").encode() + canonical_json(row).encode())
+        file.write(b"\n]\n")
+
+
+def write_errors(folder: Path, scratch: Path, failures: Iterable[dict[str, str]]) -> None:
+    """Make `errors.jsonl`."""
+    with files.writing(folder / ERRORS, scratch) as file:
+        for failure in failures:
+            file.write(canonical_json(failure).encode() + b"\n")
+
+
+class Summary:
+    """The statistics of all images, from their rows one after another."""
+
+    def __init__(self) -> None:
+        self.images = self.pixels = self.bytes = self.height = self.width = self._compared = self._finite = 0
+        self._rates = self._decibels = self._similarities = 0.0
+        self._lowest, self._highest = math.inf, 0.0
+
+    def add(self, row: Row) -> None:
+        pixels = row["height"] * row["width"]
+        rate = 8 * row["bytes"] / pixels
+        self.images += 1
+        self.pixels += pixels
+        self.bytes += row["bytes"]
+        self.height, self.width = max(self.height, row["height"]), max(self.width, row["width"])
+        self._rates += rate
+        self._lowest, self._highest = min(self._lowest, rate), max(self._highest, rate)
+        if "ms_ssim" in row:
+            self._compared += 1
+            self._similarities += row["ms_ssim"]
+            if row["psnr"] is not None:
+                self._finite += 1
+                self._decibels += row["psnr"]
+
+    def to_json(self, errors: int, seconds: float) -> dict[str, Any]:
+        """At least one image given, the `summary` of the manifest.
+
+        inputs (images and errors), images, errors, pixels; height and width (the largest); bpp (all bits / all pixels),
+        bpp_mean, bpp_min, bpp_max (over images); psnr (mean of the images' dB, without those that are identical to their
+        original, None if all are) and how many are `identical`; ms_ssim (mean), ms_ssim_db (of the mean, None if it is
+        1); seconds, images_per_s, mb_per_s (10^6 bytes of raw RGB). For originals psnr, ms_ssim and ms_ssim_db are None.
+        """
+        similarity = self._similarities / self._compared if self._compared else None
+        return {
+            "inputs": self.images + errors,
+            "images": self.images,
+            "errors": errors,
+            "pixels": self.pixels,
+            "height": self.height,
+            "width": self.width,
+            "bpp": 8 * self.bytes / self.pixels,
+            "bpp_mean": self._rates / self.images,
+            "bpp_min": self._lowest,
+            "bpp_max": self._highest,
+            "psnr": self._decibels / self._finite if self._finite else None,
+            "identical": self._compared - self._finite,
+            "ms_ssim": similarity,
+            "ms_ssim_db": to_db(similarity) if similarity is not None and similarity < 1 else None,
+            "seconds": seconds,
+            "images_per_s": self.images / seconds,
+            "mb_per_s": 3 * self.pixels / MB / seconds,
+        }

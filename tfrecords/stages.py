@@ -1,0 +1,205 @@
+"""What is done to an image in each stage, and with which images a shard is filled.
+
+A stage is picklable, and yields for each image of a shard its record, or why there is none. Damage of what it reads is
+no image's failure: it raises ArtefactError and ends the conversion.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, Union
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.errors import UserError
+from models.fidelity import ms_ssim, psnr
+from tfrecords import files
+from tfrecords.errors import ArtefactError
+from tfrecords.ledger import Failure
+from tfrecords.manifest import partial_of
+from tfrecords.plan import Shard
+from tfrecords.schema import MAX_PIXELS, Record, encode_png, read_shard
+
+Pixels = NDArray[np.uint8]
+Outcome = Union[Record, Failure]
+
+# An estimate of bytes needs neither many images nor all of their pixels.
+ESTIMATE_SHARDS = 3
+ESTIMATE_SIDE = 512
+
+
+class SourceLike(Protocol):
+    """See `data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`."""
+
+    @property
+    def name(self) -> str: ...
+
+    def samples(self, split: str) -> Sequence[Any]: ...
+
+    def read(self, sample: Any) -> tuple[Pixels, Pixels | None]: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+    def fingerprint(self, split: str) -> str: ...
+
+
+class CodecLike(Protocol):
+    """See `data_pipelines.codecs.Codec`."""
+
+    @property
+    def point(self) -> str: ...
+
+    def encode(self, pixels: Pixels) -> bytes: ...
+
+    def decode(self, bitstream: bytes) -> Pixels: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
+class RestorerLike(Protocol):
+    """Compressed uint8 (H, W, 3) to restored of the same size; picklable, and loads its weights when first called."""
+
+    def __call__(self, pixels: Pixels) -> Pixels: ...
+
+    def describe(self) -> dict[str, Any]: ...
+
+
+class Stage(Protocol):
+    def outcomes(self, shard: Shard) -> Iterator[Outcome]:
+        """Of the shard's images, in order of their keys."""
+
+    def estimate(self, shards: Sequence[Shard]) -> float:
+        """About how many bytes these shards will have."""
+
+
+@dataclass(frozen=True)
+class Originals:
+    """Read an image and its label."""
+
+    source: SourceLike
+    split: str
+
+    def outcomes(self, shard: Shard) -> Iterator[Outcome]:
+        root = getattr(self.source, "root", None)
+        for sample in shard.samples:
+            try:
+                pixels, label = self.source.read(sample)
+                if sample.key in shard.repeated:
+                    raise ArtefactError(f"{sample.image}: other images have this key too; each must have its own")
+                if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
+                    raise ArtefactError(f"{sample.image}: more than {MAX_PIXELS} pixels are not kept in a record")
+            except UserError as error:
+                yield Failure.of(sample.key, sample.image or sample.label, error, root)
+                continue
+            image = encode_png(pixels)
+            provenance = {
+                "domain": "original",
+                "dataset": self.source.name,
+                "split": self.split,
+                "image": sample.image,
+                "part": sample.part,
+                "measured": {"bytes": len(image)},
+            }
+            height, width = pixels.shape[:2]
+            yield Record(sample.key, height, width, image, b"" if label is None else encode_png(label), b"", provenance)
+
+    def estimate(self, shards: Sequence[Shard]) -> float:
+        sizes = []
+        for shard in shards[:: max(1, len(shards) // ESTIMATE_SHARDS)][:ESTIMATE_SHARDS]:
+            with suppress(UserError):  # converting says what is wrong
+                planes = self.source.read(shard.samples[0])
+                windows = [_middle(plane) for plane in planes if plane is not None]
+                sizes.append(sum(map(len, map(encode_png, windows))) * planes[0].size / windows[0].size)
+        return sum(shard.images for shard in shards) * sum(sizes) / len(sizes) if sizes else 0.0
+
+
+@dataclass(frozen=True)
+class Compressed:
+    """Encode an image, and keep the bitstream and what it decodes to."""
+
+    originals: Path
+    codec: CodecLike
+
+    def outcomes(self, shard: Shard) -> Iterator[Outcome]:
+        step = {"domain": "compressed", "codec": self.codec.describe()}
+        for original in read_shard(place_of(self.originals, shard), shard.images):
+            pixels = original.pixels()
+            outcome: Outcome
+            try:
+                bitstream = self.codec.encode(pixels)
+                decoded = self.codec.decode(bitstream)
+                outcome = _derived(original, pixels, decoded, bitstream, step, len(bitstream))
+            except UserError as error:
+                outcome = Failure.of(original.key, original.provenance["image"], error)
+            yield outcome
+
+    def estimate(self, shards: Sequence[Shard]) -> float:
+        return _as_before(self.originals, shards)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """Restore what a bitstream decoded to. The rate stays that of the bitstream: a restored image costs no more bits."""
+
+    compressed: Path
+    originals: Path
+    restorer: RestorerLike
+
+    def outcomes(self, shard: Shard) -> Iterator[Outcome]:
+        step = {"domain": "restored", "restorer": self.restorer.describe()}
+        path = place_of(self.compressed, shard)
+        originals = read_shard(place_of(self.originals, shard), shard.images + shard.left_out)
+        for compressed in read_shard(path, shard.images):
+            original = next((record for record in originals if record.key == compressed.key), None)
+            if original is None:
+                raise ArtefactError(f"{path} holds an image {compressed.key!r} that {self.originals} does not")
+            given, pixels = compressed.pixels(), original.pixels()
+            outcome: Outcome
+            try:
+                outcome = _derived(compressed, pixels, self.restorer(given), b"", step, len(compressed.bitstream))
+            except UserError as error:
+                outcome = Failure.of(compressed.key, compressed.provenance["image"], error)
+            yield outcome
+
+    def estimate(self, shards: Sequence[Shard]) -> float:
+        return _as_before(self.originals, shards)
+
+
+def place_of(folder: Path, shard: Shard) -> Path:
+    """Where a finished shard lies: in its artefact, or in that artefact's partial folder while others are made."""
+    path = folder / shard.name
+    return path if files.exists(path) else partial_of(folder) / shard.name
+
+
+def _as_before(folder: Path, shards: Sequence[Shard]) -> float:
+    return float(sum(files.size(place_of(folder, shard)) for shard in shards))
+
+
+def _middle(plane: Pixels) -> Pixels:
+    top, left = (max(0, length - ESTIMATE_SIDE) // 2 for length in plane.shape[:2])
+    return np.ascontiguousarray(plane[top : top + ESTIMATE_SIDE, left : left + ESTIMATE_SIDE])
+
+
+def _derived(
+    parent: Record, original: Pixels, pixels: Pixels, bitstream: bytes, step: dict[str, Any], size: int
+) -> Record:
+    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`."""
+    if pixels.shape != original.shape or pixels.dtype != np.uint8:
+        raise ArtefactError(
+            f"{parent.width}x{parent.height} pixels became {pixels.dtype} of shape {pixels.shape}; "
+            "codecs and restorers must keep the size"
+        )
+    # PSNR is None where it is infinite, which JSON has no number for. Digits beyond these are no information.
+    decibels, similarity = psnr(pixels, original), ms_ssim(pixels, original)
+    measured = {
+        "bytes": size,
+        "psnr": round(decibels, 4) if math.isfinite(decibels) else None,
+        "ms_ssim": round(similarity, 6),
+    }
+    provenance = {**parent.provenance, **step, "measured": measured}
+    return Record(parent.key, parent.height, parent.width, encode_png(pixels), parent.label, bitstream, provenance)
