@@ -20,12 +20,22 @@ from tfrecords.manifest import records
 FIDELITY = ("bpp", "bpp_min", "bpp_max", "psnr", "ms_ssim", "ms_ssim_db")
 
 
+def check_reportable(study: Study) -> None:
+    """ConfigError for a study that no report can show: tables have a single restored row for each operating point."""
+    if len(study.config.restorers) > 1:
+        raise ConfigError(
+            f"a report shows one restorer, not {', '.join(study.config.restorers)}; run the study with --restorer for each of "
+            "them, they share all that no restorer touches"
+        )
+
+
 def collect(study: Study) -> dict[str, Any]:
     """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `experiments.analysis`).
 
     Raises:
-      ConfigError: not one evaluation of the study exists yet.
+      ConfigError: not one evaluation of the study exists yet, or it has several restorers.
     """
+    check_reportable(study)
     evaluations = [e for e in study.evaluations() if e.exists]
     if not evaluations:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")

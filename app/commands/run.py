@@ -8,6 +8,7 @@ from app.console import Console
 from app.options import Request, plan_and_make, show_plan, study_options, with_restorer
 from app.tables import print_results
 from experiments.artefacts import plan
+from experiments.results import check_reportable, collect, report_of
 
 
 @click.command("run")
@@ -33,9 +34,8 @@ def command(request: Request, dry_run: bool) -> None:
     if dry_run:
         show_plan(plan(study.evaluations()), console)
         return
+    check_reportable(study)
     plan_and_make(study.evaluations(), console)
-
-    from experiments.results import collect, report_of
 
     results = collect(study)
     print_results(results)

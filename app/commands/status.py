@@ -11,13 +11,13 @@ from app.options import work_option
 from tfrecords.errors import ArtefactError
 from tfrecords.manifest import Manifest
 
-KINDS = ("shards", "restorers", "segmenters", "evaluations")
+KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations")
 
 
 @click.command("status")
 @work_option
 def command(work: Path) -> None:
-    """List what exists: shards, restorers, segmenters, evaluations, and what was begun but not finished.
+    """List what exists: shards, codecs, restorers, segmenters, evaluations, and what was begun but not finished.
 
     \b
     Examples:

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Optional
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 from scipy.interpolate import PchipInterpolator
 
 from experiments.analysis.figures import Dot, Series, line_chart, linear_axis, rate_axis
+from experiments.analysis.page import environment, inlined
 from tfrecords.manifest import write_atomically
 
 MEASURES = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB"}
@@ -72,24 +72,22 @@ def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint]
 
 def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
     """The page as HTML text."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     codecs = list(dict.fromkeys(point.codec for point in points))
-    return environment.get_template("rate_distortion.html.jinja").render(
-        dataset=dataset,
-        images=images,
-        points=points,
-        codecs=codecs,
-        measures=MEASURES,
-        charts=[(caption, _chart(measure, caption, codecs, points)) for measure, caption in MEASURES.items()],
-        bd_rates={codec: [_against(codecs[0], codec, measure, points) for measure in MEASURES] for codec in codecs[1:]},
-        style=Markup((here / "report.css").read_text(encoding="utf-8")),
+    return (
+        environment()
+        .get_template("rate_distortion.html.jinja")
+        .render(
+            dataset=dataset,
+            images=images,
+            points=points,
+            codecs=codecs,
+            measures=MEASURES,
+            charts=[(caption, _chart(measure, caption, codecs, points)) for measure, caption in MEASURES.items()],
+            bd_rates={
+                codec: [_against(codecs[0], codec, measure, points) for measure in MEASURES] for codec in codecs[1:]
+            },
+            style=inlined("report.css"),
+        )
     )
 
 

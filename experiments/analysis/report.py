@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
 from experiments.analysis import figures, tables
 from experiments.analysis.headline import headline, points_apart
+from experiments.analysis.page import environment, inlined
 from experiments.analysis.pictures import Picture, label_map, photograph
 from experiments.analysis.tables import CONFIGURATIONS, Results
 from tfrecords.manifest import write_atomically
@@ -90,15 +88,8 @@ def write_report(results: Results, folder: str | Path) -> Path:
 
 def render(results: Results) -> str:
     """The page as HTML text with images, styles and script inside; `results` must hold finite numbers only."""
-    here = Path(__file__).parent
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(here),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters.update(
+    templates = environment()
+    templates.filters.update(
         percent=percent,
         signed=signed,
         duration=duration,
@@ -106,10 +97,10 @@ def render(results: Results) -> str:
         count=count,
         pretty=pretty,
     )
-    return environment.get_template("report.html.jinja").render(
+    return templates.get_template("report.html.jinja").render(
         results,
-        style=Markup((here / "report.css").read_text(encoding="utf-8")),
-        script=Markup((here / "report.js").read_text(encoding="utf-8")),
+        style=inlined("report.css"),
+        script=inlined("report.js"),
         answer=headline(results),
         ranked=tables.operating_points(results),
         configurations=CONFIGURATIONS,

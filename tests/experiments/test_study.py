@@ -13,6 +13,7 @@ from experiments.artefacts import closure
 from experiments.configs import RESTORERS, OperatingPoint, StudyConfig
 from experiments.overrides import ConfigError, apply_overrides
 from experiments.presets import PRESETS, preset
+from experiments.results import check_reportable
 from experiments.study import Study
 from models.deeplab_config import WeightsError
 from models.restorer_config import RestorerError
@@ -150,3 +151,10 @@ def test_every_preset_can_be_written_down_and_its_docstring_gives_the_command() 
         assert make().name == name
         assert f"dsr run --preset {name}" in (make.__doc__ or "")
         assert make().to_json()["name"] == name
+
+
+def test_a_report_of_several_restorers_is_refused_before_any_work(tmp_path: Path) -> None:
+    config = apply_overrides(preset("demo"), ["restorers=gan,rdn-psnr"])
+    with pytest.raises(ConfigError, match="one restorer, not gan, rdn-psnr; run the study with --restorer"):
+        check_reportable(Study(config, tmp_path))
+    check_reportable(Study(preset("demo"), tmp_path))

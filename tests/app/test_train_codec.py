@@ -1,0 +1,77 @@
+"""A codec of one's own: trained by one command, used by the next, tuned by a third."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+import pytest
+from PIL import Image
+
+from app.cli import cli
+from data_pipelines.codecs import make_codec
+from models.errors import UserError
+from models.saved_hyperprior import WEIGHTS_FILE, read_hyperprior
+from tests.data_pipelines.codecs.conftest import scene
+
+SMALL = [
+    *("--set", "codec.network.filters=8", "--set", "codec.network.latents=12", "--set", "codec.patch=64"),
+    *("--set", "codec.batch=1", "--set", "codec.steps=2", "--set", "codec.log_every=1", "--workers", "1"),
+]
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("photographs")
+    for number in range(3):
+        Image.fromarray(scene(64, 96, seed=number)).save(folder / f"{number}.png")
+    return folder
+
+
+def train(photographs: Path, work: Path, *more: str) -> Path:
+    """The folder of the codec."""
+    chosen = ["--dataset", "photos", "--root", str(photographs), "--work", str(work)]
+    cli(["train-codec", *chosen, *SMALL, *more], standalone_mode=False)
+    return max((work / "codecs" / "photos").iterdir(), key=lambda folder: folder.stat().st_mtime)
+
+
+@pytest.fixture(scope="module")
+def trained(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(photographs, tmp_path_factory.mktemp("work"), "--quality", "5")
+
+
+def test_what_was_trained_is_a_codec(trained: Path) -> None:
+    codec = make_codec("msh", model=str(trained))
+    assert codec.point == "msh-quality5"
+    pixels = scene(40, 70)
+    assert codec.decode(codec.encode(pixels)).shape == pixels.shape
+
+
+def test_curves_and_events_stay_beside_it(trained: Path) -> None:
+    assert {"curves.json", "tensorboard", "manifest.json", WEIGHTS_FILE} == {path.name for path in trained.iterdir()}
+
+
+def test_convert_takes_it(photographs: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--dataset", "photos", "--root", str(photographs), "--role", "test", "--workers", "1"]
+    model = ["--codec", "msh", "--model", str(trained / WEIGHTS_FILE)]
+    cli(["convert", *chosen, *model, "--work", str(tmp_path)], standalone_mode=False)
+    assert "photos/all/msh-quality5: 3 images" in capsys.readouterr().out
+
+
+def test_a_training_goes_on_from_another_and_its_start_is_part_of_what_it_is(photographs: Path, trained: Path) -> None:
+    work = trained.parents[2]
+    tuned = train(photographs, work, "--quality", "6", "--start", str(trained / WEIGHTS_FILE))
+    assert tuned != trained
+    assert read_hyperprior(tuned).quality == 6
+    assert train(photographs, work, "--quality", "6") not in (tuned, trained)
+
+
+def test_a_start_of_another_size_is_refused(photographs: Path, trained: Path) -> None:
+    with pytest.raises(UserError, match="8"):
+        more = ("--set", "codec.network.filters=12")
+        train(photographs, trained.parents[2], "--quality", "5", "--start", str(trained / WEIGHTS_FILE), *more)
+
+
+def test_a_quality_off_the_scale_is_refused() -> None:
+    with pytest.raises(click.BadParameter, match="9"):
+        cli(["train-codec", "--quality", "9"], standalone_mode=False)
