@@ -11,8 +11,8 @@ and medians are given.
   first image seconds until then, from the call, of both
   reading     images a second of `ShardSet` and of `tf.io.decode_png` on the same PNGs in memory, both on all cores
 
-With BPG at QP 40, --scale 2 and --images 6 on two cores of an AMD EPYC at load 7, the converter reaches 90.7 % of the codec's speed with
-one worker and 91.6 % with two, by CPU time (one worker 92.6 % by the clock); shards of originals are read at 99.1 % of decoding alone.
+With BPG at QP 40, --images 12, on two cores of an AMD EPYC the converter reaches 90.3 % of the codec's speed with one worker and 89.7 % with
+two, by CPU time (by the clock 90.3 % and 85.0 %); shards are read at 95 % and more of decoding alone, by CPU time.
 """
 
 from __future__ import annotations
