@@ -97,17 +97,24 @@ def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that after a crash is either as before or as now; for one writer at a time."""
+    """Write a file that after a crash is either as before or as now; for one writer at a time.
+
+    What a kill leaves is `<name>.tmp`, which the next write takes; an exception leaves nothing.
+    """
     if is_url(path):
         with _os_errors(path):
             path.write_bytes(data)
         return
     temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     sync(path.parent)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -76,6 +77,20 @@ def test_a_file_that_is_not_finished_does_not_appear(folder: Path) -> None:
             assert not files.exists(folder / "new")
             raise ZeroDivisionError
     assert files.names(folder) == ["old"] and read(folder / "old") == b"old"
+
+
+def test_a_disk_that_is_full_at_the_last_moment_has_the_old_file_and_no_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files.write_atomically(tmp_path / "file", b"old")
+
+    def full(*paths: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", full)
+    with pytest.raises(OSError, match="No space"):
+        files.write_atomically(tmp_path / "file", b"new")
+    assert files.names(tmp_path) == ["file"] and read(tmp_path / "file") == b"old"
 
 
 def test_a_file_written_again_is_the_new_one_at_once(folder: Path) -> None:
