@@ -40,9 +40,9 @@ class Request:
     config: StudyConfig
     converting: Converting
 
-    def at(self, point: OperatingPoint) -> Request:
-        """The same request at one operating point."""
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, points=(point,)))
+    def at(self, *points: OperatingPoint) -> Request:
+        """The same request at these operating points."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, points=points))
 
     def restored_by(self, restorer: RestorerName) -> Request:
         """The same request with one restorer."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from data_pipelines.codecs.msh.codec import shipped
+from data_pipelines.codecs.msh import shipped
 from experiments.analysis.rate_distortion import RatePoint
 from experiments.artefacts import Artefact
 from experiments.configs import OperatingPoint

@@ -1,4 +1,4 @@
-"""Adam whose learning rate falls in steps, as both restorers are trained."""
+"""Adam whose learning rate falls in steps, as restorers and the learned codec are trained."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import tensorflow as tf
 
 
 def build_adam(
-    learning_rate: float, decay_steps: Sequence[int], decay_to: float, beta_1: float, beta_2: float
+    learning_rate: float, decay_steps: Sequence[int], decay_to: float, **options: float
 ) -> tf.keras.optimizers.Optimizer:
-    """Adam at `learning_rate`, which falls to the share `decay_to` of what it was after each number of steps given."""
+    """Adam at `learning_rate`, which falls to the share `decay_to` of what it was after each number of steps given.
+
+    `options` are those of Keras's Adam, such as `beta_1`.
+    """
     rate = tf.keras.optimizers.schedules.PiecewiseConstantDecay(
         # The schedule holds a value up to and including the boundary; the steps count from zero.
         [step - 1 for step in decay_steps],
         [learning_rate * decay_to**falls for falls in range(len(decay_steps) + 1)],
     )
-    return tf.keras.optimizers.Adam(rate, beta_1=beta_1, beta_2=beta_2)
+    return tf.keras.optimizers.Adam(rate, **options)

@@ -124,4 +124,6 @@ class AdversarialRestorer(tf.keras.Model):
 
 
 def _optimizer(config: AdversarialConfig) -> tf.keras.optimizers.Optimizer:
-    return build_adam(config.learning_rate, [config.decay_step], config.decay_to, config.beta_1, config.beta_2)
+    return build_adam(
+        config.learning_rate, [config.decay_step], config.decay_to, beta_1=config.beta_1, beta_2=config.beta_2
+    )

@@ -24,6 +24,7 @@ import math
 import tensorflow as tf
 import tensorflow_compression as tfc
 
+from models.adam import build_adam
 from models.hyperprior_config import LEAK, MIDDLE_SCALE, SCALES, CodecTrainingConfig, HyperpriorConfig
 from models.losses import ms_ssim_loss
 
@@ -145,12 +146,9 @@ class HyperpriorTraining(tf.keras.Model):
         )
         names = ["loss", "bpp", "bpp_y", "bpp_z", "mse"] + (["ms_ssim_loss"] if config.distortion == "ms-ssim" else [])
         self._means = {name: tf.keras.metrics.Mean(name) for name in names}
-        rate = tf.keras.optimizers.schedules.PiecewiseConstantDecay(
-            # The schedule holds a value up to and including the boundary; the steps count from zero.
-            [config.decay_step - 1],
-            [config.learning_rate, config.learning_rate * config.decay_to],
+        self.compile(
+            build_adam(config.learning_rate, [config.decay_step], config.decay_to, global_clipnorm=config.gradient_norm)
         )
-        self.compile(tf.keras.optimizers.Adam(rate, global_clipnorm=config.gradient_norm))
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:

@@ -64,7 +64,7 @@ class CodecTrainingConfig:
     """A learned codec and how it is trained.
 
     start: a trained codec's file to go on from, such as one of natural photographs that is tuned to the dataset's own
-        images (paper, section V-A), or one of a lower quality; None starts from random weights.
+        images (paper, section V-A), or one of a lower quality; None starts as `models.hyperprior_start` says.
     distortion: 'mse' (the paper) or 'ms-ssim'.
     patch: side of the square training crops in pixels.
     """

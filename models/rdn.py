@@ -80,7 +80,9 @@ class DenseRestorer(tf.keras.Model):
         self._loss = {"mse": losses.mse_loss, "ms-ssim": losses.ms_ssim_loss}[objective]
         self._means = {name: tf.keras.metrics.Mean(name) for name in ("loss", "psnr", "psnr_gain")}
         self.compile(
-            build_adam(config.learning_rate, config.decay_steps, config.decay_to, config.beta_1, config.beta_2)
+            build_adam(
+                config.learning_rate, config.decay_steps, config.decay_to, beta_1=config.beta_1, beta_2=config.beta_2
+            )
         )
 
     @property

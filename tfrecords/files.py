@@ -83,17 +83,8 @@ def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
                 target.write(b"")  # else an empty file would not be made
                 shutil.copyfileobj(file, target, 1 << 24)
         return
-    temporary = scratch / f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp"
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+    with _replacing(path, scratch / f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp") as file:
+        yield file
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -105,17 +96,8 @@ def write_atomically(path: Path, data: bytes) -> None:
         with _os_errors(path):
             path.write_bytes(data)
         return
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        with temporary.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-    sync(path.parent)
+    with _replacing(path, path.with_name(path.name + ".tmp")) as file:
+        file.write(data)
 
 
 def names(folder: Path) -> list[str]:
@@ -153,6 +135,21 @@ def sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def _replacing(path: Path, temporary: Path) -> Iterator[BinaryIO]:
+    """The temporary file, which becomes `path` when it is on the disk, or vanishes on an exception."""
+    try:
+        with temporary.open("wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    sync(path.parent)
 
 
 def _names(folder: Path, prefix: str) -> Iterator[str]:

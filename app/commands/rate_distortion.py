@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import dataclasses
-
 import click
 
 from app.console import Console
 from app.options import Request, plan_and_make, study_options
 from experiments.analysis.rate_distortion import write_rate_distortion
+from experiments.configs import ROLES
 from experiments.rate_distortion import LADDERS, ladder, rate_point
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
@@ -25,7 +24,7 @@ DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
     show_default=True,
     help="The first one is what the others are compared with.",
 )
-@click.option("--role", type=click.Choice(["restore", "train", "test"]), default="test", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), default="test", show_default=True)
 def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     """Draw PSNR and MS-SSIM against the rate of real bitstreams for several codecs, as a page and as CSV.
 
@@ -37,8 +36,7 @@ def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
       dsr rate-distortion --dataset photos --root ~/photographs
       dsr rate-distortion --preset camvid --root ~/CamVid --codec bpg --codec msh
     """
-    points = tuple(point for codec in codecs for point in ladder(codec))
-    study = dataclasses.replace(request, config=dataclasses.replace(request.config, points=points)).study()
+    study = request.at(*(point for codec in codecs for point in ladder(codec))).study()
     targets = [study.compressed(role, codec) for codec in study.codecs]
     plan_and_make(targets, Console())
     measured = [rate_point(target) for target in targets]

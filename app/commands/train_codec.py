@@ -20,7 +20,7 @@ from models.saved_hyperprior import WEIGHTS_FILE
 @click.option(
     "--start",
     metavar="FILE",
-    help="Go on from a trained codec's file, or from the one that comes with dsr: shipped.  [default: random weights]",
+    help="Go on from a trained codec's file, or from the one that comes with dsr: shipped.  [default: a linear transform of the photographs]",
 )
 def command(request: Request, quality: int, start: Optional[str]) -> None:
     """Train the learned codec msh, a mean-scale hyperprior (paper, appendix A), on the images set apart for it.

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import json
 import resource
-import subprocess
 import sys
 import tempfile
 import time
@@ -25,12 +24,12 @@ from typing import Any, Optional
 import click
 import numpy as np
 
+from experiments.benchmarks.sides import MATRIX, Side, median
 from models.hyperprior_config import CodecTrainingConfig, HyperpriorConfig
 
 SIZES = ((512, 384), (2048, 1024))
 """Multiples of 64, which CompressAI asks for: 480x360 is padded to the first."""
 
-MATRIX = 2048
 PATCHES, PATCH = 8, 256
 
 
@@ -103,38 +102,6 @@ def serve(config: HyperpriorConfig, threads: int) -> None:
         seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
         print(json.dumps({**seconds, "memory": memory}), flush=True)
-
-
-class Side:
-    """A process that does what it is told and says how long it took."""
-
-    def __init__(self, command: list[str]) -> None:
-        self._command = " ".join(command)
-        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.name = self._answer()["name"]
-
-    def __call__(self, action: str, first: int, second: int) -> dict[str, float]:
-        """Seconds and memory of one call."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(f"{action} {first} {second}\n")
-        self._process.stdin.flush()
-        return self._answer()
-
-    def close(self) -> None:
-        """End the process."""
-        self._process.communicate()
-
-    def _answer(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        if not line:
-            raise click.ClickException(f"{self._command} has ended: see what it says above")
-        return json.loads(line)
-
-
-def median(answers: list[dict[str, float]]) -> dict[str, float]:
-    """Of each number, without the first call, which traces graphs and allocates."""
-    return {key: float(np.median([answer[key] for answer in answers[1:]])) for key in answers[0]}
 
 
 @click.command()

@@ -25,7 +25,7 @@ from typing import Optional
 import click
 import numpy as np
 
-from experiments.benchmarks.msh import MATRIX, Side, median
+from experiments.benchmarks.sides import MATRIX, Side, median
 from models.rdn_config import RdnConfig
 from models.restorer_config import GeneratorConfig
 from models.saved_restorer import NETWORKS, NetworkConfig

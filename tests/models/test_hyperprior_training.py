@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import multiprocessing
 
 import numpy as np
 import pytest
@@ -103,6 +104,58 @@ def test_the_noise_of_a_resumed_training_goes_on_where_it_was(tmp_path) -> None:
     resumed.train_step(batch)
     for there, here in zip(whole.network.weights, resumed.network.weights):
         np.testing.assert_array_equal(there.numpy(), here.numpy())
+
+
+def test_the_noise_is_another_in_every_step_and_for_every_seed() -> None:
+    training = model()
+    zeros = tf.zeros((1, 4, 4, 8))
+    noises = [training._quantized(zeros, stream, True).numpy() for stream in (0, 1)]
+    training._step.assign(1)
+    noises.append(training._quantized(zeros, 0, True).numpy())
+    noises.append(model(seed=1)._quantized(zeros, 0, True).numpy())
+    for number, noise in enumerate(noises):
+        assert -0.5 <= noise.min() < -0.3 and 0.3 < noise.max() < 0.5
+        assert not any(np.array_equal(noise, other) for other in noises[:number])
+
+
+class Noiseless(HyperpriorTraining):
+    """Replicas draw noise of their own; without any, two of them must do what one does."""
+
+    def _quantized(self, latents: tf.Tensor, stream: int, training: bool) -> tf.Tensor:
+        return latents
+
+
+def train_plainly(strategy: tf.distribute.Strategy) -> list[np.ndarray]:
+    """Metrics of two steps of plain gradient descent, and what they changed, which shows the gradients themselves."""
+    tf.keras.utils.set_random_seed(0)
+    with strategy.scope():
+        training = Noiseless(TINY)
+        # Small, and without clipping, which would hide a gradient of the wrong length.
+        training.optimizer = tf.keras.optimizers.SGD(1e-6)
+        before = [weight.numpy() for weight in training.network.trainable_weights]
+        noisy = HyperpriorTraining(TINY)
+    batches = tf.data.Dataset.from_tensors({"image": pictures(4)}).repeat(2)
+    for batch in strategy.experimental_distribute_dataset(batches):
+        strategy.run(training.train_step, args=(batch,))
+        strategy.run(noisy.train_step, args=(batch,))
+    assert noisy.metrics[0].result() > 0
+    changes = [weight.numpy() - old for weight, old in zip(training.network.trainable_weights, before)]
+    return [np.concatenate([change.ravel() for change in changes]), *(m.result().numpy() for m in training.metrics)]
+
+
+def train_on_two_replicas() -> list[np.ndarray]:
+    """For a process of its own: the number of logical devices is settled when TensorFlow starts."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    return train_plainly(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+
+
+def test_two_replicas_train_like_one_on_the_same_global_batch() -> None:
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        two = pool.apply_async(train_on_two_replicas)
+        one = train_plainly(tf.distribute.get_strategy())
+        for a, b in zip(one, two.get()):
+            np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3 * np.abs(a).max())
 
 
 def test_every_weight_is_trained() -> None:
