@@ -70,13 +70,13 @@ def camvid() -> StudyConfig:
         points=(OperatingPoint("bpg", 36), OperatingPoint("bpg", 43)),
         restorer=RestorerConfig(
             gan=dataclasses.replace(AdversarialConfig.small(), batch=1, steps=1500),
-            rdn=dataclasses.replace(DenseConfig.small(), steps=1500),
+            rdn=dataclasses.replace(DenseConfig.small(), steps=3000),
             checkpoint_every=500,
             log_every=50,
         ),
         segmenter=SegmenterConfig(
             network=dataclasses.replace(DeepLabConfig.small(), weights="imagenet", freeze_batch_norm=False),
-            steps=1000,
+            steps=600,
             batch=4,
             crop_height=240,
             crop_width=320,

@@ -16,6 +16,7 @@ from experiments.artefacts import Artefact
 from experiments.configs import SegmenterConfig
 from experiments.progress import Progress
 from experiments.training import describe, strategy, train
+from models.backbones import recalibrate_if_folded
 from models.deeplab import build_deeplab
 from models.segmentation import ConfusionMatrix, Segmenter, build_optimizer
 from tfrecords.manifest import building
@@ -23,6 +24,7 @@ from tfrecords.reader import ShardSet
 from tfrecords.schema import encode_png
 
 PICTURES = 4
+CALIBRATION = 16  # crops over which a backbone's statistics are taken, if its file has none
 WEIGHTS = "segmenter.weights.h5"
 
 
@@ -32,6 +34,8 @@ def build_segmenter(
     """Train DeepLabv3+ on `artefact.inputs["shards"]` and save its weights.
 
     The folder then holds the weights, `curves.json` and the TensorBoard events; the curves' mIoU and IoU are those of the training crops.
+
+    A pretrained backbone whose batch normalisation is folded into its kernels is recalibrated first (`models.backbones`).
 
     Raises:
       WeightsError: the backbone's weights cannot be had. ArtefactError: damaged shards, or another process trains it.
@@ -53,6 +57,9 @@ def build_segmenter(
         tf.keras.utils.set_random_seed(seed)
         with strategy(config.batch).scope():
             network = build_deeplab(config.network, table.num_classes)
+            if config.network.weights != "none" and not config.network.freeze_batch_norm:
+                seen = next(iter(crops(0).unbatch().batch(CALIBRATION)))["image"]
+                recalibrate_if_folded(network.get_layer("backbone"), seen)
             model = Segmenter(network, table.num_classes, config.weight_decay)
             model.compile(optimizer=build_optimizer(config.optimizer, config.learning_rate, config.steps))
         shown = next(iter(crops(0).unbatch().batch(PICTURES)))

@@ -24,6 +24,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import tensorflow as tf
 
 from models.deeplab_config import WeightsError
@@ -147,6 +148,33 @@ def dilate(model: tf.keras.Model, output_stride: int, batch_norm_momentum: float
         return layer.__class__.from_config({**layer.get_config(), **changes[layer.name]})
 
     return tf.keras.models.clone_model(model, clone_function=clone)
+
+
+def recalibrate_if_folded(backbone: tf.keras.Model, images: tf.Tensor) -> None:
+    """Give batch normalisations the statistics of what they see, where a weight file has folded its own into kernels and offsets.
+
+    Such a file (all means are zero) computes the right thing in inference only: in training, batches are normalised with their own
+    statistics, which undoes it. With mean' and var' over `images`, and scale and offset to match,
+
+        gamma' = gamma sqrt(var' + eps) / sqrt(var + eps)        beta' = beta + gamma (mean' - mean) / sqrt(var + eps)
+
+    inference stays what it was, and training starts there. A backbone that has statistics is left alone.
+
+    Args:
+      backbone: of `build_backbone`, with pretrained weights.
+      images: uint8 RGB (B, H, W, 3), as in training.
+    """
+    body = next(layer for layer in backbone.layers if layer.name in _RECIPES)
+    norms = [layer for layer in body.layers if isinstance(layer, tf.keras.layers.BatchNormalization)]
+    if any(np.any(norm.moving_mean.numpy()) for norm in norms):
+        return
+    prepared = _RECIPES[body.name].prepare(tf.cast(images, tf.float32) / 127.5 - 1.0)
+    for norm, seen in zip(norms, tf.keras.Model(body.input, [norm.input for norm in norms])(prepared)):
+        gamma, beta, mean, variance = norm.get_weights()
+        seen_mean, seen_variance = (moment.numpy() for moment in tf.nn.moments(tf.cast(seen, tf.float32), (0, 1, 2)))
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        offset = beta + scale * (seen_mean - mean)
+        norm.set_weights([scale * np.sqrt(seen_variance + norm.epsilon), offset, seen_mean, seen_variance])
 
 
 @dataclass(frozen=True)

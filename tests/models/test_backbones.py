@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models.backbones import build_backbone, dilate, xception65
+from models.backbones import build_backbone, dilate, recalibrate_if_folded, xception65
 from models.deeplab_config import DeepLabConfig, WeightsError
 
 
@@ -180,3 +180,51 @@ def test_imagenet_weights_of_xception_are_refused_with_what_to_do() -> None:
 def test_a_missing_weight_file_is_named_before_anything_is_built(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="absent"):
         DeepLabConfig(weights=str(tmp_path / "absent.h5")).check_weights()
+
+
+def folded(backbone: tf.keras.Model) -> tf.keras.Model:
+    """The same function of inference with means of 0, variances of 1 and scales of 1, by scaling the kernels before."""
+    body = backbone.get_layer("mobilenet_v2")
+    for norm in (layer for layer in body.layers if isinstance(layer, tf.keras.layers.BatchNormalization)):
+        gamma, beta, mean, variance = norm.get_weights()
+        scale = gamma / np.sqrt(variance + norm.epsilon)
+        convolution = norm.input.node.layer
+        (kernel,) = convolution.get_weights()
+        depthwise = isinstance(convolution, tf.keras.layers.DepthwiseConv2D)
+        convolution.set_weights([kernel * np.sqrt(1 + norm.epsilon) * (scale[:, None] if depthwise else scale)])
+        norm.set_weights([np.ones_like(gamma), beta - scale * mean, np.zeros_like(mean), np.ones_like(variance)])
+    return backbone
+
+
+@pytest.fixture(scope="module")
+def natural_images() -> tf.Tensor:
+    """Smooth noise, uint8 (4, 64, 96, 3)."""
+    noise = tf.random.stateless_uniform((4, 8, 12, 3), [5, 6], 0, 255)
+    return tf.cast(tf.image.resize(noise, (64, 96), method="bicubic"), tf.uint8)
+
+
+def test_recalibration_of_folded_statistics_keeps_inference_and_makes_training_equal_it(
+    natural_images: tf.Tensor,
+) -> None:
+    backbone = folded(randomized(build_backbone("mobilenet_v2", width=0.35)))
+    image = tf.cast(natural_images, tf.float32) / 127.5 - 1
+    before = [feature.numpy() for feature in backbone(image)]
+    weights = backbone.get_weights()
+    folded_training = [feature.numpy() for feature in backbone(image, training=True)]
+    backbone.set_weights(weights)  # training moved the means
+    recalibrate_if_folded(backbone, natural_images)
+    inference = [feature.numpy() for feature in backbone(image)]
+    training = [feature.numpy() for feature in backbone(image, training=True)]
+    for was, is_now, trained, lost in zip(before, inference, training, folded_training):
+        scale = np.abs(was).max()
+        np.testing.assert_allclose(is_now, was, atol=2e-4 * scale)
+        np.testing.assert_allclose(trained, was, atol=2e-3 * scale)
+        assert np.abs(lost - was).max() > 0.1 * scale
+
+
+def test_statistics_that_a_file_has_are_left_alone(natural_images: tf.Tensor) -> None:
+    backbone = randomized(build_backbone("mobilenet_v2", width=0.35))
+    before = backbone.get_weights()
+    recalibrate_if_folded(backbone, natural_images)
+    for was, is_now in zip(before, backbone.get_weights()):
+        np.testing.assert_array_equal(is_now, was)
