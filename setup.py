@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 setup(
     name="dsr",
-    version="0.2.0",
+    version="0.3.0",
     description="Dataset restoration: measure what image compression costs a segmentation network, and win it back",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
@@ -24,6 +24,7 @@ setup(
     package_data={
         "experiments.analysis": ["*.jinja", "*.css", "*.js"],
         "data_pipelines.codecs.msh": ["weights/*.npz"],
+        "models.perceptual": ["weights/*.npz"],
     },
     install_requires=[
         "tensorflow>=2.14.1,<2.15",  # the newest that tensorflow-compression and tensorflow-addons share
@@ -38,7 +39,7 @@ setup(
         "av>=15.1",  # x265 encoder and HEVC decoder for BPG
         "etils[epath]>=1.5",  # paths that may be URLs of object stores
         "isal>=1.7",  # deflate at four times zlib's speed, for the PNGs of records
-        "scipy>=1.11",  # BD-rates
+        "scipy>=1.11",  # BD-rates, t-intervals, filters and distributions of the perceptual indexes
         "google-crc32c>=1.5",  # TFRecord framing without importing TensorFlow
         "click>=8.1",
         "jinja2>=3.1",  # the report page, escaped by default
