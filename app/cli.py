@@ -19,6 +19,8 @@ COMMANDS = {
     "train-restorer": "Train the network that restores compressed images.",
     "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
     "rate-distortion": "Draw fidelity against rate for several codecs.",
+    "restorer-images": "Draw accuracy against the number of images the restorer learned from.",
+    "inference-times": "What each configuration costs an image where images are analysed.",
     "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
     "report": "Write the report page of a study from what exists.",
     "status": "What exists in the work folder: size, age, configuration.",

@@ -44,9 +44,13 @@ class Request:
         """The same request at these operating points."""
         return dataclasses.replace(self, config=dataclasses.replace(self.config, points=points))
 
-    def restored_by(self, restorer: RestorerName) -> Request:
-        """The same request with one restorer."""
-        return dataclasses.replace(self, config=dataclasses.replace(self.config, restorers=(restorer,)))
+    def restored_by(self, *restorers: RestorerName) -> Request:
+        """The same request with these restorers."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, restorers=restorers))
+
+    def repeated(self, seeds: int) -> Request:
+        """The same request with so many seeds."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, seeds=seeds))
 
     def overridden(self, *overrides: str) -> Request:
         """The same request with more KEY=VALUE."""
@@ -138,11 +142,45 @@ def with_restorer(command: Function) -> Function:
     return wrapped
 
 
+def with_restorers(command: Function) -> Function:
+    """Add a --restorer that may be given several times; the command's `request` is then with these restorers."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, restorers: tuple[RestorerName, ...], **arguments: Any) -> Any:
+        return command(request=request.restored_by(*restorers) if restorers else request, **arguments)
+
+    click.option(
+        "--restorer",
+        "restorers",
+        type=click.Choice(RESTORERS),
+        multiple=True,
+        help="What restores: adversarial, or a residual dense network for PSNR or MS-SSIM; again for a comparison.  [default: gan]",
+    )(wrapped)
+    return wrapped
+
+
+def with_seeds(command: Function) -> Function:
+    """Add --seeds; the command's `request` is then with so many segmenters for each training domain."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, seeds: Optional[int], **arguments: Any) -> Any:
+        return command(request=request.repeated(seeds) if seeds else request, **arguments)
+
+    click.option(
+        "--seeds",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Segmenters for each training domain, which differ in nothing but the seed; 3 give error bars.  [default: 1]",
+    )(wrapped)
+    return wrapped
+
+
 def show_plan(steps: list[Step], console: Console) -> None:
     """Print what exists, what will be made, and about how long that takes."""
+    width = max((len(step.artefact.label) for step in steps), default=0)
     for step in steps:
         cost = "" if step.artefact.exists else f"about {duration(step.seconds)}"
-        console.say(f"  {step.state:<8} {step.artefact.label:<58} {cost}")
+        console.say(f"  {step.state:<8} {step.artefact.label:<{width}} {cost}".rstrip())
     total = sum(step.seconds for step in steps)
     console.say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
 

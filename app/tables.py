@@ -2,30 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Optional
 
 import click
 
-from experiments.configs import CONFIGURATIONS
+from experiments.analysis.headline import Effect
+from experiments.analysis.restorers import blocks
+from experiments.analysis.seeds import BySeed
+from experiments.analysis.tables import CONFIGURATIONS, miou, restorers
 
 
 def print_results(results: dict[str, Any]) -> None:
-    """mIoU in percent of each configuration at each operating point, with rate and fidelity of the test images."""
-    miou = {(e["configuration"], e["point"]): 100 * e["miou"] for e in results["evaluations"]}
-    header = f"{'operating point':<20}{'bpp':>8}{'PSNR':>8}" + "".join(f"{c:>8}" for c in CONFIGURATIONS)
-    click.echo(header)
+    """mIoU in percent of each configuration at each operating point, with rate and fidelity of the test images.
+
+    Each of several restorers has a line. With several restorers or seeds, a second table compares what was trained on.
+    """
+    names = restorers(results)
+    seeds = len({entry["seed"] for entry in results["evaluations"]})
+    by, wide = 12 if len(names) > 1 else 0, 14 if seeds > 1 else 8
+    header = f"{'operating point':<20}{'restorer' if by else '':<{by}}{'bpp':>8}{'PSNR':>8}"
+    click.echo(header + "".join(f"{c:>{wide}}" for c in CONFIGURATIONS))
     for point in results["points"]:
-        compressed = point["compressed"]
-        fidelity = "inf" if compressed["psnr"] is None else format(compressed["psnr"], ".2f")
-        values = [miou.get((c, None if c == "OO" else point["point"])) for c in CONFIGURATIONS]
-        cells = "".join(f"{'-' if v is None else format(v, '.2f'):>8}" for v in values)
-        click.echo(f"{point['point']:<20}{compressed['bpp']:>8.3f}{fidelity:>8}{cells}")
+        fidelity = f"{point['compressed']['bpp']:>8.3f}{_decibels(point['compressed']['psnr'], 'inf'):>8}"
+        for name in names or [""]:
+            scores = [_score(miou(results, c, point["point"], name)) for c in CONFIGURATIONS]
+            cells = "".join(f"{score:>{wide}}" for score in scores)
+            click.echo(f"{point['point']:<20}{name if by else '':<{by}}{fidelity}{cells}")
+    if seeds > 1:
+        click.echo(f"mean ± standard deviation of {seeds} seeds")
+    if len(names) > 1 or seeds > 1:
+        click.echo()
+        _print_restorers(results, paired=seeds > 1)
 
 
-def print_evaluation(configuration: str, summary: dict[str, Any]) -> None:
-    """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent."""
-    for name, iou in summary["per_class"].items():
-        click.echo(f"{name:<20}{'-' if iou is None else format(100 * iou, '.2f'):>8}")
-    click.echo(
-        f"{configuration}: mIoU {100 * summary['miou']:.2f} %, pixel accuracy {100 * summary['pixel_accuracy']:.2f} %"
-    )
+def _print_restorers(results: dict[str, Any], paired: bool) -> None:
+    """What a segmenter for original images is best trained on at each operating point (paper, Table III)."""
+    widths = {"mIoU": 14, "minus CO": 23, "PSNR": 10, "MS-SSIM, dB": 14}
+    click.echo(f"{'operating point':<20}{'trained on':<12}" + "".join(f"{c:>{w}} " for c, w in widths.items()).rstrip())
+    for block in blocks(results):
+        for row in block.rows:
+            shown = {
+                "miou": _score(row.miou),
+                "gain": _effect(row.gain) if row.restorer else "",
+                "psnr": _decibels(row.psnr),
+                "ms_ssim_db": _decibels(row.ms_ssim_db),
+            }
+            cells = "".join(
+                f"{text:>{width}}{'*' if block.best(row, column) else ' '}"
+                for (column, text), width in zip(shown.items(), widths.values())
+            )
+            click.echo(f"{block.point['point']:<20}{row.restorer or 'compressed':<12}{cells}".rstrip())
+    click.echo("* the best of its column" + ("; [95 % interval over the seeds]" if paired else ""))
+
+
+def print_evaluations(configuration: str, summaries: Sequence[dict[str, Any]]) -> None:
+    """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent; of several seeds mean ± standard deviation."""
+    for name in summaries[0]["per_class"]:
+        iou = _by_seed(summary["per_class"][name] for summary in summaries)
+        click.echo(f"{name:<20}{_score(iou):>{8 if len(summaries) < 2 else 14}}")
+    scores, accuracies = (_by_seed(summary[key] for summary in summaries) for key in ("miou", "pixel_accuracy"))
+    seeds = "" if len(summaries) < 2 else f" ({len(summaries)} seeds)"
+    click.echo(f"{configuration}: mIoU {_score(scores)} %, pixel accuracy {_score(accuracies)} %{seeds}")
+
+
+def _by_seed(values: Iterable[Optional[float]]) -> Optional[BySeed]:
+    known = {seed: value for seed, value in enumerate(values) if value is not None}
+    return BySeed(known) if known else None
+
+
+def _score(score: Optional[BySeed]) -> str:
+    """A fraction in percent: `44.10`, of several seeds `44.10 ± 0.45`."""
+    if score is None:
+        return "-"
+    spread = "" if score.deviation is None else f" ± {100 * score.deviation:.2f}"
+    return f"{100 * score.mean:.2f}{spread}"
+
+
+def _effect(difference: Optional[BySeed]) -> str:
+    """A difference of fractions in points: `+1.9`, of several seeds `+1.9 [+0.3, +3.5]`."""
+    effect = Effect.of(difference)
+    if effect is None:
+        return "-"
+    return f"{effect.points:+.1f}" + (" [{:+.1f}, {:+.1f}]".format(*effect.interval) if effect.interval else "")
+
+
+def _decibels(value: Optional[float], lossless: str = "-") -> str:
+    return lossless if value is None else f"{value:.2f}"

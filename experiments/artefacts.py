@@ -26,7 +26,7 @@ class Artefact:
     log). `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
     """
 
-    group: str  # folder of the work folder: shards | codecs | restorers | segmenters | evaluations
+    group: str  # folder of the work folder: shards, codecs, restorers, segmenters, evaluations, perceptual, features
     root: Path  # the work folder
     identity: Identity
     inputs: dict[str, Artefact]
@@ -83,7 +83,7 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        return f"{self.group.removesuffix('s') if self.group != 'shards' else self.group} {self.name}"
+        return f"{self.group if self.group in ('shards', 'features') else self.group.removesuffix('s')} {self.name}"
 
 
 def closure(targets: Iterable[Artefact], beyond_existing: bool = True) -> list[Artefact]:

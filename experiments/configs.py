@@ -150,6 +150,9 @@ class StudyConfig:
     restorers: tuple[RestorerName, ...] = ("gan",)
     codec: CodecTrainingConfig = field(default_factory=CodecTrainingConfig)  # of the learned codec, if one is trained
     seed: int = 0
+    seeds: int = (
+        1  # segmenters for each training domain, from the seeds seed, seed + 1, ...: their spread is the error bar
+    )
     images_per_shard: int = 32
     samples: int = 3  # test images shown in the report
 

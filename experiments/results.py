@@ -12,34 +12,26 @@ from data_pipelines.codecs import Codec, make_codec
 from experiments.analysis.report import write_report
 from experiments.artefacts import CURVES, Artefact, closure
 from experiments.configs import CONFIGURATIONS, ROLES
+from experiments.measurements import measurements, perceptual_results, shift_results
 from experiments.overrides import ConfigError
-from experiments.study import DOMAINS, Study
+from experiments.records import kept
+from experiments.study import DOMAINS, Study, needs_restorer
 from tfrecords.converter import STATISTICS
 from tfrecords.manifest import records
 
 FIDELITY = ("bpp", "bpp_min", "bpp_max", "psnr", "ms_ssim", "ms_ssim_db")
 
 
-def check_reportable(study: Study) -> None:
-    """ConfigError for a study that no report can show: tables have a single restored row for each operating point."""
-    if len(study.config.restorers) > 1:
-        raise ConfigError(
-            f"a report shows one restorer, not {', '.join(study.config.restorers)}; run the study with --restorer for each of "
-            "them, they share all that no restorer touches"
-        )
-
-
 def collect(study: Study) -> dict[str, Any]:
     """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `experiments.analysis`).
 
     Raises:
-      ConfigError: not one evaluation of the study exists yet, or it has several restorers.
+      ConfigError: not one evaluation of the study exists yet.
     """
-    check_reportable(study)
     evaluations = [e for e in study.evaluations() if e.exists]
     if not evaluations:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
-    artefacts = [a for a in closure(evaluations) if a.exists]
+    artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
     table = study.source.table
     original = study.original("test").manifest.summary
     return {
@@ -62,7 +54,11 @@ def collect(study: Study) -> dict[str, Any]:
         },
         "original_bpp": original["bpp"],
         "points": [_point(study, codec) for codec in study.codecs if study.compressed("test", codec).exists],
-        "evaluations": [_evaluation(study, e) for e in evaluations],
+        "evaluations": [_evaluation(e) for e in evaluations],
+        "perceptual": perceptual_results(study),
+        "shift": shift_results(study),
+        "restorer_images": kept(study, "restorer_images"),
+        "inference_times": kept(study, "inference_times"),
         "trainings": [_training(a) for a in artefacts if a.group in ("restorers", "segmenters")],
         "samples": [sample for codec in study.codecs for sample in _samples(study, codec)],
         "timings": [_timing(a) for a in artefacts],
@@ -82,13 +78,13 @@ def collect(study: Study) -> dict[str, Any]:
 
 
 def report_of(study: Study, results: dict[str, Any]) -> Path:
-    """Write the report page and its tables to `studies/NAME` in the work folder; returns the page."""
-    return write_report(results, study.work / "studies" / study.config.name)
+    """Write the report page and its tables to the study's folder; returns the page."""
+    return write_report(results, study.folder)
 
 
 def _point(study: Study, codec: Codec) -> dict[str, Any]:
     compressed = study.compressed("test", codec).manifest.summary
-    restored = study.restored("test", codec)
+    restored = {name: study.restored("test", codec, name) for name in study.config.restorers}
     train = study.compressed("train", codec)
     return {
         "point": codec.point,
@@ -96,16 +92,23 @@ def _point(study: Study, codec: Codec) -> dict[str, Any]:
         "quality": codec.quality,
         "compressed": {key: compressed[key] for key in FIDELITY}
         | {"train_bpp": train.manifest.summary["bpp"] if train.exists else None},
-        "restored": {key: restored.manifest.summary[key] for key in FIDELITY[3:]} if restored.exists else None,
+        "restored": {
+            name: {key: shards.manifest.summary[key] for key in FIDELITY[3:]}
+            for name, shards in restored.items()
+            if shards.exists
+        },
     }
 
 
-def _evaluation(study: Study, artefact: Artefact) -> dict[str, Any]:
+def _evaluation(artefact: Artefact) -> dict[str, Any]:
     summary = artefact.manifest.summary
-    shards = (artefact.inputs["shards"], artefact.inputs["segmenter"].inputs["shards"])
+    segmenter = artefact.inputs["segmenter"]
+    shards = (artefact.inputs["shards"], segmenter.inputs["shards"])
     return {
         "configuration": artefact.name.rpartition("/")[2].partition("-")[0],
         "point": next(filter(None, map(_point_of, shards)), None),
+        "restorer": next(filter(None, map(_restorer_of, shards)), None),
+        "seed": segmenter.identity.config["seed"],
         **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
     }
 
@@ -114,12 +117,15 @@ def _training(artefact: Artefact) -> dict[str, Any]:
     """A restorer's or segmenter's size, time and curves."""
     words = artefact.name.rpartition("/")[2]
     domain = next((letter for letter, word in DOMAINS.items() if f"-{word}" in words), None)
-    point = next((p for p in (_point_of(other) for other in artefact.inputs.values()) if p), None)
+    point = next(filter(None, map(_point_of, artefact.inputs.values())), None)
+    restorer = _restorer_of(artefact) or next(filter(None, map(_restorer_of, artefact.inputs.values())), None)
     return {
         "kind": artefact.identity.kind,
         "name": f"{artefact.identity.kind} {words}",
         "point": point,
         "domain": domain,
+        "restorer": restorer,
+        "seed": artefact.identity.config["seed"],
         "steps": artefact.manifest.summary["steps"],
         "seconds": artefact.seconds,
         "parameters": artefact.manifest.summary["parameters"],
@@ -135,31 +141,55 @@ def _point_of(shards: Artefact) -> str | None:
     return make_codec(codec["name"], codec["quality"], **codec["options"]).point if codec else None
 
 
+def _restorer_of(artefact: Artefact) -> str | None:
+    """The name of the restorer that an artefact is, or that shards were restored by."""
+    if "restorer" in artefact.inputs:
+        return _restorer_of(artefact.inputs["restorer"])
+    if artefact.group != "restorers":
+        return None
+    return artefact.name.rpartition("/")[2].removesuffix(f"-{_point_of(artefact.inputs['compressed'])}")
+
+
 def _samples(study: Study, codec: Codec) -> list[dict[str, Any]]:
-    """The test images that the evaluations kept, in every domain and with every configuration's prediction."""
-    evaluations = {c: study.evaluation(c, codec) for c in CONFIGURATIONS}
-    existing = {c: e for c, e in evaluations.items() if e.exists}
+    """The test images that the evaluations kept, in every domain and with every configuration's prediction, of the first seed."""
+    unrestored = {c: study.evaluation(c, codec) for c in CONFIGURATIONS if not needs_restorer(c)}
+    restored = {
+        name: {c: study.evaluation(c, codec, name) for c in CONFIGURATIONS if needs_restorer(c)}
+        for name in study.config.restorers
+    }
+    existing = [e for group in (unrestored, *restored.values()) for e in group.values() if e.exists]
     if not existing or not study.compressed("test", codec).exists:
         return []
-    keys = next(iter(existing.values())).manifest.summary["samples"]
-    folder = study.work / "studies" / study.config.name / "samples"
+    keys = existing[0].manifest.summary["samples"]
+    folder = study.folder / "samples"
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {
-        domain: _pictures(study.shards(letter, "test", codec), set(keys), folder) for letter, domain in DOMAINS.items()
-    }
+    originals = _pictures(study.original("test"), set(keys), folder)
+    compressed = _pictures(study.compressed("test", codec), set(keys), folder)
+    pictures = {name: _pictures(study.restored("test", codec, name), set(keys), folder) for name in restored}
     return [
         {
             "key": key,
             "point": codec.point,
             "images": {
-                **{domain: found[key][0] for domain, found in pictures.items() if key in found},
-                "label": pictures["original"][key][1],
-                **{c: str(e.folder / f"prediction-{number}.png") for c, e in existing.items()},
+                "original": originals[key][0],
+                "compressed": compressed[key][0],
+                "label": originals[key][1],
+                **_predictions(unrestored, number),
+            },
+            "restored": {
+                name: {"restored": pictures[name][key][0], **_predictions(restored[name], number)}
+                for name in restored
+                if key in pictures[name]
             },
             **_measured(study.compressed("test", codec), key),
         }
         for number, key in enumerate(keys)
     ]
+
+
+def _predictions(evaluations: dict[str, Artefact], number: int) -> dict[str, str]:
+    """Where the existing evaluations of {configuration: evaluation} put the label map of a sample."""
+    return {c: str(e.folder / f"prediction-{number}.png") for c, e in evaluations.items() if e.exists}
 
 
 def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple[str, str]]:

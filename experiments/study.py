@@ -70,12 +70,19 @@ class Study:
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
         if not config.restorers or len(set(config.restorers)) < len(config.restorers):
             raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
+        if config.seeds < 1:
+            raise ConfigError(f"seeds is {config.seeds}: a study needs one segmenter for each domain at least")
         config.segmenter.network.check_weights()
         for role in ROLES:
             self.images(role)
         wanted, found = config.restorer.images, self.images("restore")
         if wanted is not None and wanted > found:
             raise ConfigError(f"restorer.images is {wanted}, but only {found} images are set apart for restorers")
+
+    @property
+    def folder(self) -> Path:
+        """Where its report is written."""
+        return self.work / "studies" / self.config.name
 
     @functools.cache  # noqa: B019 (a study lives as long as its process)
     def images(self, role: str) -> int:
@@ -151,7 +158,7 @@ class Study:
 
         training, images = self.config.restorer.training(name), self.config.restorer.images
         vgg = self.config.restorer.gan.vgg if name == "gan" else None
-        config = self._training_identity({"network": dataclasses.asdict(training)}, vgg)
+        config = self._training_identity({"network": dataclasses.asdict(training)}, vgg, self.config.seed)
         if name in OBJECTIVES:
             config["objective"] = OBJECTIVES[name]
         if images is not None:
@@ -185,7 +192,7 @@ class Study:
             identity=Identity(
                 "codec",
                 f"{self.source.name}/msh-quality{training.quality}",
-                self._training_identity(dataclasses.asdict(training), training.start),
+                self._training_identity(dataclasses.asdict(training), training.start, self.config.seed),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
@@ -195,16 +202,21 @@ class Study:
             seconds_per_unit=SECONDS_PER_CODEC_MEGAPIXEL * training.batch * training.patch**2 / 1e6,
         )
 
-    def segmenter(self, domain: str, codec: Codec | None = None, restorer: RestorerName | None = None) -> Artefact:
-        """DeepLabv3+ trained on a domain; the one trained on originals is the same for all operating points."""
-        return self._segmenter(domain, *self._origin(domain, codec, restorer))
+    def segmenter(
+        self, domain: str, codec: Codec | None = None, restorer: RestorerName | None = None, replicate: int = 0
+    ) -> Artefact:
+        """DeepLabv3+ trained on a domain; the one trained on originals is the same for all operating points.
+
+        `replicate` counts the study's seeds: equal ones start equal and see the same crops in every domain.
+        """
+        return self._segmenter(domain, *self._origin(domain, codec, restorer), self.config.seed + replicate)
 
     @functools.cache  # noqa: B019
-    def _segmenter(self, domain: str, codec: Codec | None, restorer: RestorerName | None) -> Artefact:
+    def _segmenter(self, domain: str, codec: Codec | None, restorer: RestorerName | None, seed: int) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
             from experiments.segmentation import build_segmenter
 
-            build_segmenter(self.config.segmenter, self.config.seed, self.source.table, artefact, progress)
+            build_segmenter(self.config.segmenter, seed, self.source.table, artefact, progress)
 
         training = self.config.segmenter
         inputs = {"shards": self.shards(domain, "train", codec, restorer)}
@@ -213,8 +225,8 @@ class Study:
             root=self.work,
             identity=Identity(
                 "segmenter",
-                f"{self.source.name}/{training.name}-{DOMAINS[domain]}{_suffix(codec, restorer)}",
-                self._training_identity(dataclasses.asdict(training), training.network.weights),
+                f"{self.source.name}/{training.name}-{DOMAINS[domain]}{_suffix(codec, restorer)}{_seeded(seed)}",
+                self._training_identity(dataclasses.asdict(training), training.network.weights, seed),
                 _fingerprints(inputs),
             ),
             inputs=inputs,
@@ -226,13 +238,19 @@ class Study:
         )
 
     def evaluation(
-        self, configuration: str, codec: Codec | None = None, restorer: RestorerName | None = None
+        self,
+        configuration: str,
+        codec: Codec | None = None,
+        restorer: RestorerName | None = None,
+        replicate: int = 0,
     ) -> Artefact:
         """One of the six configurations: a segmenter on test shards. OO needs no operating point."""
-        return self._evaluation(configuration, *self._origin(configuration, codec, restorer))
+        return self._evaluation(configuration, *self._origin(configuration, codec, restorer), replicate)
 
     @functools.cache  # noqa: B019
-    def _evaluation(self, configuration: str, codec: Codec | None, restorer: RestorerName | None) -> Artefact:
+    def _evaluation(
+        self, configuration: str, codec: Codec | None, restorer: RestorerName | None, replicate: int
+    ) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
             from experiments.segmentation import build_evaluation
 
@@ -240,7 +258,7 @@ class Study:
 
         train, test = tuple(configuration)
         inputs = {
-            "segmenter": self.segmenter(train, codec, restorer),
+            "segmenter": self.segmenter(train, codec, restorer, replicate),
             "shards": self.shards(test, "test", codec, restorer),
         }
         return Artefact(
@@ -248,7 +266,7 @@ class Study:
             root=self.work,
             identity=Identity(
                 "evaluation",
-                f"{self.source.name}/{configuration}{_suffix(codec, restorer)}",
+                f"{self.source.name}/{configuration}{_suffix(codec, restorer)}{_seeded(self.config.seed + replicate)}",
                 {"samples": self.config.samples},
                 _fingerprints(inputs),
             ),
@@ -259,9 +277,17 @@ class Study:
         )
 
     def evaluations(self) -> list[Artefact]:
-        """All configurations at all operating points: OO once, those with restored images once for each restorer."""
-        return [self.evaluation("OO")] + [
-            self.evaluation(configuration, codec, restorer)
+        """All configurations at all operating points, of one seed after the other: OO once, those with restored images once for each
+        restorer."""
+        return [
+            self.evaluation(configuration, codec, restorer, replicate)
+            for replicate in range(self.config.seeds)
+            for configuration, codec, restorer in self._evaluated()
+        ]
+
+    def _evaluated(self) -> list[tuple[str, Codec | None, RestorerName | None]]:
+        return [("OO", None, None)] + [
+            (configuration, codec, restorer)
             for codec in self.codecs
             for configuration in CONFIGURATIONS
             if needs_point(configuration)
@@ -275,15 +301,20 @@ class Study:
         restorer = restorer or self.config.restorers[0]
         return codec if needs_point(domains) else None, restorer if needs_restorer(domains) else None
 
-    def _training_identity(self, config: dict[str, Any], weights: str | None) -> dict[str, Any]:
+    def _training_identity(self, config: dict[str, Any], weights: str | None, seed: int) -> dict[str, Any]:
         """The part of a training's configuration that its result depends on; a weight file counts by content, not by place."""
         config = {k: v for k, v in config.items() if k not in NOT_IN_THE_RESULT}
-        return {**_by_content(config, weights), "seed": self.config.seed}
+        return {**_by_content(config, weights), "seed": seed}
 
 
 def _suffix(codec: Codec | None, restorer: RestorerName | None) -> str:
     """What a name ends in: `-bpg-qp40`, `-bpg-qp40-rdn-psnr`. The paper's own restorer, `gan`, goes without saying."""
     return (f"-{codec.point}" if codec else "") + (f"-{restorer}" if restorer not in (None, "gan") else "")
+
+
+def _seeded(seed: int) -> str:
+    """What the name of a segmenter ends in, unless its seed is 0."""
+    return f"-seed{seed}" if seed else ""
 
 
 def _fingerprints(inputs: dict[str, Artefact]) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options, with_restorer
+from app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
 from app.tables import print_results
 from experiments.configs import CONFIGURATIONS
 from experiments.results import collect
@@ -14,6 +14,7 @@ from experiments.results import collect
 @click.command("evaluate")
 @study_options
 @with_restorer
+@with_seeds
 @at_point
 @click.option(
     "--config",
@@ -31,8 +32,12 @@ def command(request: Request, configurations: tuple[str, ...]) -> None:
     Examples:
       dsr evaluate
       dsr evaluate --config CO --config CC --codec bpg --qp 40
+      dsr evaluate --config CO --config RO --seeds 3
     """
     study = request.study()
     wanted = configurations or CONFIGURATIONS
-    plan_and_make([study.evaluation(c, study.codecs[0]) for c in wanted], Console())
+    (codec,) = study.codecs
+    rated = study.compressed("test", codec)  # their rate stands beside the scores
+    replicates = range(study.config.seeds)
+    plan_and_make([rated, *(study.evaluation(c, codec, replicate=n) for n in replicates for c in wanted)], Console())
     print_results(collect(study))

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import click
 
-from app.options import Request, study_options, with_restorer
+from app.options import Request, study_options, with_restorers, with_seeds
 from app.tables import print_results
 from experiments.results import collect, report_of
 
 
 @click.command("report")
 @study_options
-@with_restorer
+@with_restorers
+@with_seeds
 def command(request: Request) -> None:
     """Write the report of a study again, from the evaluations that exist; trains and evaluates nothing.
 
     \b
     Examples:
       dsr report --preset demo
-      dsr report --preset camvid --root ~/CamVid
+      dsr report --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr --seeds 3
     """
     study = request.study()
     results = collect(study)

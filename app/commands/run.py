@@ -5,15 +5,17 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, plan_and_make, show_plan, study_options, with_restorer
+from app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
 from app.tables import print_results
 from experiments.artefacts import plan
-from experiments.results import check_reportable, collect, report_of
+from experiments.measurements import measurements
+from experiments.results import collect, report_of
 
 
 @click.command("run")
 @study_options
-@with_restorer
+@with_restorers
+@with_seeds
 @click.option("--dry-run", is_flag=True, help="Show the plan and the configuration, make nothing.")
 def command(request: Request, dry_run: bool) -> None:
     """Run a study: the six configurations at each operating point, ending in a report.
@@ -25,17 +27,22 @@ def command(request: Request, dry_run: bool) -> None:
       dsr run --preset demo
       dsr run --preset camvid --root ~/CamVid
       dsr run --preset demo --set points=bpg-qp40,jpeg-quality10 --set segmenter.steps=600
-      dsr run --preset camvid --root ~/CamVid --restorer rdn-msssim
+      dsr run --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
+      dsr run --preset camvid --root ~/CamVid --seeds 3
       dsr run --preset paper --root ~/cityscapes --dry-run
     """
     console = Console()
     study = request.study()
-    console.say(f"study {request.config.name}: {study.source.name}, {', '.join(codec.point for codec in study.codecs)}")
+    seeds = [str(study.config.seed + replicate) for replicate in range(study.config.seeds)]
+    console.say(
+        f"study {study.config.name}: {study.source.name}, {', '.join(codec.point for codec in study.codecs)}; "
+        f"restored by {', '.join(study.config.restorers)}; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
+    )
+    targets = study.evaluations() + measurements(study)
     if dry_run:
-        show_plan(plan(study.evaluations()), console)
+        show_plan(plan(targets), console)
         return
-    check_reportable(study)
-    plan_and_make(study.evaluations(), console)
+    plan_and_make(targets, console)
 
     results = collect(study)
     print_results(results)

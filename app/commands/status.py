@@ -8,16 +8,17 @@ import click
 
 from app.console import duration, size
 from app.options import work_option
+from models.perceptual import INDEXES
 from tfrecords.errors import ArtefactError
 from tfrecords.manifest import Manifest
 
-KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations")
+KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations", "perceptual", "features")
 
 
 @click.command("status")
 @work_option
 def command(work: Path) -> None:
-    """List what exists: shards, codecs, restorers, segmenters, evaluations, and what was begun but not finished.
+    """List what exists: shards, codecs, restorers, segmenters, evaluations, measurements of images, and what was begun but not finished.
 
     \b
     Examples:
@@ -51,6 +52,10 @@ def _headline(manifest: Manifest) -> str:
     if manifest.kind == "shards":
         rate = f", {summary['bpp']:.3f} bpp" if "bpp" in summary else ""
         return f"{summary['images']} images{rate}"
-    if manifest.kind == "evaluations":
+    if manifest.kind == "evaluation":
         return f"mIoU {100 * summary['miou']:.2f} %"
+    if manifest.kind == "perceptual":
+        return ", ".join(f"{name} {summary[name]:.2f}" for name in INDEXES if summary[name] is not None)
+    if manifest.kind == "features":
+        return f"{summary['images']} images"
     return f"{summary['steps']} steps in {duration(manifest.seconds)}"

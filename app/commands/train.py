@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 
 from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options, with_restorer
-from app.tables import print_evaluation
+from app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
+from app.tables import print_evaluations
 from experiments.configs import CONFIGURATIONS
 
 
 @click.command("train")
 @study_options
 @with_restorer
+@with_seeds
 @at_point
 @click.option(
     "--config",
@@ -30,10 +31,13 @@ def command(request: Request, configuration: str) -> None:
     Examples:
       dsr train --config RO
       dsr train --config RO --restorer rdn-psnr
+      dsr train --config RO --seeds 3
       dsr train --config CO --codec bpg --qp 40 --set segmenter.steps=1000
       dsr train --config OO --dataset camvid --root ~/CamVid --preset camvid
     """
     study = request.study()
-    target = study.evaluation(configuration, study.codecs[0])
-    plan_and_make([target], Console())
-    print_evaluation(configuration, target.manifest.summary)
+    targets = [
+        study.evaluation(configuration, study.codecs[0], replicate=replicate) for replicate in range(study.config.seeds)
+    ]
+    plan_and_make(targets, Console())
+    print_evaluations(configuration, [target.manifest.summary for target in targets])

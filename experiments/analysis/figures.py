@@ -9,18 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Optional
 
 from markupsafe import Markup
 
-from experiments.analysis.headline import points_apart
-from experiments.analysis.tables import CONFIGURATIONS, Results, miou, operating_points
+from experiments.analysis.headline import Effect
+from experiments.analysis.seeds import BySeed
+from experiments.analysis.tables import Results, Variant, miou, operating_points, restorers, variants
 
 LOG_RANGE = 4.0  # rates that differ by more than this factor go on a logarithmic axis
+DODGE = 7.0  # units between series with error bars, which would hide each other where they share their rates
 CURVE_POINTS = 240  # a training curve is thinned to about one point a pixel
 DOMAIN_NAMES = {"O": "original", "C": "compressed", "R": "restored"}
 TEST_MARKERS = {"O": "circle", "C": "square", "R": "triangle"}
 CODEC_MARKERS = ("circle", "square", "triangle", "diamond")
+TESTS = {"tested on originals": "O", "tested on compressed or restored images": "CR"}
+RESTORER_MARKERS = ("triangle", "diamond", "cross")  # of several restorers; the style sheet gives each its dash
 
 
 # Name of a curve -> (step, value) pairs; a value that was not finite is None.
@@ -29,21 +33,24 @@ Curves = Mapping[str, Sequence[Sequence[Any]]]
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a series in data units with the text of its tooltip."""
+    """A point of a series in data units with the text of its tooltip; `span` is the lowest and highest of what `y` is the mean of."""
 
     x: float
     y: float
     tip: str = ""
+    span: Optional[tuple[float, float]] = None
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line through dots. `style` is a list of CSS classes, `marker` '' draws none, `label` stands at the line's end."""
+    """A line through dots, or the dots alone if they are not `joined`. `style` is a list of CSS classes, `marker` '' draws none,
+    `label` stands at the line's end."""
 
     label: str
     style: str
     dots: Sequence[Dot]
     marker: str = ""
+    joined: bool = True
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,10 @@ def line_chart(
     size: tuple[int, int] = (480, 330),
     style: str = "chart",
 ) -> Markup:
-    """An SVG element of `size` user units; `title` and `description` are what a screen reader says."""
+    """An SVG element of `size` user units; `title` and `description` are what a screen reader says.
+
+    Series with error bars stand side by side, DODGE apart around their place.
+    """
     width, height = size
     ends = [one.label for one in series if one.label]
     left, right = 50, 14 + (6 + 8 * max(map(len, ends)) if ends else 0)
@@ -124,18 +134,22 @@ def line_chart(
     parts.append(_line("axis", left, height - bottom, width - right, height - bottom))
     if x.label:
         parts.append(_text("label", left + (width - left - right) / 2, height - 6, x.label, "middle"))
+    barred = [one for one in series if any(dot.span for dot in one.dots)]
     for one in series:
-        places = [(px(dot.x), py(dot.y)) for dot in one.dots]
+        aside = DODGE * (barred.index(one) - (len(barred) - 1) / 2) if one in barred else 0.0
+        places = [(px(dot.x) + aside, py(dot.y)) for dot in one.dots]
         parts.append(Markup('<g class="series {}">').format(one.style))
         if len(places) > 1:
-            path = "M" + "L".join(f"{across:.1f} {down:.1f}" for across, down in places)
+            path = ("L" if one.joined else "h0M").join(f"{across:.1f} {down:.1f}" for across, down in places)
+            path = f"M{path}" if one.joined else f"M{path}h0"
             parts.append(Markup('<path d="{}"/>').format(path))
+        parts += [_bar(across, *map(py, dot.span)) for (across, _), dot in zip(places, one.dots) if dot.span]
         parts += [_marker(one.marker, *place, dot.tip) for place, dot in zip(places, one.dots) if one.marker]
         parts.append(Markup("</g>"))
     labelled = [one for one in series if one.label and one.dots]
     heights = _apart([py(one.dots[-1].y) for one in labelled], 15, top, height - bottom)
     for one, down in zip(labelled, heights):
-        across = max(px(dot.x) for dot in one.dots) + 9
+        across = max(px(dot.x) for dot in one.dots) + 9 + (DODGE * (len(barred) - 1) / 2 if barred else 0.0)
         parts.append(Markup('<g class="series {}">').format(one.style))
         parts.append(_text("end", across, down, one.label, "start", "middle"))
         parts.append(Markup("</g>"))
@@ -150,49 +164,68 @@ def swatch(style: str, marker: str) -> Markup:
     return Markup(picture).format(style, body)
 
 
-def configuration_style(configuration: str) -> tuple[str, str]:
-    """CSS classes and marker of a configuration: colour says what it was trained on, marker and dash what it was tested on."""
-    train, test = configuration[0], configuration[1]
-    if configuration == "OO":
+def variant_style(results: Results, variant: Variant) -> tuple[str, str]:
+    """CSS classes and marker of a variant: colour says what it was trained on, marker and dash what it was tested on; where there are
+    several restorers, the marker says which."""
+    train, test = tuple(variant.configuration)
+    if variant.configuration == "OO":
         return "train-O reference", ""
-    return f"train-{train} test-{test}", TEST_MARKERS[test]
+    style, marker = f"train-{train} test-{test}", TEST_MARKERS[test]
+    names = restorers(results)
+    if variant.restorer and len(names) > 1:
+        rank = names.index(variant.restorer)
+        return f"{style} restorer-{rank + 1}", RESTORER_MARKERS[rank % len(RESTORER_MARKERS)]
+    return style, marker
 
 
-def miou_charts(results: Results) -> list[Markup]:
-    """mIoU in % against the rate (paper, Fig. 7): one chart a codec, on the same axes, OO as a dashed line."""
-    points = operating_points(results)
-    scores = {
-        (point["point"], configuration): score
+def domain_style(results: Results, restorer: str | None) -> str:
+    """CSS classes of compressed images, or of what a restorer makes of them, in charts of images rather than scores."""
+    if restorer is None:
+        return "train-C test-O"
+    names = restorers(results)
+    return "train-R test-O" + (f" restorer-{names.index(restorer) + 1}" if len(names) > 1 else "")
+
+
+def miou_charts(results: Results) -> list[tuple[str, Markup]]:
+    """mIoU in % against the rate (paper, Fig. 7), OO as a dashed line; (caption, chart) pairs on the same axes.
+
+    One chart a codec; where there are several restorers one for tests on originals and one for the other tests. Of several seeds, a dot
+    is the mean and its bar goes from the lowest to the highest score.
+    """
+    points, reference = operating_points(results), miou(results, "OO", "")
+    scored = [
+        (variant, point, score)
+        for variant in variants(results)[1:]
         for point in points
-        for configuration in CONFIGURATIONS
-        if (score := miou(results, configuration, point["point"])) is not None
-    }
-    if not scores:
+        if (score := miou(results, variant.configuration, point["point"], variant.restorer))
+    ]
+    scores = [score for _, _, score in scored] + ([reference] if reference else [])
+    if not points or not scores:
         return []
     x = rate_axis(point["compressed"]["bpp"] for point in points)
-    y = linear_axis("mIoU", [100 * score for score in scores.values()])
-    reference = miou(results, "OO", "")
+    y = linear_axis("mIoU", [100 * value for score in scores for value in score.values.values()])
+    goal = []
+    if reference:
+        level = [Dot(end, 100 * reference.mean) for end in (x.low, x.high)]
+        goal = [Series("OO", "train-O reference", level)]
+    codecs = _codecs(points)
     charts = []
-    for codec in _codecs(points):
-        series = []
-        if reference is not None:
-            line = [Dot(x.low, 100 * reference), Dot(x.high, 100 * reference)]
-            series.append(Series("OO", configuration_style("OO")[0], line))
-        for configuration in CONFIGURATIONS[1:]:
-            dots = []
-            for point in points:
-                score = scores.get((point["point"], configuration))
-                if point["codec"] == codec and score is not None:
-                    bpp = point["compressed"]["bpp"]
-                    apart = points_apart(score, reference)
-                    against = "" if apart is None else f", {apart:+.1f} points against OO"
-                    tip = f"{configuration} at {point['point']} ({bpp:.3g} bpp): {100 * score:.1f} % mIoU{against}"
-                    dots.append(Dot(bpp, 100 * score, tip))
-            if dots:
-                style, marker = configuration_style(configuration)
-                series.append(Series(configuration, style, dots, marker))
-        said = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
-        charts.append(line_chart(f"mIoU in percent against bits per pixel, {codec}", said, series, x, y))
+    for codec in codecs:
+        for test, domains in TESTS.items() if len(restorers(results)) > 1 else [("", "OCR")]:
+            series = list(goal)
+            for variant in variants(results)[1:]:
+                dots = [
+                    _miou_dot(variant, point, score, reference)
+                    for other, point, score in scored
+                    if other == variant and point["codec"] == codec and variant.configuration[1] in domains
+                ]
+                if dots:
+                    style, marker = variant_style(results, variant)
+                    series.append(Series(variant.label, style, dots, marker))
+            said = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
+            caption = ", ".join(filter(None, (codec if len(codecs) > 1 else "", test)))
+            title = ", ".join(filter(None, ("mIoU in percent against bits per pixel", codec, test)))
+            charts.append((": ".join(filter(None, ("mIoU, %", caption))), line_chart(title, said, series, x, y)))
     return charts
 
 
@@ -200,20 +233,26 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
     """PSNR and MS-SSIM in dB against the rate (paper, Fig. 6), with and without restoration; (caption, chart) pairs."""
     points = operating_points(results)
     codecs = _codecs(points)
+    names = restorers(results)
     charts = []
     for measure, caption in (("psnr", "PSNR, dB"), ("ms_ssim_db", "MS-SSIM, dB")):
         series = []
         for codec, marker in zip(codecs, CODEC_MARKERS * len(codecs)):
-            for domain in ("compressed", "restored"):
+            for restorer in (None, *names):
+                domain = "compressed" if restorer is None else "restored"
+                which = restorer if restorer and len(names) > 1 else ""
                 dots = []
                 for point in points:
-                    if point["codec"] == codec and point[domain] and point[domain][measure] is not None:
-                        bpp, value = point["compressed"]["bpp"], point[domain][measure]
-                        tip = f"{point['point']}, {domain}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
+                    fidelity = point["compressed"] if restorer is None else point["restored"].get(restorer)
+                    if point["codec"] == codec and fidelity and fidelity[measure] is not None:
+                        bpp, value = point["compressed"]["bpp"], fidelity[measure]
+                        tip = (
+                            f"{point['point']}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
+                        )
                         dots.append(Dot(bpp, value, tip))
                 if dots:
-                    label = codec if len(codecs) > 1 else domain
-                    series.append(Series(label, f"train-{domain[0].upper()} test-O", dots, marker))
+                    label = f"{codec} {which}".strip() if len(codecs) > 1 else which or domain
+                    series.append(Series(label, domain_style(results, restorer), dots, marker))
         dots = [dot for one in series for dot in one.dots]
         if dots:
             x, y = rate_axis(dot.x for dot in dots), linear_axis(caption, [dot.y for dot in dots])
@@ -262,6 +301,22 @@ def number(value: float) -> str:
     return f"{round(value, 10):.6g}"
 
 
+def _miou_dot(variant: Variant, point: Mapping[str, Any], score: BySeed, reference: BySeed | None) -> Dot:
+    """The mean score in percent, and in words: over how many seeds, and how far it is from OO."""
+    bpp = point["compressed"]["bpp"]
+    seeds = "" if score.n == 1 else f" (mean of {score.n} seeds)"
+    apart = Effect.of(score.minus(reference))
+    against = f", {apart.points:+.1f} points against OO" if apart else ""
+    tip = f"{variant.label} at {point['point']} ({bpp:.3g} bpp): {100 * score.mean:.1f} % mIoU{seeds}{against}"
+    return Dot(bpp, 100 * score.mean, tip, _span(score))
+
+
+def _span(score: BySeed) -> tuple[float, float] | None:
+    """Lowest and highest score in percent; None for one seed."""
+    values = score.values.values()
+    return (100 * min(values), 100 * max(values)) if score.n > 1 else None
+
+
 def _codecs(points: list[dict]) -> list[str]:
     return list(dict.fromkeys(point["codec"] for point in points))
 
@@ -294,6 +349,13 @@ def _line(style: str, x1: float, y1: float, x2: float, y2: float) -> Markup:
     return Markup('<path class="{}" d="M{:.1f} {:.1f}L{:.1f} {:.1f}"/>').format(style, x1, y1, x2, y2)
 
 
+def _bar(x: float, low: float, high: float) -> Markup:
+    """An error bar with its ends marked."""
+    return Markup('<path class="error" d="M{0:.1f} {1:.1f}V{2:.1f}m-3 0h6M{3:.1f} {1:.1f}h6"/>').format(
+        x, low, high, x - 3
+    )
+
+
 def _text(style: str, x: float, y: float, text: str, anchor: str, baseline: str = "auto") -> Markup:
     return Markup('<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}" dominant-baseline="{}">{}</text>').format(
         style, x, y, anchor, baseline, text
@@ -305,6 +367,7 @@ _MARKERS = {
     "square": "m-3.8 -3.8h7.6v7.6h-7.6z",
     "triangle": "m0 -4.6l4.7 8.2h-9.4z",
     "diamond": "m0 -5l5 5l-5 5l-5 -5z",
+    "cross": "m-4.6 -1.6h3v-3h3.2v3h3v3.2h-3v3h-3.2v-3h-3z",
 }
 
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
-from experiments.analysis.tables import Results, evaluation, miou, object_means, operating_points
+from experiments.analysis.seeds import BySeed
+from experiments.analysis.tables import (
+    Results,
+    difference,
+    label_of,
+    miou,
+    object_means,
+    operating_points,
+    per_class,
+    restorers,
+)
 
-# Trainings that differ in nothing but the seed end about this many points of mIoU apart: what is smaller is no finding.
+# Trainings that differ in nothing but the seed end about this many points of mIoU apart: with one seed, what is smaller is no finding.
 NOISE = 1.0
 
 
@@ -15,9 +25,9 @@ NOISE = 1.0
 class Headline:
     """Sentences for the top of the report.
 
-    lead: the answer at the hardest compression; others: the same at the other operating points;
-    limit: how hard one may compress within NOISE of OO; objects: small against big objects ("" if either is missing);
-    caveat: what one seed means.
+    lead: the answer at the hardest compression, with the restorer that scores best there; others: the same at the other operating
+    points; limit: how hard one may compress within NOISE of OO; objects: small against big objects ("" if either is missing);
+    caveat: what the seeds carry and what they do not.
     """
 
     lead: str
@@ -27,11 +37,50 @@ class Headline:
     caveat: str
 
 
+@dataclass(frozen=True)
+class Effect:
+    """A difference in points of mIoU, rounded as printed, so that words and numbers cannot disagree; one seed has no interval."""
+
+    points: float
+    interval: Optional[tuple[float, float]]
+
+    @classmethod
+    def of(cls, found: Optional[BySeed]) -> Optional[Effect]:
+        """None stays None: what was not measured has no effect."""
+        if found is None:
+            return None
+        return cls(_points(found.mean), found.interval and (_points(found.interval[0]), _points(found.interval[1])))
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is an effect at all: its interval excludes zero; of one seed, it is no noise."""
+        if self.interval is None:
+            return abs(self.points) >= NOISE
+        return self.interval[0] > 0 or self.interval[1] < 0
+
+    @property
+    def evidence(self) -> str:
+        """The interval, to stand behind the points; "" for one seed."""
+        if self.interval is None:
+            return ""
+        sign = "" if self.interval[0] > 0 else "+"
+        return "95 % interval " + " to ".join(f"{bound:{sign}.1f}" for bound in self.interval)
+
+    def __neg__(self) -> Effect:
+        return Effect(0.0 - self.points, self.interval and (0.0 - self.interval[1], 0.0 - self.interval[0]))
+
+    def measured(self, of: str = "") -> str:
+        """The signed points, and the interval if there is one."""
+        return ", ".join(filter(None, (f"{self.points:+.1f} points{of}", self.evidence)))
+
+    def said(self, text: str) -> str:
+        """`text` with the evidence in brackets."""
+        return f"{text} ({self.evidence})" if self.evidence else text
+
+
 def points_apart(score: float | None, reference: float | None) -> float | None:
-    """`score` - `reference` in points of mIoU, rounded as printed, so that words and numbers cannot disagree."""
-    if score is None or reference is None:
-        return None
-    return round(100 * (score - reference), 1) + 0.0  # + 0.0 turns -0.0 into 0.0
+    """`score` - `reference` in points of mIoU, rounded as printed."""
+    return None if score is None or reference is None else _points(score - reference)
 
 
 def headline(results: Results) -> Headline:
@@ -43,14 +92,35 @@ def headline(results: Results) -> Headline:
         others=sentences[1:],
         limit=_limit(results, ranked),
         objects=_objects(results, ranked[0]) if ranked else "",
-        caveat=f"Each segmenter was trained once (seed {results['study']['seed']}) and tested on "
-        f"{results['dataset']['images']['test']} images, so differences of about a point of mIoU are noise.",
+        caveat=_caveat(results),
     )
 
 
+def ranked_restorers(results: Results, point: str) -> list[str]:
+    """What restored the training images of RO at `point`, the highest mean mIoU first; empty if no RO was evaluated there."""
+    scores = {name: score.mean for name in restorers(results) if (score := miou(results, "RO", point, name))}
+    return sorted(scores, key=lambda name: -scores[name])
+
+
+def _points(fraction: float) -> float:
+    return round(100 * fraction, 1) + 0.0  # + 0.0 turns -0.0 into 0.0
+
+
 def _at_point(results: Results, point: dict[str, Any]) -> str:
-    scores = [miou(results, configuration, point["point"]) for configuration in ("OO", "CO", "RO")]
-    return f"At {_rate(results, point)}, {_cost(*scores)}; {_gain(*scores)}."
+    ranked = ranked_restorers(results, point["point"])
+    best = ranked[0] if ranked else None
+
+    def effect(configuration: str, minus: str) -> Optional[Effect]:
+        return Effect.of(difference(results, configuration, minus, point["point"], best))
+
+    cost = effect("OO", "CO")
+    if not ranked:
+        gain = "restoring was not part of this study"
+    else:
+        which = f" with {best}" if len(restorers(results)) > 1 else ""
+        which += f", the best of {len(ranked)} restorers," if len(ranked) > 1 else ""
+        gain = f"restoring them first{which} {_gain(cost, effect('RO', 'CO'), effect('RO', 'OO'))}"
+    return f"At {_rate(results, point)}, {_cost(cost)}; {gain}."
 
 
 def _rate(results: Results, point: dict[str, Any]) -> str:
@@ -60,39 +130,39 @@ def _rate(results: Results, point: dict[str, Any]) -> str:
     return f"{bpp:.2g} bpp ({point['point']}, {size} than PNG)"
 
 
-def _cost(oo: float | None, co: float | None, ro: float | None) -> str:
+def _cost(cost: Optional[Effect]) -> str:
     """What training on compressed images does to the score on originals."""
-    cost = points_apart(oo, co)
     if cost is None:
         return "the cost of training on compressed images was not measured"
-    if cost >= NOISE:
-        return f"training on compressed images costs {cost:.1f} points of mIoU"
-    if cost > -NOISE:
-        return f"training on compressed images makes no clear difference ({-cost:+.1f} points of mIoU)"
-    return (
-        f"training on compressed images scores {-cost:.1f} points of mIoU above training on originals, "
-        "which compression does not explain: repeat with other seeds"
+    if not cost.clear:
+        return f"training on compressed images makes no clear difference ({(-cost).measured(' of mIoU')})"
+    if cost.points > 0:
+        return cost.said(f"training on compressed images costs {cost.points:.1f} points of mIoU")
+    above = (-cost).said(
+        f"training on compressed images scores {-cost.points:.1f} points of mIoU above training on originals"
+    )
+    return f"{above}, which compression does not explain" + (
+        ": repeat with other seeds" if cost.interval is None else ""
     )
 
 
-def _gain(oo: float | None, co: float | None, ro: float | None) -> str:
-    """What restoring the training images changes, and how much of the cost that is."""
-    gain, cost, rest = points_apart(ro, co), points_apart(oo, co), points_apart(ro, oo)
-    if ro is None:
-        return "restoring was not part of this study"
+def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]) -> str:
+    """What restoring the training images changes, and how much of the cost that is; `rest` is RO against OO."""
     if gain is None:
-        return "restoring cannot be compared, as training on compressed images was not evaluated"
-    if abs(gain) < NOISE:
-        return f"restoring them first makes no clear difference ({gain:+.1f} points)"
-    if gain < 0:
-        return f"restoring them first makes it worse, by {-gain:.1f} points"
-    if cost is None or cost < NOISE:
-        return f"restoring them first adds {gain:.1f} points"
-    if rest is not None and rest >= NOISE:
-        return f"restoring them first wins back all of it and ends {rest:.1f} points above training on originals"
-    if gain >= cost:
-        return "restoring them first wins back all of it"
-    return f"restoring them first wins back {gain:.1f} of them"
+        return "cannot be compared, as training on compressed images was not evaluated"
+    if not gain.clear:
+        return f"makes no clear difference ({gain.measured()})"
+    if gain.points < 0:
+        return (-gain).said(f"makes it worse, by {-gain.points:.1f} points")
+    if cost is None or not cost.clear or cost.points < 0:
+        return gain.said(f"adds {gain.points:.1f} points")
+    if rest is not None and rest.clear and rest.points > 0:
+        return rest.said(f"wins back all of it and ends {rest.points:.1f} points above training on originals")
+    if gain.points < cost.points:
+        return gain.said(f"wins back {gain.points:.1f} of them")
+    if gain.interval is None:
+        return "wins back all of it"
+    return gain.said(f"wins back {gain.points:.1f}") + ", which leaves no clear difference to training on originals"
 
 
 def _limit(results: Results, ranked: list[dict[str, Any]]) -> str:
@@ -100,31 +170,63 @@ def _limit(results: Results, ranked: list[dict[str, Any]]) -> str:
     reference = miou(results, "OO", "")
     if reference is None:
         return "Training on originals (OO) was not evaluated, so there is no score to stay close to."
-    lowest: dict[str, float | None] = {}
+    found = []
     for configuration, how in (("CO", "training on the compressed images"), ("RO", "restoring them first")):
-        measured = [(point, points_apart(reference, miou(results, configuration, point["point"]))) for point in ranked]
-        losses = [(point["compressed"]["bpp"], loss) for point, loss in measured if loss is not None]
+        losses = []
+        for point in ranked:
+            name = next(iter(ranked_restorers(results, point["point"])), None)
+            loss = Effect.of(difference(results, "OO", configuration, point["point"], name))
+            if loss is not None:
+                losses.append((point["compressed"]["bpp"], name if configuration == "RO" else None, loss))
+        close = next(((bpp, name, loss) for bpp, name, loss in losses if loss.points <= NOISE), None)
         if losses:
-            lowest[how] = next((bpp for bpp, loss in losses if loss <= NOISE), None)
-    goal = f"within {NOISE:.0f} point of the score without compression (OO, {100 * reference:.1f} % mIoU)"
-    if not any(lowest.values()):
-        return f"No measured rate stays {goal}." if lowest else ""
-    rates = (f"{'no measured rate' if bpp is None else f'{bpp:.2g} bpp'} when {how}" for how, bpp in lowest.items())
+            found.append((how, close))
+    seeds = f", {reference.n} seeds" if reference.n > 1 else ""
+    goal = f"within {NOISE:.0f} point of the score without compression (OO, {100 * reference.mean:.1f} % mIoU{seeds})"
+    if not any(close for _, close in found):
+        return f"No measured rate stays {goal}." if found else ""
+    rates = (_close(results, how, close) for how, close in found)
     return f"The lowest rate {goal}: {', '.join(rates)}."
+
+
+def _close(results: Results, how: str, close: Optional[tuple[float, Optional[str], Effect]]) -> str:
+    if close is None:
+        return f"no measured rate when {how}"
+    bpp, name, loss = close
+    by = f" with {name}" if name and len(restorers(results)) > 1 else ""
+    apart = f" ({(-loss).measured()})" if loss.interval else ""
+    return f"{bpp:.2g} bpp when {how}{by}{apart}"
 
 
 def _objects(results: Results, point: dict[str, Any]) -> str:
     """Small against big objects at one operating point, without judging."""
+    best = next(iter(ranked_restorers(results, point["point"])), None)
     parts = []
     for group in ("small", "big"):
         scores = []
         for configuration in ("OO", "CO", "RO"):
-            entry = evaluation(results, configuration, point["point"])
-            means = object_means(entry["per_class"], results["dataset"]["classes"]) if entry else {}
-            mean = means.get(group)
+            ious = per_class(results, configuration, point["point"], best)
+            mean = object_means(ious, results["dataset"]["classes"])[group] if ious else None
             if mean is not None:
-                scores.append(f"{100 * mean:.1f} % ({configuration})")
+                scores.append(f"{100 * mean:.1f} % ({label_of(results, configuration, best)})")
         if len(scores) < 2:
             return ""
         parts.append(f"{group} objects {', '.join(scores)}")
     return f"Mean IoU at {point['point']}: {'; '.join(parts)}."
+
+
+def _caveat(results: Results) -> str:
+    seeds = sorted({entry["seed"] for entry in results["evaluations"]})
+    images = results["dataset"]["images"]["test"]
+    if len(seeds) < 2:
+        return (
+            f"Each segmenter was trained once (seed {results['study']['seed']}) and tested on {images} images, "
+            "so differences of about a point of mIoU are noise."
+        )
+    several = len(restorers(results))
+    chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""
+    return (
+        f"Segmenters were trained with {len(seeds)} seeds ({', '.join(map(str, seeds))}) and tested on {images} images. "
+        "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would move with other seeds, "
+        f"not with other images or another training of the restorer.{chosen}"
+    )

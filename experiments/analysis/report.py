@@ -9,13 +9,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis import figures, tables
-from experiments.analysis.headline import headline, points_apart
+from experiments.analysis import figures, perceptual, restorers, shift, tables
+from experiments.analysis.domains import significant
+from experiments.analysis.headline import Effect, headline, points_apart
+from experiments.analysis.inference_times import STAGES, costs
 from experiments.analysis.page import environment, inlined
 from experiments.analysis.pictures import Picture, label_map, photograph
+from experiments.analysis.restorer_images import restorer_images_charts
 from experiments.analysis.tables import CONFIGURATIONS, Results
 from tfrecords.manifest import write_atomically
 
+EMBEDDED = 6_000_000  # characters of pictures in a page, after which further samples are left out
 HEAT_FULL = 20.0  # points of IoU at which a cell of the per-class table has its full colour
 
 MEANINGS = {
@@ -57,6 +61,11 @@ class SampleView:
     strips: list[Strip]
     pair: tuple[Thumbnail, Thumbnail]
 
+    @property
+    def size(self) -> int:
+        """Characters that its pictures take in the page."""
+        return sum(len(thumbnail.picture.uri) for strip in self.strips for thumbnail in strip.thumbnails)
+
 
 def write_report(results: Results, folder: str | Path) -> Path:
     """Write report.html, results.json and the CSV tables into `folder` and return the page's path.
@@ -76,9 +85,14 @@ def write_report(results: Results, folder: str | Path) -> Path:
     texts = {
         "results.json": json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "miou.csv": tables.miou_table(results).to_csv(),
+        "differences.csv": tables.differences_table(results).to_csv(),
+        "restorers.csv": restorers.restorers_table(results).to_csv(),
         "per_class.csv": tables.per_class_table(results).to_csv(),
         "rate_distortion.csv": tables.rate_distortion_table(results).to_csv(),
         "timings.csv": tables.timings_table(results).to_csv(),
+        "perceptual.csv": perceptual.perceptual_table(results).to_csv(),
+        "shift.csv": shift.shift_table(results).to_csv(),
+        "activations.csv": shift.activations_table(results).to_csv(),
         "report.html": page,
     }
     for name, text in texts.items():
@@ -96,60 +110,63 @@ def render(results: Results) -> str:
         decimal=decimal,
         count=count,
         pretty=pretty,
+        significant=significant,
     )
+    views = sample_views(results)
     return templates.get_template("report.html.jinja").render(
         results,
         style=inlined("report.css"),
         script=inlined("report.js"),
         answer=headline(results),
         ranked=tables.operating_points(results),
-        configurations=CONFIGURATIONS,
+        variants=tables.variants(results),
+        restorer_names=tables.restorers(results),
+        methods=restorers.METHODS,
+        restorer_blocks=restorers.blocks(results),
+        seeds=sorted({entry["seed"] for entry in results["evaluations"]}),
         meanings=MEANINGS,
-        miou=lambda configuration, point: tables.miou(results, configuration, point),
-        evaluation=lambda configuration, point: tables.evaluation(results, configuration, point),
+        miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),
+        per_class=lambda variant, point: tables.per_class(results, variant.configuration, point, variant.restorer),
+        differences=tables.DIFFERENCES,
+        difference=lambda *case: tables.difference(results, *case),
+        effect=Effect.of,
         object_means=tables.object_means,
-        points_apart=points_apart,
         heat=heat,
-        swatch=lambda configuration: figures.swatch(*figures.configuration_style(configuration)),
+        swatch=lambda variant: figures.swatch(*figures.variant_style(results, variant)),
         domain_names=figures.DOMAIN_NAMES,
         miou_charts=figures.miou_charts(results),
         rate_distortion_charts=figures.rate_distortion_charts(results),
         rate_distortion=tables.rate_distortion_table(results),
-        domain_swatch=lambda domain: figures.swatch(f"train-{domain} test-O", ""),
+        domain_swatch=lambda restorer: figures.swatch(figures.domain_style(results, restorer), ""),
+        restorer_images_charts=restorer_images_charts(results["restorer_images"]) if results["restorer_images"] else [],
+        inference_costs=costs(results["inference_times"]) if results["inference_times"] else [],
+        stages=STAGES,
         curve_charts=figures.curve_charts,
         curve_ranges=curve_ranges(results["trainings"]),
-        sample_views=sample_views(results),
+        perceptual_view=perceptual.perceptual_view(results),
+        shift_view=shift.shift_view(results),
+        sample_views=views,
+        left_out=len({sample["key"] for sample in results["samples"]}) - len(views),
         anchors={artefact["fingerprint"]: f"artefact-{i}" for i, artefact in enumerate(results["artefacts"])},
     )
 
 
 def sample_views(results: Results) -> list[SampleView]:
-    """The sample images by key: an image that several operating points share (original, labels, OO) is embedded once."""
-    classes = results["dataset"]["classes"]
+    """The sample images by key: an image that several operating points share (original, labels, OO) is embedded once.
+
+    Samples that would take the page beyond EMBEDDED are left out, but for the first.
+    """
     by_key: dict[str, dict[str, Any]] = {}
     for sample in results["samples"]:
         by_key.setdefault(sample["key"], {})[sample["point"]] = sample
-    views = []
+    views: list[SampleView] = []
+    room = EMBEDDED
     for number, (key, by_point) in enumerate(by_key.items()):
-        first = next(iter(by_point.values()))
-        shared = Strip("Every operating point", "")
-        strips = [shared]
-        _add(shared, f"sample-{number}-0", first, ("original", "label", "OO"), classes)
-        for point in tables.operating_points(results):
-            sample = by_point.get(point["point"])
-            if sample:
-                original = shared.thumbnails[0].picture
-                strip = Strip(point["point"], _sample_note(sample, original))
-                _add(
-                    strip,
-                    f"sample-{number}-{len(strips)}",
-                    sample,
-                    ("compressed", "restored", *CONFIGURATIONS[1:]),
-                    classes,
-                )
-                strips.append(strip)
-        beside = strips[1].thumbnails[0] if len(strips) > 1 else shared.thumbnails[1]
-        views.append(SampleView(key, strips, (shared.thumbnails[0], beside)))
+        view = _sample_view(results, f"sample-{number}", key, by_point)
+        room -= view.size
+        if views and room < 0:
+            break
+        views.append(view)
     return views
 
 
@@ -207,31 +224,59 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def _sample_view(results: Results, prefix: str, key: str, by_point: Mapping[str, Mapping[str, Any]]) -> SampleView:
+    """A test image with what each operating point in `by_point` {point: sample} made of it."""
+    classes = results["dataset"]["classes"]
+    first = next(iter(by_point.values()))
+    shared = Strip("Every operating point", "")
+    for role in ("original", "label", "OO"):
+        _add(shared, f"{prefix}-0", role, first["images"].get(role), classes)
+    strips = [shared]
+    for point in tables.operating_points(results):
+        sample = by_point.get(point["point"])
+        if sample:
+            strip = Strip(point["point"], _sample_note(sample, shared.thumbnails[0].picture))
+            here = f"{prefix}-{len(strips)}"
+            _add(strip, here, "compressed", sample["images"].get("compressed"), classes)
+            for name, images in sample["restored"].items():
+                _add(strip, here, "restored", images.get("restored"), classes, _by(results, name))
+            for variant in tables.variants(results)[1:]:
+                images = sample["restored"].get(variant.restorer, {}) if variant.restorer else sample["images"]
+                role = variant.configuration
+                _add(strip, here, role, images.get(role), classes, _by(results, variant.restorer))
+            strips.append(strip)
+    beside = strips[1].thumbnails[0] if len(strips) > 1 else shared.thumbnails[1]
+    return SampleView(key, strips, (shared.thumbnails[0], beside))
+
+
+def _by(results: Results, restorer: str | None) -> str:
+    """The restorer, where there are several to tell apart."""
+    return restorer if restorer and len(tables.restorers(results)) > 1 else ""
+
+
 def _add(
-    strip: Strip, prefix: str, sample: Mapping[str, Any], roles: Sequence[str], classes: list[dict[str, Any]]
+    strip: Strip, prefix: str, role: str, path: str | None, classes: list[dict[str, Any]], restorer: str = ""
 ) -> None:
-    """Append the pictures that `sample` has in `roles` to `strip`."""
-    for role in roles:
-        path = sample["images"].get(role)
-        if not path:
-            continue
-        drawn = role not in ("original", "compressed", "restored")
-        shared = role in ("original", "label", "OO")
-        name = {"label": "ground truth"}.get(role, role)
-        detail = ""
-        if role in CONFIGURATIONS:
-            name = f"{role} prediction"
-            detail = f"train {figures.DOMAIN_NAMES[role[0]]}, test {figures.DOMAIN_NAMES[role[1]]}"
-        strip.thumbnails.append(
-            Thumbnail(
-                id=f"{prefix}-{role}",
-                name=name if shared else f"{name}, {strip.title}",
-                caption=role if role in CONFIGURATIONS else name,
-                detail=detail,
-                picture=label_map(path, classes) if drawn else photograph(path),
-                drawn=drawn,
-            )
+    """Append the picture that plays `role`, if there is one, to `strip`; `restorer` is named if given."""
+    if not path:
+        return
+    drawn = role not in ("original", "compressed", "restored")
+    shared = role in ("original", "label", "OO")
+    caption = " ".join(filter(None, ({"label": "ground truth"}.get(role, role), restorer)))
+    name, detail = caption, ""
+    if role in CONFIGURATIONS:
+        name = f"{caption} prediction"
+        detail = f"train {figures.DOMAIN_NAMES[role[0]]}, test {figures.DOMAIN_NAMES[role[1]]}"
+    strip.thumbnails.append(
+        Thumbnail(
+            id="-".join(filter(None, (prefix, role, restorer))),
+            name=name if shared else f"{name}, {strip.title}",
+            caption=caption,
+            detail=detail,
+            picture=label_map(path, classes) if drawn else photograph(path),
+            drawn=drawn,
         )
+    )
 
 
 def _sample_note(sample: Mapping[str, Any], original: Picture) -> str:

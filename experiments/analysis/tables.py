@@ -4,14 +4,32 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Mapping
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
+
+from experiments.analysis.seeds import BySeed
 
 Results = Mapping[str, Any]
+PerClass = Mapping[str, Optional[float]]
 
 # Train domain, then test domain; in the order of the argument: the goal, what compression costs, what restoring brings.
 CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
+
+# What one asks of them: a configuration minus another, and what the difference is the effect of.
+DIFFERENCES = {
+    ("CO", "OO"): "compressing the training images",
+    ("RO", "CO"): "restoring the compressed training images",
+    ("RO", "OO"): "compressing and restoring the training images",
+    ("RO", "CC"): "restoring the training images instead of compressing the test images",
+    ("CC", "OO"): "compressing training and test images",
+    ("OC", "OO"): "compressing the test images",
+    ("OR", "OC"): "restoring the compressed test images",
+}
+
+# What tells two evaluations of a study apart.
+CASE = ("configuration", "point", "restorer", "seed")
 
 
 @dataclass(frozen=True)
@@ -35,22 +53,74 @@ def operating_points(results: Results) -> list[dict[str, Any]]:
     return sorted(results["points"], key=lambda point: (point["codec"], point["compressed"]["bpp"]))
 
 
-def evaluation(results: Results, configuration: str, point: str) -> dict[str, Any] | None:
-    """What `configuration` scored at `point`, or None if the study did not evaluate it. OO is the same at every point."""
-    wanted = None if configuration == "OO" else point
-    found = (e for e in results["evaluations"] if e["configuration"] == configuration and e["point"] == wanted)
-    return next(found, None)
+def restorers(results: Results) -> list[str]:
+    """What restored in this study, in its order."""
+    restored = (name for point in results["points"] for name in point["restored"])
+    evaluated = (entry["restorer"] for entry in results["evaluations"] if entry["restorer"])
+    return list(dict.fromkeys((*restored, *evaluated)))
 
 
-def miou(results: Results, configuration: str, point: str) -> float | None:
-    """The mean IoU, in [0, 1], of `configuration` at `point`; None if it was not evaluated."""
-    found = evaluation(results, configuration, point)
-    return found["miou"] if found else None
+def label_of(results: Results, configuration: str, restorer: str | None) -> str:
+    """The configuration; where there are several restorers and it has restored images, also which."""
+    return f"{configuration} {restorer}" if "R" in configuration and len(restorers(results)) > 1 else configuration
 
 
-def object_means(
-    per_class: Mapping[str, float | None], classes: Iterable[Mapping[str, Any]]
-) -> dict[str, float | None]:
+@dataclass(frozen=True)
+class Variant:
+    """What is compared at an operating point: a configuration and, where it has restored images, what restored them."""
+
+    configuration: str
+    restorer: str | None
+    label: str
+
+
+def variants(results: Results) -> list[Variant]:
+    """The configurations in their order, those with restored images once for each restorer."""
+    names: Sequence[str | None] = restorers(results) or [None]
+    return [
+        Variant(configuration, name, label_of(results, configuration, name))
+        for configuration in CONFIGURATIONS
+        for name in (names if "R" in configuration else [None])
+    ]
+
+
+def evaluations(
+    results: Results, configuration: str, point: str, restorer: str | None = None
+) -> dict[int, dict[str, Any]]:
+    """What `configuration` scored at `point`, {seed: evaluation}; empty if the study did not evaluate it.
+
+    OO is the same at every point; `restorer` matters where images are restored.
+    """
+    wanted = (
+        configuration,
+        None if configuration == "OO" else point,
+        restorer if "R" in configuration else None,
+    )
+    return {
+        entry["seed"]: entry
+        for entry in results["evaluations"]
+        if (entry["configuration"], entry["point"], entry["restorer"]) == wanted
+    }
+
+
+def miou(results: Results, configuration: str, point: str, restorer: str | None = None) -> BySeed | None:
+    """The mean IoU, in [0, 1], of `configuration` at `point`, by seed; None if it was not evaluated."""
+    found = evaluations(results, configuration, point, restorer)
+    scores = {seed: entry["miou"] for seed, entry in found.items() if entry["miou"] is not None}
+    return BySeed(scores) if scores else None
+
+
+def per_class(results: Results, configuration: str, point: str, restorer: str | None = None) -> PerClass | None:
+    """IoU of each class, the mean over the seeds in which the class has one; None if `configuration` was not evaluated."""
+    found = [entry["per_class"] for entry in evaluations(results, configuration, point, restorer).values()]
+    if not found:
+        return None
+    ious = {label["name"]: [one.get(label["name"]) for one in found] for label in results["dataset"]["classes"]}
+    defined = {name: [iou for iou in values if iou is not None] for name, values in ious.items()}
+    return {name: statistics.fmean(values) if values else None for name, values in defined.items()}
+
+
+def object_means(per_class: PerClass, classes: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
     """Mean IoU of the classes with small and with big objects (paper, footnote 5 and Table II).
 
     Classes without an IoU (absent from both labels and predictions) do not count; the mean of no class is None.
@@ -64,64 +134,83 @@ def object_means(
 
 
 def miou_table(results: Results) -> Table:
-    """One row an evaluation: mIoU, pixel accuracy, the means of small and big objects, the difference to OO."""
+    """One row an evaluation: mIoU, its difference to OO of the same seed, pixel accuracy, the means of small and big objects."""
     rates = {point["point"]: point["compressed"]["bpp"] for point in results["points"]}
-    reference = miou(results, "OO", "")
+    reference = evaluations(results, "OO", "")
     rows: list[tuple[Any, ...]] = []
     for entry in results["evaluations"]:
         means = object_means(entry["per_class"], results["dataset"]["classes"])
-        comparable = reference is not None and entry["miou"] is not None
+        goal = reference.get(entry["seed"], {}).get("miou")
         rows.append(
             (
-                entry["configuration"],
-                entry["point"],
+                *(entry[key] for key in CASE),
                 rates.get(entry["point"], results["original_bpp"]),
                 entry["miou"],
-                entry["miou"] - reference if comparable else None,
+                None if goal is None or entry["miou"] is None else entry["miou"] - goal,
                 entry["pixel_accuracy"],
                 means["small"],
                 means["big"],
             )
         )
-    columns = (
-        "configuration",
-        "point",
-        "bpp",
-        "miou",
-        "miou_minus_oo",
-        "pixel_accuracy",
-        "small_objects",
-        "big_objects",
-    )
-    return Table(columns, rows)
+    scores = ("miou", "miou_minus_oo", "pixel_accuracy", "small_objects", "big_objects")
+    return Table((*CASE, "bpp", *scores), rows)
+
+
+def differences_table(results: Results) -> Table:
+    """One row a pair of configurations at an operating point: their difference in mIoU (a fraction), paired by seed.
+
+    `low` and `high` bound its 95 % t-interval over `n` seeds; they are empty for one seed.
+    """
+    rows: list[tuple[Any, ...]] = []
+    for point in operating_points(results):
+        for pair in DIFFERENCES:
+            for name in restorers(results) if "R" in "".join(pair) else [None]:
+                found = difference(results, *pair, point["point"], name)
+                if found:
+                    rows.append((*pair, point["point"], name, found.n, found.mean, *(found.interval or (None, None))))
+    return Table(("configuration", "minus", "point", "restorer", "n", "difference", "low", "high"), rows)
+
+
+def difference(
+    results: Results, configuration: str, minus: str, point: str, restorer: str | None = None
+) -> BySeed | None:
+    """mIoU of one configuration minus that of another at an operating point, by seed; None if they share none."""
+    first = miou(results, configuration, point, restorer)
+    return first.minus(miou(results, minus, point, restorer)) if first else None
 
 
 def per_class_table(results: Results) -> Table:
     """One row an evaluation and class: the class's IoU, empty where it is undefined."""
     rows = [
-        (entry["configuration"], entry["point"], label["name"], label["small"], entry["per_class"].get(label["name"]))
+        (*(entry[key] for key in CASE), label["name"], label["small"], entry["per_class"].get(label["name"]))
         for entry in results["evaluations"]
         for label in results["dataset"]["classes"]
     ]
-    return Table(("configuration", "point", "class", "small", "iou"), rows)
+    return Table((*CASE, "class", "small", "iou"), rows)
 
 
 def rate_distortion_table(results: Results) -> Table:
-    """One row an operating point and image domain. A restored image has the rate of the bitstream it came from."""
+    """One row an operating point and image domain, the restored one once for each restorer.
+
+    A restored image has the rate of the bitstream it came from.
+    """
     rows = [
         (
             point["point"],
             point["codec"],
             point["quality"],
             domain,
+            restorer,
             *(point["compressed"].get(rate) for rate in ("bpp", "bpp_min", "bpp_max", "train_bpp")),
-            *(point[domain].get(quality) for quality in ("psnr", "ms_ssim", "ms_ssim_db")),
+            *(fidelity.get(measure) for measure in ("psnr", "ms_ssim", "ms_ssim_db")),
         )
         for point in operating_points(results)
-        for domain in ("compressed", "restored")
-        if point[domain]
+        for domain, restorer, fidelity in (
+            ("compressed", None, point["compressed"]),
+            *(("restored", name, fidelity) for name, fidelity in point["restored"].items()),
+        )
     ]
-    columns = ("point", "codec", "quality", "images", "bpp", "bpp_min", "bpp_max", "train_bpp")
+    columns = ("point", "codec", "quality", "images", "restorer", "bpp", "bpp_min", "bpp_max", "train_bpp")
     return Table((*columns, "psnr", "ms_ssim", "ms_ssim_db"), rows)
 
 

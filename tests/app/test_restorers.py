@@ -1,4 +1,4 @@
-"""`--restorer` chooses what restores in every command that deals with restorers."""
+"""`--restorer` chooses what restores in every command that deals with restorers, `--seeds` how often segmenters are trained."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import cli
+from models.errors import UserError
 
 
 def output(*arguments: str) -> str:
@@ -22,6 +23,36 @@ def test_the_plan_of_a_study_is_that_of_its_restorer(name: str, tmp_path: Path) 
     assert f"restorer streets/{name}-bpg-qp34" in plan and f"streets/train/bpg-qp42-{name}" in plan
     others = {"gan", "rdn-psnr", "rdn-msssim"} - {name}
     assert not any(f"-{other}" in plan or f"/{other}-" in plan for other in others)
+
+
+def test_several_restorers_are_compared_in_one_study(tmp_path: Path) -> None:
+    plan = output("run", "--restorer", "gan", "--restorer", "rdn-psnr", "--dry-run", "--work", str(tmp_path))
+    assert "restored by gan, rdn-psnr; seed 0" in plan
+    for name in ("gan", "rdn-psnr"):
+        assert f"restorer streets/{name}-bpg-qp34" in plan
+    assert plan.count("evaluation streets/RO") == plan.count("evaluation streets/OR") == 2 * 2
+    assert plan.count("evaluation streets/CO") == 2
+
+
+def test_a_restorer_named_twice_ends_in_one_sentence(tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["run", "--restorer", "gan", "--restorer", "gan", "--work", str(tmp_path)])
+    assert isinstance(result.exception, UserError) and "each once" in str(result.exception)
+
+
+def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path) -> None:
+    plan = output("run", "--seeds", "3", "--set", "seed=4", "--dry-run", "--work", str(tmp_path))
+    assert "seeds 4, 5, 6" in plan
+    for seed in (4, 5, 6):
+        assert f"evaluation streets/OO-seed{seed} " in plan
+        assert f"evaluation streets/RO-bpg-qp42-seed{seed} " in plan
+    assert plan.count(" segmenter streets/") == 3 * (1 + 2 * 2)
+    assert plan.count(" restorer streets/") == 2
+
+
+@pytest.mark.parametrize("command", ["run", "report", "train", "evaluate"])
+def test_fewer_than_one_seed_is_refused(command: str) -> None:
+    result = CliRunner().invoke(cli, [command, "--seeds", "0"])
+    assert result.exit_code == 2 and "--seeds" in result.output
 
 
 def test_without_the_option_the_adversarial_one_restores(tmp_path: Path) -> None:

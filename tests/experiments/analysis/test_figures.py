@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from experiments.analysis import figures
+from experiments.analysis import figures, tables
 from tests.experiments.analysis import example
 
 numbers = st.floats(-1e6, 1e6)
@@ -68,7 +68,8 @@ def test_labels_that_do_not_collide_stay(places):
 def test_the_miou_charts_show_each_score_once_under_its_codec():
     charts = figures.miou_charts(example.study())
     assert len(charts) == 2  # bpg, msh
-    for chart, codec in zip(charts, ("bpg", "msh")):
+    for (caption, chart), codec in zip(charts, ("bpg", "msh")):
+        assert caption == f"mIoU, %: {codec}"
         expected = {
             (configuration, name, f"{100 * scores[column]:.1f} % mIoU")
             for configuration, scores in example.SCORES.items()
@@ -96,14 +97,15 @@ def test_markers_stand_where_their_axes_put_them():
 
 def test_oo_is_the_same_level_line_on_every_chart():
     levels = set()
-    for chart in figures.miou_charts(example.study()):
+    for _, chart in figures.miou_charts(example.study()):
         (line,) = parse(chart).findall("./g[@class='series train-O reference']/path")
         levels |= set(re.findall(r"[ML][\d.]+ ([\d.]+)", line.attrib["d"]))
     assert len(levels) == 1
 
 
 def test_a_single_operating_point_has_markers_but_no_lines_except_oo():
-    (chart,) = figures.miou_charts(example.single_point())
+    ((caption, chart),) = figures.miou_charts(example.single_point())
+    assert caption == "mIoU, %"
     assert len(tooltips(chart)) == 3  # CO, CC, OC
     lines = [path for path in parse(chart).iter("path") if path.get("class") is None]
     assert len(lines) == 1
@@ -111,11 +113,83 @@ def test_a_single_operating_point_has_markers_but_no_lines_except_oo():
 
 def test_rate_distortion_shows_compressed_and_restored_and_skips_what_is_missing():
     results = example.study()
-    results["points"][0]["restored"] = None
+    results["points"][0]["restored"] = {}
     results["points"][1]["compressed"]["psnr"] = None
     charts = dict(figures.rate_distortion_charts(results))
     assert len(tooltips(charts["PSNR, dB"])) == 2 * 3 - 2
     assert len(tooltips(charts["MS-SSIM, dB"])) == 2 * 3 - 1
+
+
+def series(chart: str) -> dict[str, tuple[str, str]]:
+    """End label -> (style, marker) of the series of a chart; a label is drawn in the style of its series."""
+    shapes = {shape: name for name, shape in figures._MARKERS.items()}
+    markers = {
+        group.attrib["class"]: shapes[re.sub(r"^M[\d.]+ [\d.]+", "", path.attrib["d"])]
+        for group in parse(chart).iter("g")
+        for path in group.iter("path")
+        if path.get("class") == "shape" and group.get("class") != "marker"
+    }
+    labelled = {
+        text.text or "": group.attrib["class"]
+        for group in parse(chart).iter("g")
+        for text in group.iter("text")
+        if text.get("class") == "end"
+    }
+    return {label: (style, markers.get(style, "")) for label, style in labelled.items()}
+
+
+def test_restorers_are_told_apart_by_label_style_and_marker_on_charts_of_their_own_tests():
+    results = example.study(None, tuple(example.RESTORERS))
+    charts = figures.miou_charts(results)
+    assert [caption for caption, _ in charts] == [
+        f"mIoU, %: {codec}, tested on {images}"
+        for codec in ("bpg", "msh")
+        for images in ("originals", "compressed or restored images")
+    ]
+    on_originals, on_others = (series(chart) for _, chart in charts[:2])
+    assert set(on_originals) == {"OO", "CO", "RO gan", "RO rdn-psnr", "RO rdn-msssim"}
+    assert set(on_others) == {"OO", "CC", "OC", "OR gan", "OR rdn-psnr", "OR rdn-msssim"}
+    for found in (on_originals, on_others):
+        assert len({style for style, _ in found.values()}) == len(found)
+    for name in example.RESTORERS:
+        assert on_originals[f"RO {name}"][1] == on_others[f"OR {name}"][1]
+    assert len({on_originals[f"RO {name}"][1] for name in example.RESTORERS}) == 3
+
+
+def test_error_bars_go_from_the_lowest_to_the_highest_seed_and_stand_beside_each_other():
+    seeds = (7, 8, 9)
+    results = example.study(None, seeds=seeds)
+    ((_, chart), _) = figures.miou_charts(results)
+    root = parse(chart)
+    bars = [re.findall(r"[\d.]+", path.attrib["d"])[:3] for path in root.iter("path") if path.get("class") == "error"]
+    assert len(bars) == len(tooltips(chart)) == 2 * 5
+    assert len({across for across, _, _ in bars}) == 2 * 5
+    level = {
+        float(text.text): float(text.attrib["y"])
+        for text in root.iter("text")
+        if text.get("class") == "tick" and text.get("text-anchor") == "end"
+    }
+    (bottom, top) = min(level), max(level)
+    scale = (level[bottom] - level[top]) / (top - bottom)
+    spans = []
+    for configuration in example.SCORES:
+        for point in ("bpg-qp45", "bpg-qp37"):
+            score = tables.miou(results, configuration, point, "gan")
+            spans.append(100 * (max(score.values.values()) - min(score.values.values())) * scale)
+    assert sorted(float(low) - float(high) for _, low, high in bars) == pytest.approx(sorted(spans), abs=0.11)
+
+
+def test_one_seed_has_no_error_bars():
+    assert not any('class="error"' in chart for _, chart in figures.miou_charts(example.study()))
+
+
+def test_rate_distortion_has_a_line_for_each_restorer():
+    results = example.study(None, tuple(example.RESTORERS))
+    results["points"] = results["points"][:2]
+    chart = dict(figures.rate_distortion_charts(results))["PSNR, dB"]
+    found = series(chart)
+    assert set(found) == {"compressed", *example.RESTORERS}
+    assert len({style for style, _ in found.values()}) == 4
 
 
 def test_real_and_fake_share_a_chart():

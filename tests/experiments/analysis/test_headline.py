@@ -1,17 +1,26 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
+from scipy import stats
 
-from experiments.analysis.headline import headline, points_apart
+from experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers
+from experiments.analysis.seeds import BySeed
 from tests.experiments.analysis import example
 
 scores = st.floats(0, 1)
+by_seed = st.lists(scores, min_size=3, max_size=3)
 
 
 def lead(**configurations: float) -> str:
     return headline(example.set_miou(example.single_point(), **configurations)).lead
+
+
+def repeated(**configurations: list[float]) -> str:
+    """The lead of a study with a score for each of several seeds."""
+    return headline(example.set_seeds(example.single_point(), **configurations)).lead
 
 
 def test_the_lead_is_the_hardest_compression_and_the_others_follow_by_rate():
@@ -109,6 +118,90 @@ def test_words_agree_with_the_sign_of_the_effects(oo, co, ro):
     assert ("costs" in sentence) == (cost >= 1)
     assert ("wins back" in sentence) == (cost >= 1 and gain >= 1)
     assert ("makes it worse" in sentence) == (gain <= -1)
+
+
+def test_with_several_seeds_effects_come_with_their_intervals():
+    sentence = repeated(OO=[0.60, 0.61, 0.62], CO=[0.54, 0.552, 0.556], RO=[0.57, 0.58, 0.59])
+    assert "training on compressed images costs 6.1 points of mIoU (95 % interval 5.3 to 6.8)" in sentence
+    assert sentence.endswith("restoring them first wins back 3.1 of them (95 % interval 2.3 to 3.8).")
+
+
+def test_a_gain_that_the_seeds_do_not_agree_on_is_not_claimed():
+    sentence = repeated(OO=[0.65, 0.66, 0.67], CO=[0.54, 0.55, 0.56], RO=[0.54, 0.57, 0.59])
+    assert "makes no clear difference (+1.7 points, 95 % interval -2.1 to +5.5)" in sentence
+    assert "wins" not in sentence
+
+
+def test_a_small_gain_that_all_seeds_agree_on_is_one():
+    sentence = repeated(OO=[0.65, 0.66, 0.67], CO=[0.54, 0.55, 0.56], RO=[0.545, 0.555, 0.566])
+    assert sentence.endswith("wins back 0.5 of them (95 % interval 0.4 to 0.7).")
+
+
+def test_all_of_the_cost_is_won_back_only_as_far_as_seeds_can_tell():
+    sentence = repeated(OO=[0.60, 0.61, 0.62], CO=[0.55, 0.56, 0.57], RO=[0.61, 0.61, 0.62])
+    assert "which leaves no clear difference to training on originals" in sentence
+    assert "all of it" not in sentence
+
+
+@given(by_seed, by_seed, by_seed)
+def test_words_agree_with_the_intervals_over_seeds(oo, co, ro):
+    sentence = repeated(OO=oo, CO=co, RO=ro)
+
+    def interval(a, b):
+        """In points, from the differences by seed, rounded as printed."""
+        apart = 100 * (np.array(a) - b)
+        half = stats.t.ppf(0.975, 2) * apart.std(ddof=1) / np.sqrt(3)
+        return round(apart.mean() - half, 6), round(apart.mean() + half, 6)
+
+    (cost_low, cost_high), (gain_low, gain_high) = interval(oo, co), interval(ro, co)
+    assume(min(abs(abs(end) - 0.05) for end in (cost_low, cost_high, gain_low, gain_high)) > 1e-4)
+    assert ("costs" in sentence) == (cost_low > 0.05)
+    assert ("makes it worse" in sentence) == (gain_high < -0.05)
+    assert ("wins back" in sentence) == (cost_low > 0.05 and gain_low > 0.05)
+
+
+def test_of_several_restorers_the_lead_names_the_best_and_how_many_there_were():
+    results = example.study(None, ("rdn-psnr", "gan", "rdn-msssim"))
+    assert ranked_restorers(results, "bpg-qp45") == ["gan", "rdn-msssim", "rdn-psnr"]
+    answer = headline(results)
+    assert answer.lead.endswith("restoring them first with gan, the best of 3 restorers, wins back 3.9 of them.")
+    assert "0.24 bpp when restoring them first with gan" in answer.limit
+    assert "40.0 % (RO gan)" in answer.objects
+
+
+def test_the_best_restorer_may_be_another_at_each_point():
+    results = example.study(None, ("gan", "rdn-psnr"))
+    for entry in results["evaluations"]:
+        if (entry["configuration"], entry["point"], entry["restorer"]) == ("RO", "bpg-qp37", "rdn-psnr"):
+            entry["miou"] = 0.7
+    assert [ranked_restorers(results, point)[0] for point in example.POINTS] == ["gan", "rdn-psnr", "gan"]
+    assert "with rdn-psnr, the best of 2 restorers," in headline(results).others[-1]
+
+
+def test_a_restorer_that_was_not_evaluated_at_a_point_is_not_counted_there():
+    results = example.study(None, tuple(example.RESTORERS))
+    gone = {("RO", "bpg-qp45", "rdn-psnr"), ("RO", "bpg-qp37", "rdn-psnr"), ("RO", "bpg-qp37", "rdn-msssim")}
+    results["evaluations"] = [
+        e for e in results["evaluations"] if (e["configuration"], e["point"], e["restorer"]) not in gone
+    ]
+    answer = headline(results)
+    assert "the best of 2 restorers" in answer.lead
+    assert "restoring them first with gan makes no clear difference" in answer.others[-1]
+
+
+def test_the_caveat_of_several_seeds_says_what_their_intervals_leave_out():
+    caveat = headline(example.study(None, seeds=(7, 8, 9))).caveat
+    assert "3 seeds (7, 8, 9)" in caveat and "not with other images or another training of the restorer" in caveat
+    assert "best of" not in caveat
+    assert "best of 3 restorers" in headline(example.study(None, tuple(example.RESTORERS), (7, 8))).caveat
+
+
+@given(st.dictionaries(st.integers(0, 9), st.floats(-1, 1), min_size=1, max_size=5))
+def test_an_effect_turned_around_is_as_clear_and_says_the_same_numbers(values):
+    effect = Effect.of(BySeed(values))
+    assert effect is not None
+    assert (-effect).clear == effect.clear and (-effect).points == -effect.points and Effect.__neg__(-effect) == effect
+    assert "-0.0" not in f"{effect.evidence} {(-effect).evidence}"
 
 
 @given(scores, scores)

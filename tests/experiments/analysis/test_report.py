@@ -7,11 +7,12 @@ import re
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
-from experiments.analysis import tables
+from experiments.analysis import report, tables
 from experiments.analysis.pictures import ReportError
-from experiments.analysis.report import heat, write_report
+from experiments.analysis.report import heat, sample_views, write_report
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -35,7 +36,9 @@ def write(results, folder) -> str:
 
 def test_the_folder_holds_page_numbers_and_tables_and_nothing_unfinished(written):
     _, folder, _ = written
-    names = {"report.html", "results.json", "miou.csv", "per_class.csv", "rate_distortion.csv", "timings.csv"}
+    tables = {"miou", "differences", "restorers", "per_class", "rate_distortion", "timings"}
+    tables |= {"perceptual", "shift", "activations"}
+    names = {"report.html", "results.json", *(f"{name}.csv" for name in tables)}
     assert {path.name for path in folder.iterdir()} == names
 
 
@@ -76,8 +79,11 @@ def test_the_csv_files_say_what_the_json_file_says(written):
         with open(folder / name, encoding="utf-8", newline="") as file:
             return list(csv.DictReader(file))
 
-    found = {(row["configuration"], row["point"]): float(row["miou"]) for row in rows("miou.csv")}
-    assert found == {(e["configuration"], e["point"] or ""): e["miou"] for e in results["evaluations"]}
+    case = ("configuration", "point", "restorer", "seed")
+    found = {tuple(row[key] for key in case): float(row["miou"]) for row in rows("miou.csv")}
+    assert found == {
+        tuple("" if e[key] is None else str(e[key]) for key in case): e["miou"] for e in results["evaluations"]
+    }
     ious = {(row["configuration"], row["point"], row["class"]): float(row["iou"]) for row in rows("per_class.csv")}
     assert ious == {
         (e["configuration"], e["point"] or "", name): iou
@@ -85,7 +91,11 @@ def test_the_csv_files_say_what_the_json_file_says(written):
         for name, iou in e["per_class"].items()
     }
     psnr = {(row["point"], row["images"]): float(row["psnr"]) for row in rows("rate_distortion.csv")}
-    assert psnr == {(p["point"], d): p[d]["psnr"] for p in results["points"] for d in ("compressed", "restored")}
+    assert psnr == {
+        (p["point"], domain): fidelity["psnr"]
+        for p in results["points"]
+        for domain, fidelity in (("compressed", p["compressed"]), ("restored", p["restored"]["gan"]))
+    }
     assert [float(row["per_image_ms"]) for row in rows("timings.csv")] == [208.333, 50.0]
 
 
@@ -205,11 +215,141 @@ def test_each_picture_is_embedded_once_and_shared_ones_serve_every_point(written
 def test_a_sample_without_restoration_shows_what_there_is(tmp_path, images):
     results = example.single_point()
     sample = example.study(images)["samples"][0]
-    sample["images"].update(restored=None, RO=None, OR=None)
+    sample["restored"] = {}
     results["samples"] = [sample]
     page = Page(write(results, tmp_path))
     pictures = [a["id"] or "" for tag, a in page.tags if tag == "img" and "id" in a]
     assert [name.rsplit("-", 1)[-1] for name in pictures] == ["original", "label", "OO", "compressed", "CO", "CC", "OC"]
+
+
+def test_a_page_of_one_restorer_and_one_seed_speaks_of_neither_several_nor_intervals(written):
+    text = "".join(Page(written[2]).text)
+    assert not re.search(r"95 %|seeds|±|restorers|\bgan\b|rdn|best", text)
+    assert "#restorers" not in Page(written[2]).attributes("href")
+
+
+@pytest.fixture(scope="module")
+def several(images, tmp_path_factory):
+    """The page of a study with three restorers and three seeds."""
+    folder = tmp_path_factory.mktemp("several")
+    results = example.study(images, tuple(example.RESTORERS), (7, 8, 9))
+    return results, folder, write(results, folder)
+
+
+def test_the_page_of_several_restorers_and_seeds_is_well_formed(several):
+    page = Page(several[2])
+    ids = page.attributes("id")
+    assert len(ids) == len(set(ids))
+    assert {link[1:] for link in page.attributes("href")} <= set(ids)
+    shown = [a["value"] for tag, a in page.tags if tag == "option"] + page.attributes("data-show")
+    assert set(shown) <= set(ids)
+
+
+def test_scores_are_means_with_their_spread_over_the_seeds(several):
+    results, _, text = several
+    header, *rows = Page(text).table("OR rdn-msssim")
+    assert header == ["Point", "bpp", *(variant.label for variant in tables.variants(results))]
+    for row, point in zip(rows, example.POINTS):
+        for cell, variant in zip(row[2:], tables.variants(results)):
+            evaluations = tables.evaluations(results, variant.configuration, point, variant.restorer)
+            scores = [100 * entry["miou"] for entry in evaluations.values()]
+            assert cell.startswith(f"{np.mean(scores):.1f} ± {np.std(scores, ddof=1):.1f}")
+
+
+def test_the_restorers_table_says_what_its_csv_says(several):
+    _, folder, text = several
+    cells = [row for row in Page(text).table("minus CO")[1:] if len(row) > 1]
+    with open(folder / "restorers.csv", encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(cells) == len(rows) == 3 * 4
+    for (name, score, gain, psnr, ms_ssim), row in zip(cells, rows):
+        assert name.split()[0] == (row["restorer"] or "compressed")
+        low, mean, high = (f"{100 * float(row[key]):.1f}" for key in ("miou_low", "miou", "miou_high"))
+        assert score == f"{mean} {low} to {high}"
+        if row["restorer"]:
+            mean, low, high = (100 * float(row[key]) for key in ("gain", "gain_low", "gain_high"))
+            assert gain == f"{mean:+.1f} {low:+.1f} to {high:+.1f}".replace("-", "−")
+        else:
+            assert gain == ""
+        assert (psnr, ms_ssim) == (f"{float(row['psnr']):.2f}", f"{float(row['ms_ssim_db']):.2f}")
+
+
+def test_differences_stand_bold_where_their_interval_excludes_zero(several):
+    results, _, text = several
+    bold = [
+        "best" in (attributes.get("class") or "")
+        for tag, attributes in Page(
+            text[text.index('class="differences') - 7 : text.index('id="classes"')].partition("</table>")[0]
+            + "</table>"
+        ).tags
+        if tag == "td" and "number" in (attributes.get("class") or "")
+    ]
+    expected = []
+    for pair in tables.DIFFERENCES:
+        for point in example.POINTS:
+            for name in example.RESTORERS if "R" in "".join(pair) else [None]:
+                low, high = tables.difference(results, *pair, point, name).interval
+                expected.append(round(100 * low, 1) > 0 or round(100 * high, 1) < 0)
+    assert bold == expected and True in bold and False in bold
+
+
+def test_samples_show_what_each_restorer_made(several):
+    page = Page(several[2])
+    pictures = [a for tag, a in page.tags if tag == "img" and a.get("id")]
+    assert len(pictures) == 3 + 3 * (4 + 3 * 3)
+    assert len({a["src"] for a in pictures}) == len(pictures)
+    assert "restored rdn-psnr, bpg-qp45, test/a" in {a["alt"] for a in pictures}
+    assert "Predictions are those of seed 7." in "".join(page.text)
+
+
+def test_samples_beyond_the_size_of_a_page_are_left_out_and_counted(images, tmp_path, monkeypatch):
+    results = example.study(images)
+    results["samples"] += [{**sample, "key": key} for key in ("b", "c") for sample in results["samples"]]
+    views = sample_views(results)
+    assert len(views) == 3
+    monkeypatch.setattr(report, "EMBEDDED", views[0].size + views[1].size)
+    page = Page(write(results, tmp_path))
+    assert sum(a.get("class") == "sample" for tag, a in page.tags if tag == "article") == 2
+    assert "1 more sample is left out" in "".join(page.text)
+    monkeypatch.setattr(report, "EMBEDDED", 0)
+    assert len(sample_views(results)) == 1
+
+
+def test_an_unfinished_study_of_several_seeds_has_a_page(images, tmp_path):
+    """Seed 9 has no RO yet, and rdn-psnr has not restored the test images of one point."""
+    results = example.study(images, ("gan", "rdn-psnr"), (7, 8, 9))
+    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 9)]
+    results["evaluations"] = [
+        e for e in results["evaluations"] if (e["configuration"], e["restorer"]) != ("OR", "rdn-psnr")
+    ]
+    del results["points"][0]["restored"]["rdn-psnr"]
+    del results["samples"][0]["restored"]["rdn-psnr"]
+    page = Page(write(results, tmp_path))
+    assert page.table("OR rdn-psnr")[1][-1] == "– –"
+
+
+def test_inference_times_and_images_of_the_restorer_have_a_section_each_once_measured(written, tmp_path):
+    assert not {"inference-times", "restorer-images"} & {tag.get("id") for _, tag in Page(written[2]).tags}
+    results = example.study()
+    stages = [("encode", "bpg-qp45", 0.1), ("decode", "bpg-qp45", 0.02), ("segment", None, 0.08)]
+    results["inference_times"] = {
+        "device": "a stone tablet",
+        "height": 24,
+        "width": 32,
+        "stages": [{"stage": s, "point": p, "restorer": None, "seconds": [seconds]} for s, p, seconds in stages],
+    }
+    results["restorer_images"] = [
+        {"point": "bpg-qp45", "restorer": None, "images": 0, "miou": [0.31]},
+        {"point": "bpg-qp45", "restorer": "gan", "images": 40, "miou": [0.36]},
+    ]
+    page = Page(write(results, tmp_path))
+    assert {"inference-times", "restorer-images"} <= {tag.get("id") for _, tag in page.tags}
+    rows = [row[:-1] for table in page.tables for row in table if row[0] in ("OO, CO and RO", "OC and CC")]
+    assert rows == [
+        ["OO, CO and RO", "–", "–", "–", "80.0", "80.0", "0.40"],
+        ["OC and CC", "100.0", "20.0", "–", "80.0", "200.0", "1.00"],
+    ]
+    assert any("from 40 images: 36.0 % mIoU" in text for text in page.text)
 
 
 def test_a_missing_sample_image_is_named_and_leaves_the_earlier_report(tmp_path, images):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from experiments.analysis import tables
 from tests.experiments.analysis import example
@@ -42,13 +43,14 @@ def test_object_means_reproduce_the_papers_table_2(shared):
         assert means["big"] == pytest.approx(float(row["BigObj"]), abs=0.011)
 
 
-def test_csv_gives_back_every_number_exactly():
-    table = tables.miou_table(example.study())
+@pytest.mark.parametrize("make", [tables.miou_table, tables.differences_table, tables.rate_distortion_table])
+def test_csv_gives_back_every_number_exactly(make):
+    table = make(example.study(None, tuple(example.RESTORERS), (7, 8, 9)))
     header, *rows = csv.reader(io.StringIO(table.to_csv(), newline=""))
     assert tuple(header) == table.columns
     for read, written in zip(rows, table.rows):
         for cell, value in zip(read, written):
-            assert (float(cell) if isinstance(value, float) else cell or None) == value
+            assert (type(value)(cell) if isinstance(value, (int, float)) else cell or None) == value
 
 
 def test_csv_keeps_names_with_commas_quotes_and_line_breaks():
@@ -64,14 +66,68 @@ def test_every_evaluation_has_one_miou_row_and_its_difference_to_oo():
     rows = tables.miou_table(results).rows
     assert len(rows) == len(results["evaluations"]) == 1 + 5 * 3
     for row, entry in zip(rows, results["evaluations"]):
-        assert row[:2] == (entry["configuration"], entry["point"])
-        assert row[3] == entry["miou"]
-        assert row[4] == pytest.approx(entry["miou"] - example.OO)
+        assert row[:4] == (entry["configuration"], entry["point"], entry["restorer"], entry["seed"])
+        assert row[5] == entry["miou"]
+        assert row[6] == pytest.approx(entry["miou"] - example.OO)
+
+
+def test_several_restorers_and_seeds_have_a_row_for_each_evaluation_against_oo_of_its_seed():
+    results = example.study(None, tuple(example.RESTORERS), (7, 8, 9))
+    rows = tables.miou_table(results).rows
+    assert len(rows) == len({row[:4] for row in rows}) == 3 * (1 + 3 * (3 + 2 * 3))
+    goal = {row[3]: row[5] for row in rows if row[0] == "OO"}
+    assert len(set(goal.values())) == 3
+    assert all(row[6] == pytest.approx(row[5] - goal[row[3]]) for row in rows)
+
+
+def test_variants_are_the_configurations_with_restored_ones_once_for_each_restorer():
+    assert [v.label for v in tables.variants(example.study())] == list(tables.CONFIGURATIONS)
+    assert [v.label for v in tables.variants(example.single_point())] == list(tables.CONFIGURATIONS)
+    several = example.study(None, ("gan", "rdn-psnr"))
+    assert [v.label for v in tables.variants(several)] == [
+        *("OO", "CO", "RO gan", "RO rdn-psnr", "CC", "OC", "OR gan", "OR rdn-psnr")
+    ]
+
+
+def test_differences_are_those_of_the_configurations_of_equal_seed_with_their_interval():
+    results = example.study(None, ("gan", "rdn-psnr"), (7, 8, 9))
+    rows = tables.differences_table(results).rows
+    assert len(rows) == len({row[:4] for row in rows}) == 3 * (3 + 4 * 2)
+    for configuration, minus, point, restorer, n, mean, low, high in rows:
+        first, second = (tables.miou(results, c, point, restorer) for c in (configuration, minus))
+        apart = [first.values[seed] - second.values[seed] for seed in (7, 8, 9)]
+        expected = stats.t.interval(0.95, 2, loc=np.mean(apart), scale=stats.sem(apart))
+        assert (n, mean, low, high) == (3, *(pytest.approx(value) for value in (np.mean(apart), *expected)))
+
+
+def test_one_seed_has_differences_without_an_interval():
+    for row in tables.differences_table(example.study()).rows:
+        assert row[4] == 1 and row[5] is not None and row[6:] == (None, None)
+
+
+def test_a_seed_that_one_side_lacks_is_left_out_of_their_difference():
+    results = example.study(None, seeds=(7, 8, 9))
+    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 8)]
+    found = tables.difference(results, "RO", "CO", "bpg-qp45", "gan")
+    assert found is not None and set(found.values) == {7, 9}
+
+
+def test_the_iou_of_a_class_is_its_mean_over_the_seeds_that_have_one():
+    results = example.study(None, seeds=(7, 8, 9))
+    found = [e for e in results["evaluations"] if (e["configuration"], e["point"]) == ("CO", "bpg-qp45")]
+    found[1]["per_class"]["sky"] = None
+    ious = tables.per_class(results, "CO", "bpg-qp45")
+    assert ious is not None
+    assert ious["sky"] == pytest.approx((found[0]["per_class"]["sky"] + found[2]["per_class"]["sky"]) / 2)
+    assert ious["road"] == pytest.approx(np.mean([e["per_class"]["road"] for e in found]))
+    for entry in found:
+        entry["per_class"]["sky"] = None
+    assert tables.per_class(results, "CO", "bpg-qp45")["sky"] is None
 
 
 def test_oo_has_the_rate_of_the_lossless_originals():
     rows = {row[0]: row for row in tables.miou_table(example.study()).rows}
-    assert rows["OO"][2] == 9.02
+    assert rows["OO"][4] == 9.02
 
 
 def test_per_class_rows_are_evaluations_times_classes_with_undefined_ious_empty():
@@ -85,7 +141,7 @@ def test_per_class_rows_are_evaluations_times_classes_with_undefined_ious_empty(
 
 def test_a_point_without_restorer_has_one_rate_distortion_row():
     results = example.study()
-    results["points"][1]["restored"] = None
+    results["points"][1]["restored"] = {}
     rows = tables.rate_distortion_table(results).rows
     assert [row[3] for row in rows if row[0] == "bpg-qp37"] == ["compressed"]
     assert [row[3] for row in rows if row[0] == "bpg-qp45"] == ["compressed", "restored"]

@@ -1,0 +1,39 @@
+"""`dsr inference-times`: what the configurations cost where images are analysed."""
+
+from __future__ import annotations
+
+import click
+
+from app.console import Console
+from app.options import Request, study_options, with_restorers
+from experiments.analysis.inference_times import STAGES, inference_times_table
+from experiments.inference_times import measure
+from experiments.records import keep
+
+
+@click.command("inference-times")
+@study_options
+@with_restorers
+def command(request: Request) -> None:
+    """Measure encoding, decoding, restoring and segmenting an image, and what each configuration costs in all.
+
+    Dataset restoration (RO) tests on originals: an image is segmented as it is. Compression before inference (CC) encodes and decodes it
+    first, image restoration (OR) also restores it (paper, Table IV). Networks have random weights: nothing needs to be trained. One
+    core, or the GPU where there is one; measured anew at each call. The study's report shows the last.
+
+    \b
+    Examples:
+      dsr inference-times
+      dsr inference-times --preset camvid --root ~/CamVid --set points=bpg-qp40,msh-quality3
+      dsr inference-times --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
+    """
+    study = request.study()
+    times = measure(study, Console())
+    table = inference_times_table(times)
+    keep(study, "inference_times", times, table)
+    click.echo(f"ms an image of {times['width']} x {times['height']}, median, on {times['device']}")
+    click.echo(f"{'':<6}{'point':<20}{'restorer':<12}" + "".join(f"{s:>10}" for s in (*STAGES, "in all", "CC = 1")))
+    for configuration, point, restorer, *cells, versus in table.rows:
+        numbers = "".join(f"{'-' if cell is None else format(cell, '.1f'):>10}" for cell in cells)
+        click.echo(f"{configuration:<6}{point:<20}{restorer or '-':<12}{numbers}{versus:>10.2f}")
+    click.echo(f"kept in {study.folder}; dsr report shows it")

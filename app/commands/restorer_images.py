@@ -1,0 +1,48 @@
+"""`dsr restorer-images`: how many images a restorer needs."""
+
+from __future__ import annotations
+
+from statistics import mean
+
+import click
+
+from app.console import Console
+from app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
+from experiments.analysis.restorer_images import restorer_images_table
+from experiments.records import keep
+from experiments.restorer_images import scores, trials
+
+
+@click.command("restorer-images")
+@study_options
+@with_restorers
+@with_seeds
+@click.option(
+    "--images",
+    "counts",
+    type=click.IntRange(min=1),
+    multiple=True,
+    required=True,
+    help="How many of the images set apart a restorer is trained on; give it once for each number.",
+)
+def command(request: Request, counts: tuple[int, ...]) -> None:
+    """Draw mIoU of RO against the number of images that the restorer learned from (paper, Fig. 8), beside CO.
+
+    Each number is a restorer and a segmenter of its own, at each operating point; the plan says how long that takes. The study's
+    report shows the result.
+
+    \b
+    Examples:
+      dsr restorer-images --images 5 --images 10 --images 20 --images 40
+      dsr restorer-images --images 25 --images 101 --preset camvid --root ~/CamVid --set points=bpg-qp43
+    """
+    study = request.study()
+    found = trials(study, counts)
+    plan_and_make([evaluation for trial in found for evaluation in trial.evaluations], Console())
+    scored = scores(found)
+    keep(study, "restorer_images", scored, restorer_images_table(scored))
+    click.echo(f"{'point':<20}{'restorer':<12}{'images':>8}{'mIoU':>8}")
+    for score in scored:
+        name = score["restorer"] or "none (CO)"
+        click.echo(f"{score['point']:<20}{name:<12}{score['images']:>8}{100 * mean(score['miou']):>8.2f}")
+    click.echo(f"kept in {study.folder}; dsr report shows it")

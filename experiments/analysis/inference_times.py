@@ -1,0 +1,70 @@
+"""Inference times of the configurations (paper, Table IV): what each costs an image where images are analysed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from statistics import median
+from typing import Any, Optional
+
+from experiments.analysis.tables import Table
+
+STAGES = ("encode", "decode", "restore", "segment")
+
+STAGES_OF = {
+    "RO": ("segment",),
+    "CC": ("encode", "decode", "segment"),
+    "OR": ("encode", "decode", "restore", "segment"),
+}
+"""What an image goes through before its labels are known. OO and CO test originals as RO does, and OC compressed images as CC."""
+
+SAME_COST = {"RO": "OO, CO and RO", "CC": "OC and CC", "OR": "OR"}
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Median milliseconds an image of each stage that a configuration has; `versus_cc` is its whole over that of CC."""
+
+    configuration: str
+    point: str
+    restorer: Optional[str]
+    stages: dict[str, float]
+    versus_cc: float
+
+    @property
+    def total(self) -> float:
+        return sum(self.stages.values())
+
+    @property
+    def label(self) -> str:
+        return SAME_COST[self.configuration] + (f", {self.restorer}" if self.restorer else "")
+
+
+def costs(times: Mapping[str, Any]) -> list[Cost]:
+    """Operating point by operating point: RO, CC, and OR with each restorer, from what `experiments.inference_times` measured."""
+    medians = {(s["stage"], s["point"], s["restorer"]): 1000 * median(s["seconds"]) for s in times["stages"]}
+    restorers = [s["restorer"] for s in times["stages"] if s["stage"] == "restore"]
+    found = []
+    for point in dict.fromkeys(s["point"] for s in times["stages"] if s["point"]):
+        codec = {stage: medians[stage, point, None] for stage in ("encode", "decode")}
+        segment = {"segment": medians["segment", None, None]}
+        compressed = {**codec, **segment}
+        whole = sum(compressed.values())
+        restored = [(name, {**codec, "restore": medians["restore", None, name], **segment}) for name in restorers]
+        for configuration, restorer, stages in (
+            ("RO", None, segment),
+            ("CC", None, compressed),
+            *(("OR", name, stages) for name, stages in restored),
+        ):
+            found.append(Cost(configuration, point, restorer, stages, sum(stages.values()) / whole))
+    return found
+
+
+def inference_times_table(times: Mapping[str, Any]) -> Table:
+    """One row a configuration, operating point and restorer; milliseconds an image, empty where a stage is not needed."""
+    rows: list[tuple[Any, ...]] = [
+        (c.configuration, c.point, c.restorer, *(c.stages.get(stage) for stage in STAGES), c.total, c.versus_cc)
+        for c in costs(times)
+    ]
+    columns = ("configuration", "point", "restorer", *(f"{stage}_ms" for stage in STAGES), "total_ms", "versus_cc")
+    return Table(columns, rows)

@@ -1,0 +1,141 @@
+"""What a report is told of a study with several restorers and seeds; the networks are stand-ins, all else is made as ever."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.artefacts import CURVES, Artefact, closure, make
+from experiments.configs import RESTORERS
+from experiments.overrides import ConfigError, apply_overrides
+from experiments.presets import preset
+from experiments.progress import Progress
+from experiments.results import collect, report_of
+from experiments.study import Study
+from tfrecords.manifest import MANIFEST, building, records
+from tfrecords.schema import encode_png
+
+SIZE = 24
+OVERRIDES = [
+    *("points=jpeg-quality10,none", "restorers=rdn-psnr,gan,rdn-msssim", "seed=4", "seeds=2", "samples=2"),
+    *(f"dataset.options.{side}={SIZE}" for side in ("height", "width")),
+    *("dataset.options.restore=2", "dataset.options.train=3", "dataset.options.test=3"),
+]
+
+
+def stand_in(artefact: Artefact, score: float) -> None:
+    """Make an artefact without training: restored shards are the compressed ones, predictions are empty."""
+    with building(artefact.folder, artefact.identity) as build:
+        if artefact.group == "shards":
+            compressed = artefact.inputs["compressed"]
+            for path in compressed.folder.iterdir():
+                if path.name != MANIFEST:
+                    shutil.copy(path, build.path)
+            build.files.update(compressed.manifest.files)
+            build.summary.update(compressed.manifest.summary)
+        elif artefact.group == "evaluations":
+            keys = [record.key for record in records(artefact.inputs["shards"].folder)][:2]
+            for number in range(len(keys)):
+                picture = encode_png(np.zeros((SIZE, SIZE), np.uint8))
+                (build.path / f"prediction-{number}.png").write_bytes(picture)
+            build.summary.update(images=3, miou=score, pixel_accuracy=1.0, per_class={}, samples=keys)
+        else:
+            (build.path / CURVES).write_text('{"loss": [[1, 0.5]]}')
+            build.summary.update(steps=1, parameters=1, images=3)
+
+
+def scores(study: Study) -> dict[str, float]:
+    """A score of its own for each evaluation, by name."""
+    return {evaluation.name: number / 100 for number, evaluation in enumerate(study.evaluations())}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    study = Study(apply_overrides(preset("demo"), OVERRIDES), tmp_path_factory.mktemp("work"))
+    expected = scores(study)
+    for artefact in closure(study.evaluations()):
+        if artefact.group != "shards" or artefact.identity.config["domain"] == "restored":
+            stand_in(artefact, expected.get(artefact.name, 0.0))
+        else:
+            make([artefact], Progress())
+    return study
+
+
+def test_every_evaluation_stands_with_its_point_restorer_and_seed(study: Study) -> None:
+    expected = scores(study)
+    results = collect(study)
+    assert len(results["evaluations"]) == len(expected) == 2 * (1 + 2 * (3 + 2 * 3))
+    for replicate in (0, 1):
+        for codec in study.codecs:
+            for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
+                for name in study.config.restorers if "R" in configuration else [None]:
+                    (found,) = [
+                        entry["miou"]
+                        for entry in results["evaluations"]
+                        if entry["configuration"] == configuration
+                        and entry["point"] == (None if configuration == "OO" else codec.point)
+                        and entry["restorer"] == name
+                        and entry["seed"] == 4 + replicate
+                    ]
+                    assert found == expected[study.evaluation(configuration, codec, name, replicate).name]
+
+
+def test_every_training_stands_once_with_its_point_restorer_and_seed(study: Study) -> None:
+    trainings = collect(study)["trainings"]
+    cases = [(t["kind"], t["domain"], t["point"], t["restorer"], t["seed"]) for t in trainings]
+    points = [codec.point for codec in study.codecs]
+    assert len(cases) == len(set(cases)) == len({t["name"] for t in trainings})
+    assert set(cases) == {
+        *(("restorer", None, point, name, 4) for point in points for name in RESTORERS),
+        *(("segmenter", "O", None, None, seed) for seed in (4, 5)),
+        *(("segmenter", "C", point, None, seed) for point in points for seed in (4, 5)),
+        *(("segmenter", "R", point, name, seed) for point in points for name in RESTORERS for seed in (4, 5)),
+    }
+
+
+def test_points_have_the_fidelity_of_each_restorer_in_the_order_of_the_study(study: Study) -> None:
+    for point, codec in zip(collect(study)["points"], study.codecs):
+        assert list(point["restored"]) == ["rdn-psnr", "gan", "rdn-msssim"]
+        for name, fidelity in point["restored"].items():
+            summary = study.restored("test", codec, name).manifest.summary
+            assert fidelity == {key: summary[key] for key in ("psnr", "ms_ssim", "ms_ssim_db")}
+
+
+def test_samples_have_what_each_restorer_made_and_the_predictions_of_the_first_seed(study: Study) -> None:
+    samples = collect(study)["samples"]
+    assert [sample["point"] for sample in samples] == ["jpeg-quality10"] * 2 + ["none"] * 2
+    for sample in samples:
+        assert set(sample["images"]) == {"original", "compressed", "label", "OO", "CO", "CC", "OC"}
+        assert set(sample["restored"]) == set(RESTORERS)
+        for name, images in sample["restored"].items():
+            assert set(images) == {"restored", "RO", "OR"}
+            (codec,) = [codec for codec in study.codecs if codec.point == sample["point"]]
+            first = study.evaluation("RO", codec, name, 0).folder
+            assert Path(images["RO"]).parent == first
+        paths = [
+            *sample["images"].values(),
+            *(path for images in sample["restored"].values() for path in images.values()),
+        ]
+        assert all(Path(path).is_file() for path in paths)
+
+
+def test_the_report_of_several_restorers_and_seeds_is_written_whole(study: Study) -> None:
+    page = report_of(study, collect(study)).read_text()
+    for words in ("RO rdn-psnr", "OR gan", "95 % interval", "Predictions are those of seed 4."):
+        assert words in page
+
+
+def test_a_study_of_fewer_seeds_and_restorers_is_reported_from_the_same_folder(study: Study) -> None:
+    smaller = Study(apply_overrides(study.config, ["seeds=1", "restorers=gan", "points=none"]), study.work)
+    results = collect(smaller)
+    assert [(e["configuration"], e["restorer"], e["seed"]) for e in results["evaluations"]] == [
+        (c, "gan" if "R" in c else None, 4) for c in ("OO", "CO", "RO", "CC", "OC", "OR")
+    ]
+
+
+def test_without_an_evaluation_there_is_nothing_to_report(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no evaluation"):
+        collect(Study(preset("demo"), tmp_path))
