@@ -61,8 +61,9 @@ def demo() -> StudyConfig:
 def camvid() -> StudyConfig:
     """Real driving images at 480x360 (CamVid, SegNet's layout): train on `train`, test on `test`, `val` set apart for the restorer.
 
-    `dsr run --preset camvid --root CAMVID`, an hour and a half on two CPU cores. Both pretrained networks (MobileNetV2, VGG-16) are
-    downloaded by Keras; `--weights FILE --vgg FILE` takes them from disk. Results: README, "Measured".
+    `dsr run --preset camvid --root CAMVID`: five segmenters and two restorers, of some ten minutes each on one CPU core. Both
+    pretrained networks (MobileNetV2, VGG-16) are downloaded by Keras; `--weights FILE --vgg FILE` takes them from disk. Results:
+    README, "Measured".
     """
     return StudyConfig(
         name="camvid",

@@ -46,17 +46,15 @@ def costs(times: Mapping[str, Any]) -> list[Cost]:
     restorers = [s["restorer"] for s in times["stages"] if s["stage"] == "restore"]
     found = []
     for point in dict.fromkeys(s["point"] for s in times["stages"] if s["point"]):
-        codec = {stage: medians[stage, point, None] for stage in ("encode", "decode")}
-        segment = {"segment": medians["segment", None, None]}
-        compressed = {**codec, **segment}
-        whole = sum(compressed.values())
-        restored = [(name, {**codec, "restore": medians["restore", None, name], **segment}) for name in restorers]
-        for configuration, restorer, stages in (
-            ("RO", None, segment),
-            ("CC", None, compressed),
-            *(("OR", name, stages) for name, stages in restored),
-        ):
-            found.append(Cost(configuration, point, restorer, stages, sum(stages.values()) / whole))
+        of_codec = {stage: medians[stage, point, None] for stage in ("encode", "decode")}
+        for configuration, needed in STAGES_OF.items():
+            for restorer in restorers if "restore" in needed else [None]:
+                known = {**of_codec, "segment": medians["segment", None, None]}
+                if restorer:
+                    known["restore"] = medians["restore", None, restorer]
+                stages = {stage: known[stage] for stage in needed}
+                whole = sum(known[stage] for stage in STAGES_OF["CC"])
+                found.append(Cost(configuration, point, restorer, stages, sum(stages.values()) / whole))
     return found
 
 

@@ -147,6 +147,12 @@ def test_features_are_means_over_each_image_of_what_the_backbone_gives_to_the_de
             np.testing.assert_allclose(found[name][number], one.numpy()[0].mean((0, 1)), rtol=1e-4, atol=1e-5)
 
 
+def test_all_domains_are_seen_by_the_first_segmenter_trained_on_originals(tmp_path: Path) -> None:
+    several = Study(apply_overrides(preset("demo"), [*OVERRIDES, "seeds=3"]), tmp_path)
+    for domain in measured(several):
+        assert measurements.features(several, domain).inputs["segmenter"] is several.segmenter("O", replicate=0)
+
+
 def test_compression_that_changes_nothing_shifts_nothing(study: Study) -> None:
     shift = shift_results(study)
     assert shift is not None

@@ -28,6 +28,9 @@ def test_a_row_is_that_restorers_score_and_its_difference_to_co_of_the_same_seed
     }
     for block in blocks(results):
         point = block.point["point"]
+        compressed = block.rows[0]
+        assert compressed.miou is not None and compressed.gain is None
+        assert compressed.miou.values == {seed: scores["CO", point, None, seed] for seed in (7, 8, 9)}
         for row in block.rows[1:]:
             assert row.miou is not None and row.gain is not None
             assert row.miou.values == {seed: scores["RO", point, row.restorer, seed] for seed in (7, 8, 9)}
