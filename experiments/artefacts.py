@@ -76,6 +76,15 @@ class Artefact:
         """The manifest of the existing folder."""
         return Manifest.load(self.folder)
 
+    def file(self, name: str) -> Path:
+        """One of its files, as it was written. Raises ArtefactError if it is not."""
+        if damages(self.folder, {name: self.manifest.files[name]}, digests=True):
+            raise ArtefactError(
+                f"{self.folder / name} is not what was written: dsr convert repairs shards, all else is made anew once its folder is "
+                "removed; dsr verify says what else is damaged"
+            )
+        return self.folder / name
+
     @property
     def seconds(self) -> float:
         """What it took to make: all runs of a training that was interrupted, else the one run."""

@@ -120,7 +120,7 @@ def perceptual_results(study: Study) -> list[dict[str, Any]]:
     for domain in domains(study):
         artefact = perceptual(study, domain)
         if artefact.exists:
-            rows = json.loads((artefact.folder / SCORES).read_text(encoding="utf-8"))
+            rows = json.loads(artefact.file(SCORES).read_text(encoding="utf-8"))
             scores[domain] = {row["key"]: row for row in rows}
     keys = _common(scores.values())
     return [
@@ -193,7 +193,7 @@ def _features(study: Study) -> dict[Domain, _Features]:
     for domain in domains(study):
         artefact = features(study, domain)
         if artefact.exists:
-            with np.load(artefact.folder / FEATURES, allow_pickle=False) as archive:
+            with np.load(artefact.file(FEATURES), allow_pickle=False) as archive:
                 archives[domain] = {name: archive[name] for name in ("keys", "low", "high")}
     common = _common(archive["keys"].tolist() for archive in archives.values())
     return {

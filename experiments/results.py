@@ -129,7 +129,7 @@ def _training(artefact: Artefact) -> dict[str, Any]:
         "steps": artefact.manifest.summary["steps"],
         "seconds": artefact.seconds,
         "parameters": artefact.manifest.summary["parameters"],
-        "curves": json.loads((artefact.folder / CURVES).read_text()),
+        "curves": json.loads(artefact.file(CURVES).read_text()),
     }
 
 
@@ -208,7 +208,7 @@ def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple
 
 
 def _measured(compressed: Artefact, key: str) -> dict[str, Any]:
-    rows = json.loads((compressed.folder / STATISTICS).read_text())
+    rows = json.loads(compressed.file(STATISTICS).read_text())
     row = next(row for row in rows if row["key"] == key)
     return {"bytes": row["bytes"], "psnr": row["psnr"]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from experiments import measurements
-from experiments.artefacts import make
+from experiments.artefacts import Artefact, make
 from experiments.conversion import Converting
 from experiments.measurements import FEATURES, Domain, perceptual_results, shift_results
 from experiments.overrides import apply_overrides
@@ -25,6 +26,7 @@ from models.distances import frechet_distance
 from models.perceptual import load_index
 from models.saved_restorer import build_network, save_network
 from tests.experiments.test_training import TINY
+from tfrecords.errors import ArtefactError
 from tfrecords.manifest import building, records
 
 IMAGES = 5
@@ -187,10 +189,15 @@ def test_only_images_that_every_domain_has_are_compared(study: Study, tmp_path: 
     shutil.copytree(study.work, tmp_path, dirs_exist_ok=True)
     other = Study(study.config, tmp_path)
     domain = Domain("C", study.codecs[0])
-    path = measurements.perceptual(other, domain).folder / SCORES
-    path.write_text(json.dumps(rows(other, domain)[1:]))
-    path = measurements.features(other, domain).folder / FEATURES
-    np.savez(path, **{name: array[1:] for name, array in features(other, domain).items()})
+    scores, seen = measurements.perceptual(other, domain), measurements.features(other, domain)
+    fewer_rows = rows(other, domain)[1:]
+    fewer_features = {name: array[1:] for name, array in features(other, domain).items()}
+    for artefact in (scores, seen):
+        shutil.rmtree(artefact.folder)
+    with building(scores.folder, scores.identity) as build:
+        (build.path / SCORES).write_text(json.dumps(fewer_rows))
+    with building(seen.folder, seen.identity) as build:
+        np.savez(build.path / FEATURES, **fewer_features)
     found = perceptual_results(other)
     assert {len(entry["hosa"]) for entry in found} == {IMAGES - 1}
     assert found[0]["hosa"] == [row["hosa"] for row in rows(study, Domain("O"))[1:]]
@@ -204,3 +211,26 @@ def test_what_is_not_measured_is_left_out(study: Study, tmp_path: Path) -> None:
     original = measurements.features(study, Domain("O"))
     shutil.copytree(original.folder, tmp_path / original.folder.relative_to(study.work))
     assert shift_results(Study(study.config, tmp_path)) is None  # originals alone are no shift
+
+
+@pytest.mark.parametrize(
+    ("measure", "name", "results"),
+    [(measurements.perceptual, SCORES, perceptual_results), (measurements.features, FEATURES, shift_results)],
+)
+def test_a_damaged_measurement_is_named_and_not_read(
+    measure: Callable[[Study, Domain], Artefact],
+    name: str,
+    results: Callable[[Study], object],
+    study: Study,
+    tmp_path: Path,
+) -> None:
+    copies = Study(study.config, tmp_path)
+    for domain in (Domain("O"), Domain("C", study.codecs[0])):
+        folder = measure(study, domain).folder
+        shutil.copytree(folder, tmp_path / folder.relative_to(study.work))
+    damaged = measure(copies, Domain("O")).folder / name
+    content = bytearray(damaged.read_bytes())
+    content[len(content) // 2] ^= 1
+    damaged.write_bytes(content)
+    with pytest.raises(ArtefactError, match=f"{name} is not what was written"):
+        results(copies)
