@@ -10,10 +10,10 @@ from typing import Any, Optional
 
 import numpy as np
 from markupsafe import Markup
-from scipy.special import stdtrit
 
 from experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
 from experiments.analysis.figures import Axis, Dot, Series, line_chart, linear_axis, swatch
+from experiments.analysis.seeds import t_interval
 from experiments.analysis.tables import Results, Table
 
 INDEXES = {"niqe": "NIQE", "hosa": "HOSA"}
@@ -102,11 +102,7 @@ def score(results: Results, entry: Entry, index: str) -> Optional[Score]:
 
 def mean(values: Sequence[float]) -> Span:
     """The mean of one or more values with its 95 % t-interval, which a single value has not."""
-    middle, n = statistics.fmean(values), len(values)
-    if n < 2:
-        return Span(middle)
-    reach = float(stdtrit(n - 1, 0.975)) * statistics.stdev(values) / math.sqrt(n)
-    return Span(middle, middle - reach, middle + reach)
+    return Span(statistics.fmean(values), *(t_interval(values) or ()))
 
 
 def density(values: Sequence[float], places: np.ndarray, width: float) -> np.ndarray:

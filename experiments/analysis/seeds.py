@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
-
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 
@@ -35,10 +33,7 @@ class BySeed:
     @property
     def interval(self) -> Optional[tuple[float, float]]:
         """The mean's two-sided t-interval at CONFIDENCE over the seeds; None for one seed."""
-        if self.deviation is None:
-            return None
-        half = float(stdtrit(self.n - 1, (1 + CONFIDENCE) / 2)) * self.deviation / math.sqrt(self.n)
-        return self.mean - half, self.mean + half
+        return t_interval(list(self.values.values()))
 
     def minus(self, other: Optional[BySeed]) -> Optional[BySeed]:
         """The differences, seed by seed, where both have one: equal seeds start equal and see the same crops, so that what a seed
@@ -47,3 +42,14 @@ class BySeed:
             return None
         paired = {seed: value - other.values[seed] for seed, value in self.values.items() if seed in other.values}
         return BySeed(paired) if paired else None
+
+
+def t_interval(values: Sequence[float]) -> Optional[tuple[float, float]]:
+    """The two-sided t-interval of the mean of `values` at CONFIDENCE; None for a single one."""
+    from scipy.special import stdtrit  # a tenth of a second, for which no --help should wait
+
+    if len(values) < 2:
+        return None
+    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(values) / math.sqrt(len(values))
+    middle = statistics.fmean(values)
+    return middle - reach, middle + reach

@@ -1,7 +1,7 @@
 """Perceptual indexes: how natural, or how degraded, an image looks by itself, without the original beside it.
 
 `load_index("niqe").score(pixels)` gives a number, smaller for a better image. What the numbers mean, what the models
-were fitted to and how well they do: docs/perceptual.md. Importing this package does not import TensorFlow.
+were fitted to and how well they do: docs/perceptual.md. Importing this package imports neither TensorFlow nor SciPy.
 """
 
 from __future__ import annotations
@@ -11,8 +11,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.perceptual.hosa import Hosa
-from models.perceptual.niqe import Niqe
 from models.perceptual.stored import PerceptualError
 
 INDEXES: tuple[str, ...] = ("niqe", "hosa")
@@ -38,7 +36,11 @@ def load_index(name: str) -> PerceptualIndex:
     Raises PerceptualError for another name or a damaged file.
     """
     if name == "niqe":
+        from models.perceptual.niqe import Niqe
+
         return Niqe.shipped()
     if name == "hosa":
+        from models.perceptual.hosa import Hosa
+
         return Hosa.shipped()
     raise PerceptualError(f"no perceptual index is called {name!r}; there are {', '.join(INDEXES)}")

@@ -24,6 +24,14 @@ def test_help_imports_neither_tensorflow_nor_numpy() -> None:
     assert "'numpy'" not in loaded
 
 
+@pytest.mark.parametrize("command", ["run", "train", "status", "report"])
+def test_a_command_s_help_imports_neither_tensorflow_nor_scipy(command: str) -> None:
+    code = f"import sys; from app.cli import cli; cli(['{command}', '--help'], standalone_mode=False); print(sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "'tensorflow'" not in loaded
+    assert "'scipy'" not in loaded
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_command_explains_itself_with_an_example(name: str) -> None:
     result = CliRunner().invoke(cli, [name, "--help"])
