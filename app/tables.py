@@ -10,7 +10,7 @@ import click
 from experiments.analysis.headline import Effect
 from experiments.analysis.restorers import blocks
 from experiments.analysis.seeds import BySeed
-from experiments.analysis.tables import CONFIGURATIONS, miou, restorers
+from experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
 
 
 def print_results(results: dict[str, Any]) -> None:
@@ -30,7 +30,7 @@ def print_results(results: dict[str, Any]) -> None:
             cells = "".join(f"{score:>{wide}}" for score in scores)
             click.echo(f"{point['point']:<20}{name if by else '':<{by}}{fidelity}{cells}")
     if seeds > 1:
-        click.echo(f"mean ± standard deviation of {seeds} seeds")
+        click.echo(f"mean ± standard deviation of {seed_counts(results)} seeds")
     if len(names) > 1 or seeds > 1:
         click.echo()
         _print_restorers(results, paired=seeds > 1)

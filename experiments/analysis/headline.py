@@ -15,6 +15,7 @@ from experiments.analysis.tables import (
     operating_points,
     per_class,
     restorers,
+    seed_counts,
 )
 
 # Trainings that differ in nothing but the seed end about this many points of mIoU apart: with one seed, what is smaller is no finding.
@@ -226,7 +227,7 @@ def _caveat(results: Results) -> str:
     several = len(restorers(results))
     chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""
     return (
-        f"Segmenters were trained with {len(seeds)} seeds ({', '.join(map(str, seeds))}) and tested on {images} images. "
+        f"Segmenters were trained with {seed_counts(results)} seeds ({', '.join(map(str, seeds))}) and tested on {images} images. "
         "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would move with other seeds, "
         f"not with other images or another training of the restorer.{chosen}"
     )

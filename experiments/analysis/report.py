@@ -124,6 +124,7 @@ def render(results: Results) -> str:
         methods=restorers.METHODS,
         restorer_blocks=restorers.blocks(results),
         seeds=sorted({entry["seed"] for entry in results["evaluations"]}),
+        seed_counts=tables.seed_counts(results),
         meanings=MEANINGS,
         miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),
         per_class=lambda variant, point: tables.per_class(results, variant.configuration, point, variant.restorer),

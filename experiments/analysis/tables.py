@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import statistics
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
@@ -118,6 +119,13 @@ def per_class(results: Results, configuration: str, point: str, restorer: str | 
     ious = {label["name"]: [one.get(label["name"]) for one in found] for label in results["dataset"]["classes"]}
     defined = {name: [iou for iou in values if iou is not None] for name, values in ious.items()}
     return {name: statistics.fmean(values) if values else None for name, values in defined.items()}
+
+
+def seed_counts(results: Results) -> str:
+    """How many seeds the scores are means over: "3", or "3 to 6" where some configurations were trained with more than others."""
+    counts = Counter(tuple(entry[key] for key in CASE[:-1]) for entry in results["evaluations"]).values()
+    fewest, most = min(counts, default=0), max(counts, default=0)
+    return f"{most}" if fewest == most else f"{fewest} to {most}"
 
 
 def object_means(per_class: PerClass, classes: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:

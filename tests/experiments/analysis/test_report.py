@@ -324,8 +324,9 @@ def test_an_unfinished_study_of_several_seeds_has_a_page(images, tmp_path):
     ]
     del results["points"][0]["restored"]["rdn-psnr"]
     del results["samples"][0]["restored"]["rdn-psnr"]
-    page = Page(write(results, tmp_path))
-    assert page.table("OR rdn-psnr")[1][-1] == "– –"
+    text = write(results, tmp_path)
+    assert Page(text).table("OR rdn-psnr")[1][-1] == "– –"
+    assert text.count("2 to 3 seeds") == 4  # caveat, chart, scores, classes
 
 
 def test_inference_times_and_images_of_the_restorer_have_a_section_each_once_measured(written, tmp_path):

@@ -112,6 +112,14 @@ def test_a_seed_that_one_side_lacks_is_left_out_of_their_difference():
     assert found is not None and set(found.values) == {7, 9}
 
 
+def test_the_number_of_seeds_is_the_range_over_the_configurations():
+    results = example.study(None, tuple(example.RESTORERS), (7, 8, 9))
+    assert tables.seed_counts(results) == "3"
+    lacking = [e for e in results["evaluations"] if (e["configuration"], e["restorer"], e["seed"]) != ("RO", "gan", 8)]
+    assert tables.seed_counts({**results, "evaluations": lacking}) == "2 to 3"
+    assert tables.seed_counts({**results, "evaluations": []}) == "0"
+
+
 def test_the_iou_of_a_class_is_its_mean_over_the_seeds_that_have_one():
     results = example.study(None, seeds=(7, 8, 9))
     found = [e for e in results["evaluations"] if (e["configuration"], e["point"]) == ("CO", "bpg-qp45")]
