@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 setup(
     name="dsr",
-    version="0.3.0",
+    version="0.3.1",
     description="Dataset restoration: measure what image compression costs a segmentation network, and win it back",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
