@@ -57,6 +57,13 @@ def test_several_seeds_are_printed_as_mean_and_deviation_with_paired_intervals(
     assert gan[2:6] == [f"{lines[1][6]}*", "+4.6", "[+3.1,", "+6.1]*"]
 
 
+def test_configurations_of_unequal_numbers_of_seeds_are_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
+    results = example.study(None, ("gan",), (7, 8, 9))
+    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 9)]
+    print_results(results)
+    assert "deviation of 2 to 3 seeds" in capsys.readouterr().out
+
+
 def test_a_configuration_of_several_seeds_has_means_over_them(capsys: pytest.CaptureFixture[str]) -> None:
     summaries = [
         {"miou": 0.5, "pixel_accuracy": 0.8, "per_class": {"road": 0.9, "sky": None}},
