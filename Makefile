@@ -15,7 +15,7 @@ test: setup
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy app experiments data_pipelines tfrecords models
+	$(BIN)/mypy -p dsr
 
 setup: .venv/installed
 

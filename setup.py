@@ -13,18 +13,12 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.9,<3.12",
-    packages=find_packages(
-        include=[
-            f"{top}{sub}"
-            for top in ("app", "models", "data_pipelines", "tfrecords", "experiments")
-            for sub in ("", ".*")
-        ]
-    ),
-    include_package_data=True,
+    packages=find_packages(include=["dsr", "dsr.*"]),
     package_data={
-        "experiments.analysis": ["*.jinja", "*.css", "*.js"],
-        "data_pipelines.codecs.msh": ["weights/*.npz"],
-        "models.perceptual": ["weights/*.npz"],
+        "dsr": ["py.typed"],
+        "dsr.experiments.analysis": ["*.jinja", "*.css", "*.js"],
+        "dsr.data_pipelines.codecs.msh": ["weights/*.npz"],
+        "dsr.models.metrics.perceptual": ["weights/*.npz"],
     },
     install_requires=[
         "tensorflow>=2.14.1,<2.15",  # the newest that tensorflow-compression and tensorflow-addons share
@@ -57,6 +51,6 @@ setup(
             "mypy>=1.13",
         ],
     },
-    entry_points={"console_scripts": ["dsr = app.cli:main"]},
+    entry_points={"console_scripts": ["dsr = dsr.app.cli:main"]},
     classifiers=["Programming Language :: Python :: 3.9", "Programming Language :: Python :: 3.11"],
 )

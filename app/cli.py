@@ -9,7 +9,7 @@ import sys
 
 import click
 
-from models.errors import UserError
+from dsr.models.errors import UserError
 
 COMMANDS = {
     "run": "A whole study: the six configurations at each operating point, and the report.",
@@ -39,7 +39,7 @@ class LazyGroup(click.Group):
     def get_command(self, context: click.Context, name: str) -> click.Command | None:
         if name not in COMMANDS:
             return None
-        return importlib.import_module(f"app.commands.{name.replace('-', '_')}").command
+        return importlib.import_module(f"dsr.app.commands.{name.replace('-', '_')}").command
 
     def resolve_command(self, context: click.Context, args: list[str]) -> tuple:
         try:

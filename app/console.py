@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from experiments.progress import Meter, Progress
+from dsr.experiments.graph.progress import Meter, Progress
 
 SECONDS_BETWEEN_LINES = 30.0
 

@@ -10,14 +10,15 @@ from typing import Any, Callable, Optional
 
 import click
 
-from app.console import Console, duration
-from experiments.artefacts import Artefact, Step, make, plan
-from experiments.configs import RESTORERS, DatasetConfig, OperatingPoint, RestorerName, StudyConfig
-from experiments.conversion import Converting
-from experiments.overrides import apply_overrides
-from experiments.presets import PRESETS, preset
-from experiments.study import Study, last_conversion
-from tfrecords import files
+from dsr.app.console import Console, duration
+from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.presets import PRESETS, preset
+from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoint, RestorerName, StudyConfig
+from dsr.experiments.conversion import Converting
+from dsr.experiments.graph.artefacts import Artefact, Step, plan
+from dsr.experiments.graph.making import make
+from dsr.experiments.study import Study, last_conversion
+from dsr.tfrecords import files
 
 Function = Callable[..., Any]
 

@@ -7,10 +7,10 @@ from typing import Any, Optional
 
 import click
 
-from experiments.analysis.headline import Effect
-from experiments.analysis.restorers import blocks
-from experiments.analysis.seeds import BySeed
-from experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
+from dsr.experiments.analysis.headline import Effect
+from dsr.experiments.analysis.restorers import blocks
+from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
 
 
 def print_results(results: dict[str, Any]) -> None:

@@ -19,12 +19,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from data_pipelines.augment import random_patch, random_scaled_crop
-from models.errors import UserError
-from tfrecords import files
-from tfrecords.converter import STATISTICS
-from tfrecords.errors import ArtefactError
-from tfrecords.reader import ShardSet
+from dsr.data_pipelines.augmentation import random_patch, random_scaled_crop
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.converter import STATISTICS
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.reader import ShardSet
 
 Shards = Union[ShardSet, Sequence[ShardSet]]
 Batch = dict[str, tf.Tensor]

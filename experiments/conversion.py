@@ -8,23 +8,23 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipelines.codecs import Codec, make_codec
-from data_pipelines.datasets import DatasetError, Source
-from experiments.artefacts import Artefact
-from experiments.progress import Meter, Progress
-from models.saved_restorer import SavedRestorer
-from tfrecords import converter, engine
-from tfrecords.converter import Conversion
-from tfrecords.engine import Engine
-from tfrecords.manifest import Manifest
-from tfrecords.plan import Part
+from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.data_pipelines.datasets import DatasetError, Source
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.progress import Meter, Progress
+from dsr.models.restorers.saved import SavedRestorer
+from dsr.tfrecords import conversions, engine
+from dsr.tfrecords.converter import Conversion
+from dsr.tfrecords.engine import Engine
+from dsr.tfrecords.manifest import Manifest
+from dsr.tfrecords.plan import Part
 
 SAMPLE_IMAGES = 8
 
 
 @dataclass(frozen=True)
 class Converting:
-    """How conversions are done, of which what they make does not depend; see `tfrecords.converter.Conversion`.
+    """How conversions are done, of which what they make does not depend; see `dsr.tfrecords.converter.Conversion`.
 
     `part` makes that part of each artefact's shards alone, `finish` joins the parts. `thorough` reads all of what exists
     and repairs it.
@@ -67,7 +67,7 @@ class Converting:
 def build_originals(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Dataset -> original shards."""
     config = artefact.identity.config
-    conversion = converter.originals(
+    conversion = conversions.to_originals(
         source,
         config["split"],
         limit=config["limit"],
@@ -79,7 +79,7 @@ def build_originals(source: Source, artefact: Artefact, progress: Progress, conv
 
 def build_compressed(codec: Codec, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Original shards -> compressed shards."""
-    conversion = converter.compressed(artefact.inputs["original"].folder, codec, identity=artefact.identity)
+    conversion = conversions.to_compressed(artefact.inputs["original"].folder, codec, identity=artefact.identity)
     convert(conversion, artefact, progress)
 
 
@@ -87,8 +87,8 @@ def build_restored(artefact: Artefact, progress: Progress, convert: Converting) 
     """Compressed shards -> restored shards."""
     inputs = artefact.inputs
     restorer = SavedRestorer(inputs["restorer"].folder)
-    conversion = converter.restored(
-        inputs["compressed"].folder, inputs["original"].folder, restorer, identity=artefact.identity
+    conversion = conversions.to_restored(
+        inputs["compressed"].folder, inputs["original"].folder, restorer, artefact.identity
     )
     convert(conversion, artefact, progress)
 

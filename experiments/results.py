@@ -8,22 +8,24 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from data_pipelines.codecs import Codec, make_codec
-from experiments.analysis.report import write_report
-from experiments.artefacts import CURVES, Artefact, closure
-from experiments.configs import CONFIGURATIONS, ROLES
-from experiments.measurements import measurements, perceptual_results, shift_results
-from experiments.overrides import ConfigError
-from experiments.records import kept
-from experiments.study import DOMAINS, Study, needs_restorer
-from tfrecords.converter import STATISTICS
-from tfrecords.manifest import records
+from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.experiments.analysis.report import write_report
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.schema import CONFIGURATIONS, ROLES
+from dsr.experiments.domain import DOMAINS, needs_restorer
+from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.measurements.kept import kept
+from dsr.experiments.measurements.shift import perceptual_results, shift_results
+from dsr.experiments.study import Study
+from dsr.tfrecords.converter import STATISTICS
+from dsr.tfrecords.manifest import records
 
 FIDELITY = ("bpp", "bpp_min", "bpp_max", "psnr", "ms_ssim", "ms_ssim_db")
 
 
 def collect(study: Study) -> dict[str, Any]:
-    """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `experiments.analysis`).
+    """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `dsr.experiments.analysis`).
 
     Raises:
       ConfigError: not one evaluation of the study exists yet.

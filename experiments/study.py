@@ -15,16 +15,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from data_pipelines.codecs import Codec
-from experiments import conversion
-from experiments.artefacts import Artefact
-from experiments.configs import CONFIGURATIONS, OBJECTIVES, ROLES, OperatingPoint, RestorerName, StudyConfig
-from experiments.conversion import Converting
-from experiments.overrides import ConfigError
-from experiments.progress import Progress
-from tfrecords.converter import compressed_identity, original_identity
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Identity, Manifest, release
+from dsr.data_pipelines.codecs import Codec
+from dsr.experiments import conversion
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.schema import CONFIGURATIONS, OBJECTIVES, ROLES, OperatingPoint, RestorerName, StudyConfig
+from dsr.experiments.conversion import Converting
+from dsr.experiments.domain import DOMAINS, Domain, needs_point, needs_restorer
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.progress import Progress
+from dsr.tfrecords.conversions import compressed_identity, original_identity, restored_identity
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Identity, Manifest
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_IMAGE = {"original": 0.02, "compressed": 0.1, "restored": 0.3}
@@ -35,18 +36,6 @@ SECONDS_PER_EVALUATED_IMAGE = 0.1
 
 NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 """Training settings that change what is written down on the way but not the trained network."""
-
-DOMAINS = {"O": "original", "C": "compressed", "R": "restored"}
-
-
-def needs_point(domains: str) -> bool:
-    """Whether a domain, or a configuration of two, involves compression at all."""
-    return set(domains) != {"O"}
-
-
-def needs_restorer(domains: str) -> bool:
-    """Whether one of these domains is that of restored images."""
-    return "R" in domains
 
 
 class Study:
@@ -127,8 +116,9 @@ class Study:
             "original": self.original(role),
             "restorer": self.restorer(codec, restorer),
         }
-        name = f"{inputs['compressed'].name}-{restorer}"
-        identity = Identity("shards", name, {"domain": "restored", "dsr": release()}, _fingerprints(inputs))
+        identity = restored_identity(
+            inputs["compressed"].identity, inputs["original"].identity, inputs["restorer"].identity, restorer
+        )
         return self._shards(role, identity, inputs, conversion.build_restored)
 
     def _shards(
@@ -152,7 +142,7 @@ class Study:
     @functools.cache  # noqa: B019
     def _restorer(self, codec: Codec, name: RestorerName) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
-            from experiments.restoration import build_restorer
+            from dsr.experiments.training.restorer import build_restorer
 
             build_restorer(self.config.restorer, name, self.config.seed, artefact, progress)
 
@@ -180,7 +170,7 @@ class Study:
         """The learned codec, trained on the images set apart (paper, section V-A)."""
 
         def build(artefact: Artefact, progress: Progress) -> None:
-            from experiments.codec_training import build_codec
+            from dsr.experiments.training.codec import build_codec
 
             build_codec(self.config.codec, self.config.seed, artefact, progress)
 
@@ -214,7 +204,7 @@ class Study:
     @functools.cache  # noqa: B019
     def _segmenter(self, domain: str, codec: Codec | None, restorer: RestorerName | None, seed: int) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
-            from experiments.segmentation import build_segmenter
+            from dsr.experiments.training.segmenter import build_segmenter
 
             build_segmenter(self.config.segmenter, seed, self.source.table, artefact, progress)
 
@@ -252,7 +242,7 @@ class Study:
         self, configuration: str, codec: Codec | None, restorer: RestorerName | None, replicate: int
     ) -> Artefact:
         def build(artefact: Artefact, progress: Progress) -> None:
-            from experiments.segmentation import build_evaluation
+            from dsr.experiments.training.evaluation import build_evaluation
 
             build_evaluation(self.config.segmenter, self.config.samples, self.source.table, artefact, progress)
 
@@ -355,3 +345,11 @@ def last_conversion(study: Study) -> OperatingPoint:
         return study.config.points[0]
     codec = newest.config["codec"]
     return OperatingPoint(codec["name"], codec["quality"], codec["options"])
+
+
+def domains(study: Study) -> list[Domain]:
+    """Originals first, then at each operating point compressed images and those of each restorer."""
+    found = [Domain("O")]
+    for codec in study.codecs:
+        found += [Domain("C", codec), *(Domain("R", codec, restorer) for restorer in study.config.restorers)]
+    return found

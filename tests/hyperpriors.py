@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from models.hyperprior import HyperpriorNetwork
-from models.hyperprior_config import HyperpriorConfig
-from models.saved_hyperprior import save_hyperprior
+from dsr.models.hyperprior.config import HyperpriorConfig
+from dsr.models.hyperprior.network import HyperpriorNetwork
+from dsr.models.hyperprior.saved import save_hyperprior
 
 TINY = HyperpriorConfig(8, 12)
 

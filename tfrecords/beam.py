@@ -16,11 +16,11 @@ import shlex
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 
-from models.errors import UserError
-from tfrecords import files
-from tfrecords.engine import Work
-from tfrecords.errors import ArtefactError
-from tfrecords.plan import Shard
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.engine import Work
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.plan import Shard
 
 
 @contextmanager
@@ -48,7 +48,7 @@ FAILURE = "failure"
 
 
 class BeamEngine:
-    """An engine of the converter (see `tfrecords.engine.Engine`) that has a Beam runner do the work.
+    """An engine of the converter (see `dsr.tfrecords.engine.Engine`) that has a Beam runner do the work.
 
     Args:
       options: for Beam, as on a command line: `--runner=FlinkRunner --flink_master=host:8081`.

@@ -1,6 +1,6 @@
 r"""The offline conversion: a dataset to original shards, originals to compressed, compressed to restored ones.
 
-    source --write_originals--> originals --write_compressed--> compressed --write_restored--> restored
+    source --to_originals--> originals --to_compressed--> compressed --to_restored--> restored
                                     \______________________________________________/ (only to measure)
 
 Which image goes to which shard follows from the sorted keys and `images_per_shard` alone, and derived shards mirror
@@ -22,10 +22,10 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tfrecords import files
-from tfrecords.engine import (
+from dsr.tfrecords import files
+from dsr.tfrecords.building import Build, building, finished, repairing
+from dsr.tfrecords.engine import (
     Done,
     Engine,
     Meter,
@@ -36,68 +36,16 @@ from tfrecords.engine import (
     sentence_of,
     sweep,
 )
-from tfrecords.errors import ArtefactError
-from tfrecords.ledger import (
-    ERRORS,
-    MB,
-    STATISTICS,
-    Result,
-    Row,
-    Summary,
-    row_of,
-    write_errors,
-    write_statistics,
-)
-from tfrecords.manifest import (
-    MANIFEST,
-    SCRATCH,
-    Build,
-    Identity,
-    Manifest,
-    begun,
-    building,
-    check,
-    damages,
-    finished,
-    partial_of,
-    release,
-    repairing,
-)
-from tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, chosen, planned, shards_in_all
-from tfrecords.schema import read_shard
-from tfrecords.stages import CodecLike, Compressed, Originals, Restored, RestorerLike, SourceLike, Stage
-from tfrecords.workers import run
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.ledger import ERRORS, MB, STATISTICS, Result, Row, Summary, row_of, write_errors, write_statistics
+from dsr.tfrecords.manifest import Identity, Manifest
+from dsr.tfrecords.plan import Part, Shard
+from dsr.tfrecords.schema import read_shard
+from dsr.tfrecords.stages import Stage
+from dsr.tfrecords.workers import run
 
 KEEP_TIME_EVERY = 5.0  # seconds
-
-
-def original_identity(
-    source: SourceLike, split: str, *, limit: int | None = None, images_per_shard: int = IMAGES_PER_SHARD
-) -> Identity:
-    """What `write_originals` would make."""
-    config = {
-        "domain": "original",
-        "dsr": release(),
-        "dataset": source.describe(),
-        "split": split,
-        "listing": source.fingerprint(split),
-        "limit": limit,
-        "images_per_shard": images_per_shard,
-    }
-    return Identity("shards", f"{source.name}/{split}/original", config)
-
-
-def compressed_identity(original: Identity, codec: CodecLike) -> Identity:
-    """What `write_compressed` would make of shards that are `original`."""
-    config = {"domain": "compressed", "dsr": release(), "codec": codec.describe()}
-    return Identity("shards", f"{_parent(original)}/{codec.point}", config, {"original": original.fingerprint})
-
-
-def restored_identity(compressed: Identity, original: Identity, restorer: RestorerLike) -> Identity:
-    """What `write_restored` would make."""
-    config = {"domain": "restored", "dsr": release(), "restorer": restorer.describe()}
-    inputs = {"compressed": compressed.fingerprint, "original": original.fingerprint}
-    return Identity("shards", f"{compressed.name}-restored", config, inputs)
 
 
 @dataclass(frozen=True)
@@ -262,105 +210,6 @@ class Conversion:
                 raise ArtefactError(f"{sentence} (it was, and came out differently)")
 
 
-def originals(
-    source: SourceLike,
-    split: str,
-    *,
-    limit: int | None = None,
-    images_per_shard: int = IMAGES_PER_SHARD,
-    identity: Identity | None = None,
-) -> Conversion:
-    """The split's images and labels, losslessly; see `write_originals`."""
-    identity = identity or original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
-
-    def shards(part: Part | None) -> list[Shard]:
-        samples = chosen(source.samples(split), limit)
-        if not samples:
-            raise ArtefactError(f"split {split!r} of {source.name} has no images to convert")
-        return [shard for shard in planned(samples, images_per_shard) if part is None or part.owns(shard)]
-
-    return Conversion(identity, Originals(source, split), shards)
-
-
-def compressed(originals: Path, codec: CodecLike, *, identity: Identity | None = None) -> Conversion:
-    """What a codec makes of original shards; see `write_compressed`."""
-    identity = identity or compressed_identity(_opened(originals, "original").identity, codec)
-    stage = Compressed(files.location(originals), codec)
-    return Conversion(identity, stage, partial(_mirrored, stage.originals, "original"))
-
-
-def restored(
-    compressed: Path, originals: Path, restorer: RestorerLike, *, identity: Identity | None = None
-) -> Conversion:
-    """What a restorer makes of compressed shards; see `write_restored`."""
-    if identity is None:
-        original, lossy = _opened(originals, "original"), _opened(compressed, "compressed")
-        if lossy.inputs.get("original") != original.fingerprint:
-            raise ArtefactError(
-                f"{compressed} was not made from {originals}; give the original shards it was made from"
-            )
-        identity = restored_identity(lossy.identity, original.identity, restorer)
-    stage = Restored(files.location(compressed), files.location(originals), restorer)
-    return Conversion(identity, stage, partial(_mirrored, stage.compressed, "compressed"))
-
-
-def write_originals(
-    source: SourceLike,
-    split: str,
-    folder: Path,
-    *,
-    limit: int | None = None,
-    images_per_shard: int = IMAGES_PER_SHARD,
-    identity: Identity | None = None,
-    **how: Any,
-) -> Manifest:
-    """Write the split's images and labels, losslessly, as shards in `folder`.
-
-    Args:
-      limit: take so many images, spread evenly over the sorted keys (a video's first frames would be all alike).
-      images_per_shard: at most so many in a shard; sizes differ by one at most.
-      identity: by which the artefact is known, by default `original_identity` of the arguments.
-      how: workers, engine, max_errors, thorough and progress, see `Conversion.write`.
-
-    Returns:
-      The manifest; of what is there if `folder` is that artefact already.
-
-    Raises:
-      ArtefactError: see `Conversion.write`; also if the split is empty.
-      DatasetError, or what else the source raises, if its folder is not what it should be.
-    """
-    conversion = originals(source, split, limit=limit, images_per_shard=images_per_shard, identity=identity)
-    return conversion.write(folder, **how)
-
-
-def write_compressed(
-    originals: Path, codec: CodecLike, folder: Path, *, identity: Identity | None = None, **how: Any
-) -> Manifest:
-    """Encode every image of the original shards, and store bitstream and what it decodes to; see `write_originals`.
-
-    Raises ArtefactError also if `originals` is no such artefact, or damaged.
-    """
-    return compressed(originals, codec, identity=identity).write(folder, **how)
-
-
-def write_restored(
-    compressed: Path,
-    originals: Path,
-    restorer: RestorerLike,
-    folder: Path,
-    *,
-    identity: Identity | None = None,
-    **how: Any,
-) -> Manifest:
-    """Restore every image of the compressed shards; the originals only serve to measure; see `write_originals`.
-
-    The rate in the statistics is that of the compressed image: a restored one costs no more bits.
-
-    Raises ArtefactError also if `compressed` was not made from `originals`.
-    """
-    return restored(compressed, originals, restorer, identity=identity).write(folder, **how)
-
-
 def _join(build: Build, shards: Sequence[Shard], max_errors: int) -> None:
     """What the finished shards are together."""
     summary, failures = Summary(), []
@@ -403,37 +252,3 @@ def _check_room(folder: Path, needed: float) -> None:
                 f"{folder} needs about {needed / MB:,.2f} MB more and its disk has {free / MB:,.2f} MB free; make room, or "
                 "choose another disk"
             )
-
-
-def _parent(identity: Identity) -> str:
-    return identity.name.rpartition("/")[0]
-
-
-def _opened(folder: Path, domain: str) -> Manifest:
-    manifest = check(folder)
-    _check_domain(folder, manifest.identity, domain)
-    return manifest
-
-
-def _check_domain(folder: Path, identity: Identity, domain: str) -> None:
-    if identity.config.get("domain") != domain:
-        raise ArtefactError(f"{folder} is {identity.name!r}, not {domain} shards; give the folder of those")
-
-
-def _mirrored(folder: Path, domain: str, part: Part | None) -> list[Shard]:
-    """The shards to be made of those in `folder`; a part of them also while others of that folder are still made."""
-    if part is None or files.exists(folder / MANIFEST):
-        manifest = _opened(folder, domain)
-        entries = [manifest.files[name] for name in manifest.shards]
-        shards = [Shard(index, len(entries), entry["records"], entry["errors"]) for index, entry in enumerate(entries)]
-        return [shard for shard in shards if part is None or part.owns(shard)]
-    scratch = partial_of(folder) / SCRATCH
-    _check_domain(folder, begun(partial_of(folder)), domain)
-    of = next(filter(None, map(shards_in_all, files.names(scratch))), 0)
-    mirrored = []
-    for index in range(part.number - 1, of, part.of):
-        result = Result.load(scratch, Shard(index, of, 0))
-        if result is None:
-            raise ArtefactError(f"part {part} of {folder} is not finished; convert that first")
-        mirrored.append(Shard(index, of, result.entry["records"], result.entry["errors"]))
-    return mirrored

@@ -10,13 +10,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
-from tfrecords import files
-from tfrecords.errors import ArtefactError, cannot_write
-from tfrecords.framing import frame
-from tfrecords.ledger import Failure, Result, Row, row_of
-from tfrecords.plan import Shard
-from tfrecords.schema import encode_record
-from tfrecords.stages import Stage
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.framing import frame
+from dsr.tfrecords.ledger import Failure, Result, Row, row_of
+from dsr.tfrecords.plan import Shard
+from dsr.tfrecords.schema import encode_record
+from dsr.tfrecords.stages import Stage
 
 
 class Work(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from models.errors import UserError
+from dsr.models.errors import UserError
 
 
 class ArtefactError(UserError):

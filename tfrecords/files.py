@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, Union, cast
 
-from tfrecords.errors import ArtefactError
+from dsr.tfrecords.errors import ArtefactError
 
 Location = Union[str, "os.PathLike[str]"]
 
@@ -65,6 +65,12 @@ def reading(path: Path) -> Iterator[BinaryIO]:
     """The file, open for `read`, `seek` and `tell`."""
     with _os_errors(path), path.open("rb") as file:
         yield cast(BinaryIO, file)
+
+
+def read_bytes(path: Path) -> bytes:
+    """All of a file; OSError as `open` has it."""
+    with reading(path) as file:
+        return file.read()
 
 
 @contextmanager

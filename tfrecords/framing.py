@@ -4,7 +4,7 @@
 
 The mask (rotate right by 15 bits, add 0xa282ead8) is TensorFlow's, see tensorflow/core/lib/hash/crc32c.h. Nothing in
 the container tells how many records there are: a file that ends between two records is well formed, and only a count
-kept elsewhere (see `tfrecords.manifest`) shows that something is missing.
+kept elsewhere (see `dsr.tfrecords.manifest`) shows that something is missing.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import BinaryIO
 
 import google_crc32c
 
-from tfrecords import files
-from tfrecords.errors import ArtefactError
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from models.fidelity import to_db
-from tfrecords import files
-from tfrecords.errors import ArtefactError
-from tfrecords.plan import Shard
-from tfrecords.schema import Record, canonical_json
+from dsr.models.metrics.fidelity import to_db
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.plan import Shard
+from dsr.tfrecords.schema import Record, canonical_json
 
 STATISTICS = "images.json"
 ERRORS = "errors.jsonl"

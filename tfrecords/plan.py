@@ -12,7 +12,7 @@ IMAGES_PER_SHARD = 16
 
 
 class SampleLike(Protocol):
-    """See `data_pipelines.datasets.Sample`."""
+    """See `dsr.data_pipelines.datasets.Sample`."""
 
     @property
     def key(self) -> str: ...

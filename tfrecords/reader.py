@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from tfrecords import files
-from tfrecords.manifest import check
+from dsr.tfrecords import files
+from dsr.tfrecords.manifest import check
 
 _FEATURES = {name: tf.io.FixedLenFeature([], tf.string) for name in ("key", "image", "label")} | {
     name: tf.io.FixedLenFeature([], tf.int64) for name in ("height", "width")

@@ -9,16 +9,12 @@ bitstream   bytes   what the codec wrote (compressed images only): `image` is wh
 provenance  bytes   canonical JSON: source, split, then codec and restorer, as far as the image has come,
                     and `measured`, the image's line in images.json
 
-The PNGs are of one plain kind that every program reads: one IDAT chunk, each row with the filter Up, zlib level 1. To try
-five filters for each row, as libpng and Pillow do, costs more than all else that a conversion does beside the codec, and
-filters other than Up cost more to undo. `experiments.benchmarks.storage` compares this kind with others; docs/scale.md has
-the numbers.
+The PNGs are of the one kind that `dsr.tfrecords.png` writes.
 """
 
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,19 +22,11 @@ from typing import Any
 
 import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
-from isal import isal_zlib as zlib
 from numpy.typing import NDArray
 
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import read_frames
-
-# More than any camera gives; a hostile record may promise 2^62.
-MAX_PIXELS = 1 << 27
-
-_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_UP = 2  # the filter that stores each byte less the one above it
-_COLOUR_TYPES = {"L": 0, "RGB": 2}
-_BEFORE, _BEHIND = 41, 16  # bytes of a PNG around what is deflated
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import read_frames
+from dsr.tfrecords.png import decode_png
 
 
 @dataclass(frozen=True)
@@ -66,53 +54,6 @@ class Record:
             return decode_png(data, self.height, self.width, mode)
         except ArtefactError as error:
             raise ArtefactError(f"{field} of {self.key!r}: {error}") from error
-
-
-def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Lossless PNG of uint8 (H, W, 3) or (H, W), of the kind that the module describes."""
-    mode = {(3,): "RGB", (): "L"}[pixels.shape[2:]]
-    height, width = pixels.shape[:2]
-    rows = pixels.reshape(height, -1)
-    filtered = np.empty((height, 1 + rows.shape[1]), np.uint8)
-    filtered[:, 0] = _UP
-    filtered[0, 1:] = rows[0]
-    np.subtract(rows[1:], rows[:-1], out=filtered[1:, 1:])
-    return _png(height, width, mode, zlib.compress(filtered.data, 1))
-
-
-def decode_png(data: bytes, height: int, width: int, mode: str) -> NDArray[np.uint8]:
-    """The pixels of a PNG that `encode_png` made of so many: "RGB" gives uint8 (H, W, 3), "L" gives uint8 (H, W).
-
-    Raises ArtefactError before anything is allocated if it is another size or kind, and on damage.
-    """
-    if min(height, width) < 1 or height * width > MAX_PIXELS:
-        raise ArtefactError(f"{width}x{height} pixels is not a size of an image")
-    wrong = ArtefactError(f"the PNG is damaged, or not what dsr writes of {width}x{height} {mode} pixels")
-    deflated = data[_BEFORE:-_BEHIND]
-    if data != _png(height, width, mode, deflated):
-        raise wrong
-    inflate, size = zlib.decompressobj(), height * (1 + width * len(mode))
-    try:
-        filtered = inflate.decompress(deflated, size + 1)
-    except zlib.error:  # type: ignore[misc]  # its stubs do not know that this is an exception
-        raise wrong from None
-    if len(filtered) != size or not inflate.eof or filtered[:: size // height].strip(bytes([_UP])):
-        raise wrong
-    pixels = np.frombuffer(filtered, np.uint8).reshape(height, -1)[:, 1:].copy()
-    for above, row in zip(pixels, pixels[1:]):
-        row += above
-    return pixels.reshape(height, width, 3) if mode == "RGB" else pixels
-
-
-def _png(height: int, width: int, mode: str, deflated: bytes) -> bytes:
-    """The whole file, see ISO/IEC 15948."""
-    header = struct.pack(">IIBBBBB", width, height, 8, _COLOUR_TYPES[mode], 0, 0, 0)
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", deflated), _chunk(b"IEND", b"")])
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    checksum = zlib.crc32(content, zlib.crc32(kind))
-    return b"".join([struct.pack(">I", len(content)), kind, content, struct.pack(">I", checksum)])
 
 
 def canonical_json(value: object) -> str:

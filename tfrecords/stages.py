@@ -16,14 +16,15 @@ from typing import Any, Protocol, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from models.fidelity import ms_ssim, psnr
-from tfrecords import files
-from tfrecords.errors import ArtefactError
-from tfrecords.ledger import Failure
-from tfrecords.manifest import partial_of
-from tfrecords.plan import Shard
-from tfrecords.schema import MAX_PIXELS, Record, encode_png, read_shard
+from dsr.models.errors import UserError
+from dsr.models.metrics.fidelity import ms_ssim, psnr
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.layout import partial_of
+from dsr.tfrecords.ledger import Failure
+from dsr.tfrecords.plan import Shard
+from dsr.tfrecords.png import MAX_PIXELS, encode_png
+from dsr.tfrecords.schema import Record, read_shard
 
 Pixels = NDArray[np.uint8]
 Outcome = Union[Record, Failure]
@@ -34,7 +35,7 @@ ESTIMATE_SIDE = 512
 
 
 class SourceLike(Protocol):
-    """See `data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`."""
+    """See `dsr.data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`."""
 
     @property
     def name(self) -> str: ...
@@ -49,7 +50,7 @@ class SourceLike(Protocol):
 
 
 class CodecLike(Protocol):
-    """See `data_pipelines.codecs.Codec`."""
+    """See `dsr.data_pipelines.codecs.Codec`."""
 
     @property
     def point(self) -> str: ...

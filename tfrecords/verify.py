@@ -11,12 +11,13 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
-from tfrecords import files
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest, damages, miscounts
-from tfrecords.schema import Record, read_shard
-from tfrecords.workers import run
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.integrity import damages, miscounts
+from dsr.tfrecords.manifest import Manifest
+from dsr.tfrecords.schema import Record, read_shard
+from dsr.tfrecords.workers import run
 
 
 class Decoder(Protocol):
@@ -51,7 +52,7 @@ def findings(
         except UserError as error:
             yield f"{error}" if str(folder) in str(error) else f"{folder}: {error}"
             continue
-        yield from miscounts(folder, manifest)
+        yield from miscounts(folder, manifest.shard_entries, manifest.summary)
         tasks += [_File(folder, name, entry, decoder) for name, entry in manifest.files.items()]
     with closing(run(_read, tasks, workers)) as items:
         for done, (_, finding) in enumerate(items, start=1):

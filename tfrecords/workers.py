@@ -19,8 +19,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import Any, TypeVar, cast
 
-from models.errors import UserError
-from tfrecords.errors import ArtefactError
+from dsr.models.errors import UserError
+from dsr.tfrecords.errors import ArtefactError
 
 Task = TypeVar("Task")
 

@@ -10,11 +10,11 @@ import click
 import numpy as np
 from PIL import Image
 
-from data_pipelines.codecs import CodecError, make_codec
-from data_pipelines.codecs.base import MAX_PIXELS
-from data_pipelines.codecs.bpg import container, read_bpg
-from data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS
-from models.errors import UserError
+from dsr.data_pipelines.codecs import CodecError, make_codec
+from dsr.data_pipelines.codecs.base import MAX_PIXELS
+from dsr.data_pipelines.codecs.bpg import container, read_bpg
+from dsr.data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS
+from dsr.models.errors import UserError
 
 GRAY_MODES = ("1", "L", "LA")
 COLOUR_MODES = ("P", "PA", "RGB", "RGBA")

@@ -8,15 +8,15 @@ from typing import Any, Optional
 
 import click
 
-from app.console import Console
-from app.options import Request, plan_and_make, point_of, study_options
-from experiments.artefacts import Artefact, closure
-from experiments.configs import RESTORERS, ROLES, OperatingPoint, RestorerName
-from experiments.conversion import sample_pixels
-from experiments.overrides import ConfigError, guess
-from tfrecords.engine import Engine
-from tfrecords.ledger import ERRORS
-from tfrecords.plan import Part
+from dsr.app.console import Console
+from dsr.app.options import Request, plan_and_make, point_of, study_options
+from dsr.experiments.config.overrides import ConfigError, guess
+from dsr.experiments.config.schema import RESTORERS, ROLES, OperatingPoint, RestorerName
+from dsr.experiments.conversion import sample_pixels
+from dsr.experiments.graph.artefacts import Artefact, closure
+from dsr.tfrecords.engine import Engine
+from dsr.tfrecords.ledger import ERRORS
+from dsr.tfrecords.plan import Part
 
 
 def _parse_part(context: click.Context, option: click.Parameter, text: Optional[str]) -> Optional[Part]:
@@ -148,7 +148,7 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
 
 def _engine(name: str, beam_options: str) -> Optional[Engine]:
     if name == "beam":
-        from tfrecords.beam import BeamEngine
+        from dsr.tfrecords.beam import BeamEngine
 
         return BeamEngine(beam_options)
     if beam_options:
@@ -165,7 +165,7 @@ def _codec_options(options: tuple[str, ...], **shortcuts: Optional[str]) -> dict
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:
-    from data_pipelines.codecs.search import find_quality
+    from dsr.data_pipelines.codecs.search import find_quality
 
     study = request.study()
     pixels = sample_pixels(study.source, request.config.dataset.split("train"))

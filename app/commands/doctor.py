@@ -12,8 +12,8 @@ from pathlib import Path
 
 import click
 
-from app.console import size
-from app.options import work_option
+from dsr.app.console import size
+from dsr.app.options import work_option
 
 PACKAGES = (
     "dsr", "tensorflow", "keras", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets",
@@ -59,7 +59,7 @@ def _devices() -> bool:
         import tensorflow_compression  # noqa: F401 (that it imports is the check)
         import tensorflow_datasets  # noqa: F401
 
-        import models.normalization  # noqa: F401 (tensorflow-addons)
+        import dsr.models.restorers.normalization  # noqa: F401 (tensorflow-addons)
     except Exception as error:  # noqa: BLE001 (whatever breaks here is what the doctor is asked for)
         click.secho(f"TensorFlow stack does not import: {error}", fg="red")
         return False
@@ -73,9 +73,9 @@ def _devices() -> bool:
 def _codecs() -> bool:
     import numpy as np
 
-    from data_pipelines.codecs import CODECS, make_codec
-    from models.errors import UserError
-    from models.fidelity import psnr
+    from dsr.data_pipelines.codecs import CODECS, make_codec
+    from dsr.models.errors import UserError
+    from dsr.models.metrics.fidelity import psnr
 
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)
     pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(128)), axis=-1)

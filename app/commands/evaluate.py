@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
-from app.tables import print_results
-from experiments.configs import CONFIGURATIONS
-from experiments.results import collect
+from dsr.app.console import Console
+from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
+from dsr.app.tables import print_results
+from dsr.experiments.config.schema import CONFIGURATIONS
+from dsr.experiments.results import collect
 
 
 @click.command("evaluate")

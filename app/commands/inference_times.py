@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from app.console import Console
-from app.options import Request, study_options, with_restorers
-from experiments.analysis.inference_times import STAGES, inference_times_table
-from experiments.inference_times import measure
-from experiments.records import keep
+from dsr.app.console import Console
+from dsr.app.options import Request, study_options, with_restorers
+from dsr.experiments.analysis.inference_times import STAGES, inference_times_table
+from dsr.experiments.measurements.inference_times import measure
+from dsr.experiments.measurements.kept import keep
 
 
 @click.command("inference-times")

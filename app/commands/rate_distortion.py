@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from app.console import Console
-from app.options import Request, plan_and_make, study_options
-from experiments.analysis.rate_distortion import write_rate_distortion
-from experiments.configs import ROLES
-from experiments.rate_distortion import LADDERS, ladder, rate_point
+from dsr.app.console import Console
+from dsr.app.options import Request, plan_and_make, study_options
+from dsr.experiments.analysis.rate_distortion import write_rate_distortion
+from dsr.experiments.config.schema import ROLES
+from dsr.experiments.measurements.rate_distortion import LADDERS, ladder, rate_point
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from app.options import Request, study_options, with_restorers, with_seeds
-from app.tables import print_results
-from experiments.results import collect, report_of
+from dsr.app.options import Request, study_options, with_restorers, with_seeds
+from dsr.app.tables import print_results
+from dsr.experiments.results import collect, report_of
 
 
 @click.command("report")

@@ -6,11 +6,11 @@ from statistics import mean
 
 import click
 
-from app.console import Console
-from app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
-from experiments.analysis.restorer_images import restorer_images_table
-from experiments.records import keep
-from experiments.restorer_images import scores, trials
+from dsr.app.console import Console
+from dsr.app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
+from dsr.experiments.analysis.restorer_images import restorer_images_table
+from dsr.experiments.measurements.kept import keep
+from dsr.experiments.measurements.restorer_images import scores, trials
 
 
 @click.command("restorer-images")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import click
 
-from app.console import Console
-from app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
-from app.tables import print_results
-from experiments.artefacts import plan
-from experiments.measurements import measurements
-from experiments.results import collect, report_of
+from dsr.app.console import Console
+from dsr.app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
+from dsr.app.tables import print_results
+from dsr.experiments.graph.artefacts import plan
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.results import collect, report_of
 
 
 @click.command("run")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from app.console import duration, size
-from app.options import work_option
-from models.perceptual import INDEXES
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest
+from dsr.app.console import duration, size
+from dsr.app.options import work_option
+from dsr.models.metrics.perceptual import INDEXES
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest
 
 KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations", "perceptual", "features")
 

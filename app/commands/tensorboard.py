@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from app.options import work_option
-from models.errors import UserError
+from dsr.app.options import work_option
+from dsr.models.errors import UserError
 
 
 @click.command("tensorboard")

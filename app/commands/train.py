@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from app.console import Console
-from app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
-from app.tables import print_evaluations
-from experiments.configs import CONFIGURATIONS
+from dsr.app.console import Console
+from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
+from dsr.app.tables import print_evaluations
+from dsr.experiments.config.schema import CONFIGURATIONS
 
 
 @click.command("train")

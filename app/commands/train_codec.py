@@ -6,10 +6,10 @@ from typing import Optional
 
 import click
 
-from app.console import Console, duration
-from app.options import Request, plan_and_make, study_options
-from data_pipelines.codecs.msh import shipped_path
-from models.saved_hyperprior import WEIGHTS_FILE
+from dsr.app.console import Console, duration
+from dsr.app.options import Request, plan_and_make, study_options
+from dsr.data_pipelines.codecs.msh import shipped_path
+from dsr.models.hyperprior.saved import WEIGHTS_FILE
 
 
 @click.command("train-codec")

@@ -6,8 +6,8 @@ from typing import Optional
 
 import click
 
-from app.console import Console, duration
-from app.options import Request, at_point, plan_and_make, study_options, with_restorer
+from dsr.app.console import Console, duration
+from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer
 
 
 @click.command("train-restorer")

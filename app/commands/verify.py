@@ -10,13 +10,13 @@ from typing import Optional
 
 import click
 
-from app.console import Console
-from app.options import work_option
-from experiments.artefacts import below, misplaced
-from experiments.conversion import stored_codec
-from experiments.progress import Meter
-from tfrecords import files
-from tfrecords.verify import findings
+from dsr.app.console import Console
+from dsr.app.options import work_option
+from dsr.experiments.conversion import stored_codec
+from dsr.experiments.graph.artefacts import below, misplaced
+from dsr.experiments.graph.progress import Meter
+from dsr.tfrecords import files
+from dsr.tfrecords.verify import findings
 
 
 @click.command("verify")

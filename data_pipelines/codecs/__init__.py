@@ -11,16 +11,16 @@ import difflib
 import importlib
 from typing import Any
 
-from data_pipelines.codecs.base import Codec, CodecError, QualityScale
+from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale
 
 CODECS: dict[str, str] = {
-    "none": "data_pipelines.codecs.pillow:NoneCodec",
-    "bpg": "data_pipelines.codecs.bpg:BpgCodec",
-    "msh": "data_pipelines.codecs.msh:MshCodec",
-    "jpeg": "data_pipelines.codecs.pillow:JpegCodec",
-    "jpeg2000": "data_pipelines.codecs.pillow:Jpeg2000Codec",
-    "webp": "data_pipelines.codecs.pillow:WebPCodec",
-    "avif": "data_pipelines.codecs.pillow:AvifCodec",
+    "none": "dsr.data_pipelines.codecs.pillow:NoneCodec",
+    "bpg": "dsr.data_pipelines.codecs.bpg:BpgCodec",
+    "msh": "dsr.data_pipelines.codecs.msh:MshCodec",
+    "jpeg": "dsr.data_pipelines.codecs.pillow:JpegCodec",
+    "jpeg2000": "dsr.data_pipelines.codecs.pillow:Jpeg2000Codec",
+    "webp": "dsr.data_pipelines.codecs.pillow:WebPCodec",
+    "avif": "dsr.data_pipelines.codecs.pillow:AvifCodec",
 }
 """Codec name -> `module:class`, imported on use."""
 

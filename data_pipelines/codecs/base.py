@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from models.errors import UserError
+from dsr.models.errors import UserError
 
 MAX_PIXELS = 200_000_000
 """Default bound on width x height, checked before a decoder allocates its picture."""

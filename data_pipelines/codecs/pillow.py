@@ -18,7 +18,7 @@ from PIL import (
     features,
 )
 
-from data_pipelines.codecs.base import Codec, CodecError, QualityScale, choice
+from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale, choice
 
 SUBSAMPLINGS = ("4:2:0", "4:2:2", "4:4:4")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.codecs import codec_class, make_codec
-from data_pipelines.codecs.base import Codec, CodecError
+from dsr.data_pipelines.codecs import codec_class, make_codec
+from dsr.data_pipelines.codecs.base import Codec, CodecError
 
 CONTINUOUS_STEPS = 16
 """Bisections of a continuous scale: the interval that is left is below the scatter of any rate controller."""

@@ -8,14 +8,14 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from data_pipelines.datasets.base import IGNORE, DatasetError, Label, LabelTable, Sample, Source
-from data_pipelines.datasets.camvid import CamVid
-from data_pipelines.datasets.cityscapes import Cityscapes
-from data_pipelines.datasets.folder import Folder
-from data_pipelines.datasets.inria_aerial import InriaAerial
-from data_pipelines.datasets.photos import Photos
-from data_pipelines.datasets.semantic_drone import SemanticDrone
-from data_pipelines.datasets.streets import Streets
+from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, Label, LabelTable, Sample, Source
+from dsr.data_pipelines.datasets.camvid import CamVid
+from dsr.data_pipelines.datasets.cityscapes import Cityscapes
+from dsr.data_pipelines.datasets.folder import Folder
+from dsr.data_pipelines.datasets.inria_aerial import InriaAerial
+from dsr.data_pipelines.datasets.photos import Photos
+from dsr.data_pipelines.datasets.semantic_drone import SemanticDrone
+from dsr.data_pipelines.datasets.streets.dataset import Streets
 
 __all__ = ["DATASETS", "IGNORE", "DatasetError", "Label", "LabelTable", "Sample", "Source", "open_source"]
 

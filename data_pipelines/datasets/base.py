@@ -17,9 +17,9 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
-from data_pipelines.datasets import images
-from data_pipelines.datasets.errors import DatasetError
-from data_pipelines.datasets.labels import IGNORE, Label, LabelTable
+from dsr.data_pipelines.datasets import images
+from dsr.data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 
 __all__ = ["IGNORE", "DatasetError", "FileSource", "Label", "LabelTable", "Sample", "Source"]
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow_datasets as tfds
 
-from data_pipelines.datasets import DATASETS, IGNORE, open_source
+from dsr.data_pipelines.datasets import DATASETS, IGNORE, open_source
 
 
 class SourceBuilder(tfds.core.GeneratorBasedBuilder, skip_registration=True):  # type: ignore[call-arg]

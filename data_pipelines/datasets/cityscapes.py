@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from data_pipelines.datasets import images
-from data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets import images
+from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
 
 # Small: the paper's footnote 5.
 TABLE = LabelTable(

@@ -7,8 +7,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from data_pipelines.datasets import images as image_files
-from data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
+from dsr.data_pipelines.datasets import images as image_files
+from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
 
 SPLITS = ("train", "val", "test", "restore")
 

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, ImageOps
 
-from data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets.errors import DatasetError
 
 MAX_PIXELS = 200_000_000
 """Default bound on width x height of an input file: 600 MB decoded. Drone and INRIA images have 24 and 25 million."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.datasets import images, tiles
-from data_pipelines.datasets.base import DatasetError, FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets import images, tiles
+from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Label, LabelTable, Sample
 
 TABLE = LabelTable((Label(0, 0, "not building", (0, 0, 0)), Label(255, 1, "building", (255, 255, 255))))
 ANNOTATED_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets.errors import DatasetError
 
 IGNORE = 255
 """Train id of pixels that neither the loss nor the metric looks at."""

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.datasets import images as image_files
-from data_pipelines.datasets.base import FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets import images as image_files
+from dsr.data_pipelines.datasets.base import FileSource, Label, LabelTable, Sample
 
 SPLIT = "all"
 

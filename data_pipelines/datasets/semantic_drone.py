@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.datasets import images, tiles
-from data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
+from dsr.data_pipelines.datasets import images, tiles
+from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
 
 # The paper has 20 classes and does not list them; these are the 20 that the dataset's authors name as its classes.
 # A bald tree is a tree; markers and conflicting pixels are ignored. Small: the paper marks small objects for

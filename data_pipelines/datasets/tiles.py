@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 
-from data_pipelines.datasets.base import DatasetError, Sample
+from dsr.data_pipelines.datasets.base import DatasetError, Sample
 
 
 def spaced(length: int, part: int, count: int | None = None) -> list[int]:

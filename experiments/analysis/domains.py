@@ -8,8 +8,9 @@ from typing import Any, Optional
 
 from markupsafe import Markup
 
-from experiments.analysis.figures import Axis, Dot, Series, domain_style, line_chart, linear_axis
-from experiments.analysis.tables import Results, operating_points, restorers
+from dsr.experiments.analysis.figures import domain_style
+from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
+from dsr.experiments.analysis.tables import Results, operating_points, restorers
 
 Entry = Mapping[str, Any]
 """Something measured of the test images in a domain: it has `point`, `domain` and `restorer`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from experiments.analysis.seeds import BySeed
-from experiments.analysis.tables import (
+from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.tables import (
     Results,
     difference,
     label_of,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any, Optional
 
-from experiments.analysis.tables import Table
+from dsr.experiments.analysis.tables import Table
 
 STAGES = ("encode", "decode", "restore", "segment")
 
@@ -41,7 +41,7 @@ class Cost:
 
 
 def costs(times: Mapping[str, Any]) -> list[Cost]:
-    """Operating point by operating point: RO, CC, and OR with each restorer, from what `experiments.inference_times` measured."""
+    """Operating point by operating point: RO, CC, and OR with each restorer, from what `dsr.experiments.measurements.inference_times` measured."""
     medians = {(s["stage"], s["point"], s["restorer"]): 1000 * median(s["seconds"]) for s in times["stages"]}
     restorers = [s["restorer"] for s in times["stages"] if s["stage"] == "restore"]
     found = []

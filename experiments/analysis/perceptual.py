@@ -11,10 +11,10 @@ from typing import Any, Optional
 import numpy as np
 from markupsafe import Markup
 
-from experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
-from experiments.analysis.figures import Axis, Dot, Series, line_chart, linear_axis, swatch
-from experiments.analysis.seeds import t_interval
-from experiments.analysis.tables import Results, Table
+from dsr.experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
+from dsr.experiments.analysis.seeds import t_interval
+from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis, swatch
+from dsr.experiments.analysis.tables import Results, Table
 
 INDEXES = {"niqe": "NIQE", "hosa": "HOSA"}
 GRID = 120  # places at which a distribution is drawn

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from models.errors import UserError
+from dsr.models.errors import UserError
 
 # Compression is judged at the size of its pixels, so large images are cropped to this, never scaled.
 CROP_WIDTH, CROP_HEIGHT = 1024, 640

@@ -13,9 +13,9 @@ import numpy as np
 from markupsafe import Markup
 from scipy.interpolate import PchipInterpolator
 
-from experiments.analysis.figures import Dot, Series, line_chart, linear_axis, rate_axis
-from experiments.analysis.page import environment, inlined
-from tfrecords.manifest import write_atomically
+from dsr.experiments.analysis.page import environment, inlined
+from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
+from dsr.tfrecords.manifest import write_atomically
 
 MEASURES = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB"}
 MARKERS = ("circle", "square", "triangle", "diamond")

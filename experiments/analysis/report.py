@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiments.analysis import figures, perceptual, restorers, shift, tables
-from experiments.analysis.domains import significant
-from experiments.analysis.headline import Effect, headline, points_apart
-from experiments.analysis.inference_times import STAGES, costs
-from experiments.analysis.page import environment, inlined
-from experiments.analysis.pictures import Picture, label_map, photograph
-from experiments.analysis.restorer_images import restorer_images_charts
-from experiments.analysis.tables import CONFIGURATIONS, Results
-from tfrecords.manifest import write_atomically
+from dsr.experiments.analysis import figures, perceptual, restorers, shift, svg, tables
+from dsr.experiments.analysis.domains import significant
+from dsr.experiments.analysis.headline import Effect, headline, points_apart
+from dsr.experiments.analysis.inference_times import STAGES, costs
+from dsr.experiments.analysis.page import environment, inlined
+from dsr.experiments.analysis.pictures import Picture, label_map, photograph
+from dsr.experiments.analysis.restorer_images import restorer_images_charts
+from dsr.experiments.analysis.tables import CONFIGURATIONS, Results
+from dsr.tfrecords.manifest import write_atomically
 
 EMBEDDED = 6_000_000  # characters of pictures in a page, after which further samples are left out
 HEAT_FULL = 20.0  # points of IoU at which a cell of the per-class table has its full colour
@@ -71,7 +71,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
     """Write report.html, results.json and the CSV tables into `folder` and return the page's path.
 
     Args:
-        results: what the study found, as described in `experiments.analysis`; values that are not finite (the PSNR of
+        results: what the study found, as described in `dsr.experiments.analysis`; values that are not finite (the PSNR of
             identical images) become null. Paths of sample images must exist.
         folder: made if missing; files of an earlier report are replaced one by one, each at once.
 
@@ -133,12 +133,12 @@ def render(results: Results) -> str:
         effect=Effect.of,
         object_means=tables.object_means,
         heat=heat,
-        swatch=lambda variant: figures.swatch(*figures.variant_style(results, variant)),
+        swatch=lambda variant: svg.swatch(*figures.variant_style(results, variant)),
         domain_names=figures.DOMAIN_NAMES,
         miou_charts=figures.miou_charts(results),
         rate_distortion_charts=figures.rate_distortion_charts(results),
         rate_distortion=tables.rate_distortion_table(results),
-        domain_swatch=lambda restorer: figures.swatch(figures.domain_style(results, restorer), ""),
+        domain_swatch=lambda restorer: svg.swatch(figures.domain_style(results, restorer), ""),
         restorer_images_charts=restorer_images_charts(results["restorer_images"]) if results["restorer_images"] else [],
         inference_costs=costs(results["inference_times"]) if results["inference_times"] else [],
         stages=STAGES,

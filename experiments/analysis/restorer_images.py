@@ -8,8 +8,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from experiments.analysis.figures import Dot, Series, line_chart, linear_axis
-from experiments.analysis.tables import Table
+from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis
+from dsr.experiments.analysis.tables import Table
 
 Scores = Sequence[Mapping[str, Any]]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from experiments.analysis.headline import Effect
-from experiments.analysis.seeds import BySeed
-from experiments.analysis.tables import Results, Table, difference, miou, operating_points, restorers
+from dsr.experiments.analysis.headline import Effect
+from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.tables import Results, Table, difference, miou, operating_points, restorers
 
 METHODS = {
     "gan": "adversarial",

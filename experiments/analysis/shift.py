@@ -9,9 +9,9 @@ from typing import Any, Optional
 import numpy as np
 from markupsafe import Markup
 
-from experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
-from experiments.analysis.figures import Axis, Dot, Series, line_chart, linear_axis
-from experiments.analysis.tables import Results, Table
+from dsr.experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
+from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
+from dsr.experiments.analysis.tables import Results, Table
 
 DISTANCES = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
-from experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.seeds import BySeed
 
 Results = Mapping[str, Any]
 PerClass = Mapping[str, Optional[float]]

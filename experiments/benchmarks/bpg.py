@@ -1,7 +1,7 @@
 """Rate, fidelity and speed of the BPG codec's presets and options.
 
-    python -m experiments.benchmarks.bpg ~/camvid/test --limit 6
-    python -m experiments.benchmarks.bpg ~/photographs --limit 4 --crop 2048x1024 --preset slow --preset medium
+    python -m dsr.experiments.benchmarks.bpg ~/camvid/test --limit 6
+    python -m dsr.experiments.benchmarks.bpg ~/photographs --limit 4 --crop 2048x1024 --preset slow --preset medium
 
 Each variant is encoded at a few QPs. The tables give its BD-rate against the first one (how many more bytes it takes
 for equal PSNR, of RGB and of luma; per image, then the mean), CPU seconds a megapixel at the third QP, 40, and with
@@ -26,11 +26,11 @@ import click
 import numpy as np
 from PIL import Image
 
-from data_pipelines.codecs import Codec, make_codec
-from data_pipelines.codecs.bpg.codec import CHROMAS
-from data_pipelines.codecs.bpg.colour import rgb_to_ycbcr
-from data_pipelines.codecs.bpg.hevc import PRESETS
-from experiments.analysis.rate_distortion import bd_rate
+from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.data_pipelines.codecs.bpg.codec import CHROMAS
+from dsr.data_pipelines.codecs.bpg.colour import rgb_to_ycbcr
+from dsr.data_pipelines.codecs.bpg.hevc import PRESETS
+from dsr.experiments.analysis.rate_distortion import bd_rate
 
 QPS = (28, 34, 40, 46)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")

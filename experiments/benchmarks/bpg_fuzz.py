@@ -1,6 +1,6 @@
 """Feeds damaged BPG files to the decoder and checks that each is decoded or refused, nothing else.
 
-    python -m experiments.benchmarks.bpg_fuzz --seconds 60 FILE.bpg...
+    python -m dsr.experiments.benchmarks.bpg_fuzz --seconds 60 FILE.bpg...
 
 Without files it damages pictures that it encodes itself. Batches run in a child process with limited memory, so that a
 crash of a library is caught and told with the seed that repeats it: `--seed N --cases 1`. Exit status 1 if anything but
@@ -21,8 +21,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from data_pipelines.codecs import CodecError
-from data_pipelines.codecs.bpg import read_bpg, write_bpg
+from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.codecs.bpg import read_bpg, write_bpg
 
 MAX_PIXELS = 1 << 20
 """Bound given to the decoder: a damaged size is either refused or affordable."""

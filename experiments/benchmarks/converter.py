@@ -1,12 +1,12 @@
 """Speed of the converter against the codec alone, and of reading shards against decoding alone.
 
-    python -m experiments.benchmarks.converter ~/camvid/test [--codec bpg] [--quality 40] [--size 2048 1024] [--scale 2]
+    python -m dsr.experiments.benchmarks.converter ~/camvid/test [--codec bpg] [--quality 40] [--size 2048 1024] [--scale 2]
 
 The pictures are mosaics of the folder's images, enlarged by --scale: 1 has more detail than a camera of that size, which takes a
 codec longer, and 4 hardly any. Each number is measured in turn with the one that it is compared with, several times in one run,
 and medians are given.
 
-  converting  images a second of `write_compressed`, and of encoding and decoding the same pixels in as many processes; from the
+  converting  images a second of `to_compressed`, and of encoding and decoding the same pixels in as many processes; from the
               first image to the last, so that starting the processes does not count
   first image seconds until then, from the call, of both
   reading     images a second of `ShardSet` and of `tf.io.decode_png` on the same PNGs in memory, both on all cores
@@ -28,11 +28,11 @@ from pathlib import Path
 import click
 import numpy as np
 
-from data_pipelines.codecs import Codec, make_codec
-from experiments.benchmarks.pictures import Pictures, PictureSample, tiled
-from tfrecords.converter import write_compressed, write_originals
-from tfrecords.manifest import records
-from tfrecords.workers import run
+from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.experiments.benchmarks.pictures import Pictures, PictureSample, tiled
+from dsr.tfrecords.conversions import to_compressed, to_originals
+from dsr.tfrecords.manifest import records
+from dsr.tfrecords.workers import run
 
 IMAGES_PER_SHARD = 2  # few, so that two workers end at about the same time
 IMAGES_READ = 48
@@ -87,7 +87,7 @@ def converting(source: Pictures, codec: Codec, originals: Path, workers: int, re
 
     def whole(done: Callable[[object], None]) -> None:
         with tempfile.TemporaryDirectory(dir=originals.parent) as folder:
-            write_compressed(originals, codec, Path(folder, "compressed"), workers=workers, progress=done)
+            to_compressed(originals, codec).write(Path(folder, "compressed"), workers=workers, progress=done)
 
     pairs = [(Timing.of(alone), Timing.of(whole)) for _ in range(repeats)]
     cells = [str(workers)]
@@ -103,7 +103,7 @@ def reading(folder: Path, repeats: int) -> str:
     """A row: shards read by TensorFlow beside decoding alone."""
     import tensorflow as tf
 
-    from tfrecords.reader import ShardSet
+    from dsr.tfrecords.reader import ShardSet
 
     def rates(images: tf.data.Dataset) -> tuple[float, float]:
         started, cpu = time.perf_counter(), time.process_time()
@@ -147,8 +147,8 @@ def main(
         arrays, originals, compressed = (Path(work, name) for name in ("arrays", "originals", "compressed"))
         arrays.mkdir()
         source = Pictures.save(tiled(folder, images, size, scale), arrays)
-        write_originals(source, "", originals, images_per_shard=IMAGES_PER_SHARD)
-        bpp = write_compressed(originals, codec, compressed).summary["bpp"]
+        to_originals(source, "", images_per_shard=IMAGES_PER_SHARD).write(originals)
+        bpp = to_compressed(originals, codec).write(compressed).summary["bpp"]
         click.echo(f"{images} of {size[0]}x{size[1]}, {codec.point}, {bpp:.3f} bpp, load {os.getloadavg()[0]:.1f}\n")
         names = ("images/s", "CPU s an image", "first image after s")
         click.echo(f"| workers | {' | '.join(f'{name}: codec | converter | ratio' for name in names)} |")

@@ -1,8 +1,8 @@
 """Peak memory of a conversion, of few images and of many.
 
-    python -m experiments.benchmarks.converter_memory [--few 1000] [--many 20000]
+    python -m dsr.experiments.benchmarks.converter_memory [--few 1000] [--many 20000]
 
-Images of 32x32 pixels go through `write_originals` and `write_compressed` (JPEG) with two worker processes; each of the two sets in a
+Images of 32x32 pixels go through `to_originals` and `to_compressed` (JPEG) with two worker processes; each of the two sets in a
 process of its own, which tells the peak resident size of itself and of the largest worker.
 
 1,000 images took 47.3 MB (the largest worker no more than 48.2 MB), 20,000 took 53.5 MB (53.5 MB): an image adds 0.33 kB, its place in
@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from data_pipelines.codecs import make_codec
-from data_pipelines.datasets import Sample
-from tfrecords.converter import write_compressed, write_originals
+from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets import Sample
+from dsr.tfrecords.conversions import to_compressed, to_originals
 
 SIDE, IMAGES_PER_SHARD, WORKERS = 32, 100, 2
 
@@ -54,8 +54,8 @@ def convert(count: int, answer: Connection) -> None:
     """Both stages; answers the peak MB of this process and of its largest worker."""
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder, "original")
-        write_originals(Noise(count), "all", original, images_per_shard=IMAGES_PER_SHARD, workers=WORKERS)
-        write_compressed(original, make_codec("jpeg", 20), Path(folder, "compressed"), workers=WORKERS)
+        to_originals(Noise(count), "all", images_per_shard=IMAGES_PER_SHARD).write(original, workers=WORKERS)
+        to_compressed(original, make_codec("jpeg", 20)).write(Path(folder, "compressed"), workers=WORKERS)
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     answer.send([resource.getrusage(kind).ru_maxrss / 1024 for kind in kinds])
 

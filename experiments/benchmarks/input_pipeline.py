@@ -1,6 +1,6 @@
 """Share of a segmenter's training that is spent waiting for input.
 
-    python -m experiments.benchmarks.input_pipeline SHARDS [--preset small] [--batch 8] [--crop 240 320] [--steps 20]
+    python -m dsr.experiments.benchmarks.input_pipeline SHARDS [--preset small] [--batch 8] [--crop 240 320] [--steps 20]
 
 SHARDS is a folder that `dsr convert` made. Three numbers are measured: the images a second that the pipeline delivers when
 nothing else runs, those that the training step consumes when its batch is already there, and how long the step waits for
@@ -18,11 +18,11 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from data_pipelines.input import training_dataset
-from models.deeplab import build_deeplab
-from models.deeplab_config import DeepLabConfig
-from models.segmentation import Segmenter, build_optimizer
-from tfrecords.reader import ShardSet
+from dsr.data_pipelines.input import training_dataset
+from dsr.models.segmenter.config import DeepLabConfig
+from dsr.models.segmenter.deeplab import build_deeplab
+from dsr.models.segmenter.training import Segmenter, build_optimizer
+from dsr.tfrecords.reader import ShardSet
 
 CLASSES = 20  # the time of a step hardly depends on it, but labels must be below
 

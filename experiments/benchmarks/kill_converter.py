@@ -1,6 +1,6 @@
 """Conversions killed again and again, at random moments, until they are whole: what comes out, and what is done twice?
 
-    python -m experiments.benchmarks.kill_converter --kills 200
+    python -m dsr.experiments.benchmarks.kill_converter --kills 200
 
 Drawn street scenes become original and JPEG shards, with two worker processes. SIGKILL ends the process that runs them; the next
 starts at once, while those workers may still be about, until one lives to the end. Then the folders must hold the same bytes as
@@ -23,9 +23,9 @@ import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from data_pipelines.codecs import make_codec
-from data_pipelines.datasets import open_source
-from tfrecords.converter import write_compressed, write_originals
+from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets import open_source
+from dsr.tfrecords.conversions import to_compressed, to_originals
 
 IMAGES, IMAGES_PER_SHARD, WORKERS = 48, 3, 2
 STAGES = ("original", "compressed")
@@ -35,8 +35,8 @@ def convert(work: Path) -> None:
     """Both stages, or what is missing of them."""
     source = open_source("streets", height=96, width=128, test=IMAGES)
     original, compressed = (work / stage for stage in STAGES)
-    write_originals(source, "test", original, images_per_shard=IMAGES_PER_SHARD, workers=WORKERS)
-    write_compressed(original, make_codec("jpeg", 20), compressed, workers=WORKERS)
+    to_originals(source, "test", images_per_shard=IMAGES_PER_SHARD).write(original, workers=WORKERS)
+    to_compressed(original, make_codec("jpeg", 20)).write(compressed, workers=WORKERS)
 
 
 def contents(work: Path) -> dict[str, bytes]:
@@ -78,7 +78,9 @@ def main() -> None:
     arguments = parser.parse_args()
     moments = random.Random(arguments.seed)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["data_pipelines.datasets", "data_pipelines.codecs.pillow", "tfrecords.converter"])
+    context.set_forkserver_preload(
+        ["dsr.data_pipelines.datasets", "dsr.data_pipelines.codecs.pillow", "dsr.tfrecords.converter"]
+    )
     with tempfile.TemporaryDirectory() as folder:
         reference = Path(folder, "reference")
         started = time.monotonic()

@@ -1,6 +1,6 @@
 """Speed and memory of the learned codec, beside CompressAI's and beside the machine's limit.
 
-    python -m experiments.benchmarks.msh --filters 128 --latents 192 --compressai ~/compressai/bin/python
+    python -m dsr.experiments.benchmarks.msh --filters 128 --latents 192 --compressai ~/compressai/bin/python
 
 `--compressai` is the Python of an environment with `compressai==1.2.8` and `torch==2.13.0` (CPU), where the same
 network (`mbt2018-mean`, random weights) does the same work; neither side is trained, so their rates mean nothing. The
@@ -24,8 +24,8 @@ from typing import Any, Optional
 import click
 import numpy as np
 
-from experiments.benchmarks.sides import MATRIX, Side, median
-from models.hyperprior_config import CodecTrainingConfig, HyperpriorConfig
+from dsr.experiments.benchmarks.sides import MATRIX, Side, median
+from dsr.models.hyperprior.config import CodecTrainingConfig, HyperpriorConfig
 
 SIZES = ((512, 384), (2048, 1024))
 """Multiples of 64, which CompressAI asks for: 480x360 is padded to the first."""
@@ -67,9 +67,9 @@ def serve(config: HyperpriorConfig, threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    from data_pipelines.codecs import make_codec
-    from models.hyperprior import HyperpriorNetwork, HyperpriorTraining
-    from models.saved_hyperprior import save_hyperprior
+    from dsr.data_pipelines.codecs import make_codec
+    from dsr.models.hyperprior.network import HyperpriorNetwork, HyperpriorTraining
+    from dsr.models.hyperprior.saved import save_hyperprior
 
     rng = np.random.default_rng(0)
     with tempfile.TemporaryDirectory() as folder:
@@ -122,7 +122,7 @@ def main(
         return
     sizes = [str(number) for number in (filters, latents, threads)]
     options = [f"--{name}={number}" for name, number in zip(("filters", "latents", "threads"), sizes)]
-    sides = [Side([sys.executable, "-m", "experiments.benchmarks.msh", "--side", *options])]
+    sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.msh", "--side", *options])]
     if compressai:
         sides.append(Side([compressai, str(Path(__file__).with_name("msh_compressai.py")), *sizes]))
     click.echo(

@@ -1,4 +1,4 @@
-"""CompressAI's `mbt2018-mean` for `experiments.benchmarks.msh`, which runs this file with the Python of an environment
+"""CompressAI's `mbt2018-mean` for `dsr.experiments.benchmarks.msh`, which runs this file with the Python of an environment
 that has it.
 
 Reads lines `encode WIDTH HEIGHT`, `decode WIDTH HEIGHT`, `train PATCHES SIDE` from standard input and answers each with

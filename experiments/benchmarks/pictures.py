@@ -36,7 +36,7 @@ def tiled(folder: Path, count: int, size: tuple[int, int], scale: float) -> list
 
 @dataclass(frozen=True)
 class PictureSample:
-    """See `data_pipelines.datasets.Sample`."""
+    """See `dsr.data_pipelines.datasets.Sample`."""
 
     key: str
     image: str
@@ -45,7 +45,7 @@ class PictureSample:
 
 @dataclass(frozen=True)
 class Pictures:
-    """A source, see `data_pipelines.datasets.Source`, of pictures in .npy files, which take no time to read."""
+    """A source, see `dsr.data_pipelines.datasets.Source`, of pictures in .npy files, which take no time to read."""
 
     folder: Path
     name: ClassVar[str] = "pictures"

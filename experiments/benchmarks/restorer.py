@@ -1,6 +1,6 @@
 """Speed and memory of the restorers, beside the same generator in PyTorch and beside the machine's limit.
 
-    python -m experiments.benchmarks.restorer --restorer gan --preset paper --torch ~/torch/bin/python
+    python -m dsr.experiments.benchmarks.restorer --restorer gan --preset paper --torch ~/torch/bin/python
 
 `--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU), where the same generator with random weights does the
 same work. The sides take turns, each in a process of its own with `--threads` threads. Measured are restoring an image, as
@@ -25,10 +25,10 @@ from typing import Optional
 import click
 import numpy as np
 
-from experiments.benchmarks.sides import MATRIX, Side, median
-from models.rdn_config import RdnConfig
-from models.restorer_config import GeneratorConfig
-from models.saved_restorer import NETWORKS, NetworkConfig
+from dsr.experiments.benchmarks.sides import MATRIX, Side, median
+from dsr.models.restorers.gan_config import GeneratorConfig
+from dsr.models.restorers.networks import NETWORKS, NetworkConfig
+from dsr.models.restorers.rdn_config import RdnConfig
 
 PATCH = 256
 
@@ -55,9 +55,9 @@ def serve(config: NetworkConfig, threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    from models.restorer import to_unit
-    from models.saved_restorer import build_network
-    from models.tiling import restore
+    from dsr.models.restorers.generator import to_unit
+    from dsr.models.restorers.networks import build_network
+    from dsr.models.restorers.tiling import restore
 
     network = build_network(config)
     optimizer = tf.keras.optimizers.Adam(2e-4, beta_1=0.1, beta_2=0.9)
@@ -116,7 +116,7 @@ def main(
         serve(config, threads)
         return
     options = [f"--restorer={kind}", f"--preset={preset}", f"--threads={threads}"]
-    sides = [Side([sys.executable, "-m", "experiments.benchmarks.restorer", "--side", *options])]
+    sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.restorer", "--side", *options])]
     if torch:
         if not isinstance(config, GeneratorConfig) or config.upsampling != "transposed":
             raise click.UsageError("--torch has the generator with transposed convolutions alone: --preset paper")

@@ -1,4 +1,4 @@
-"""The generator in PyTorch for `experiments.benchmarks.restorer`, which runs this file with the Python of an environment that has it.
+"""The generator in PyTorch for `dsr.experiments.benchmarks.restorer`, which runs this file with the Python of an environment that has it.
 
 Reads lines `restore WIDTH HEIGHT` and `train PATCHES SIDE` from standard input and answers each with JSON: wall and CPU seconds, and the
 process's largest memory so far in MB. Imports nothing of this project. The layers are those of pix2pixHD's generator

@@ -1,8 +1,8 @@
 """What each stage of a study costs a megapixel, in CPU seconds of one thread.
 
-    python -m experiments.benchmarks.stages ~/camvid/test [--codec bpg-qp40] [--codec jpeg-quality10] [--preset small]
+    python -m dsr.experiments.benchmarks.stages ~/camvid/test [--codec bpg-qp40] [--codec jpeg-quality10] [--preset small]
 
-Pictures are made as in `experiments.benchmarks.converter`; networks get patches of --patch pixels of them. Start-up, tracing and the
+Pictures are made as in `dsr.experiments.benchmarks.converter`; networks get patches of --patch pixels of them. Start-up, tracing and the
 first call do not count; medians over repetitions, in which the stages take turns. docs/scale.md holds what was measured.
 """
 
@@ -21,15 +21,15 @@ import numpy as np
 import tensorflow as tf
 from PIL import Image
 
-from data_pipelines.codecs import make_codec
-from experiments.benchmarks.pictures import tiled
-from models.deeplab import build_deeplab
-from models.deeplab_config import DeepLabConfig
-from models.fidelity import ms_ssim, psnr
-from models.restorer import build_generator
-from models.restorer_config import GeneratorConfig
-from models.segmentation import Segmenter, build_optimizer
-from tfrecords.schema import decode_png, encode_png
+from dsr.data_pipelines.codecs import make_codec
+from dsr.experiments.benchmarks.pictures import tiled
+from dsr.models.metrics.fidelity import ms_ssim, psnr
+from dsr.models.restorers.gan_config import GeneratorConfig
+from dsr.models.restorers.generator import build_generator
+from dsr.models.segmenter.config import DeepLabConfig
+from dsr.models.segmenter.deeplab import build_deeplab
+from dsr.models.segmenter.training import Segmenter, build_optimizer
+from dsr.tfrecords.png import decode_png, encode_png
 
 CLASSES = 19
 Stages = dict[str, tuple[Callable[[], Any], float]]

@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli import COMMANDS, cli
+from dsr.app.cli import COMMANDS, cli
 
 
 def dsr(*arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "app.cli", *arguments]
+    command = [sys.executable, "-m", "dsr.app.cli", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
 
 
 def test_help_imports_neither_tensorflow_nor_numpy() -> None:
-    code = "import sys; from app.cli import cli; cli(['--help'], standalone_mode=False); print(sorted(sys.modules))"
+    code = "import sys; from dsr.app.cli import cli; cli(['--help'], standalone_mode=False); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'tensorflow'" not in loaded
     assert "'numpy'" not in loaded
@@ -26,7 +26,7 @@ def test_help_imports_neither_tensorflow_nor_numpy() -> None:
 
 @pytest.mark.parametrize("command", ["run", "train", "status", "report"])
 def test_a_command_s_help_imports_neither_tensorflow_nor_scipy(command: str) -> None:
-    code = f"import sys; from app.cli import cli; cli(['{command}', '--help'], standalone_mode=False); print(sorted(sys.modules))"
+    code = f"import sys; from dsr.app.cli import cli; cli(['{command}', '--help'], standalone_mode=False); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'tensorflow'" not in loaded
     assert "'scipy'" not in loaded

@@ -10,10 +10,10 @@ import click
 import pytest
 from PIL import Image
 
-from app.cli import cli
-from models.errors import UserError
+from dsr.app.cli import cli
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
 from tests.tfrecords.object_store import object_store
-from tfrecords import files
 
 JPEG = ["convert", "--codec", "jpeg", "--quality", "20", "--role", "test", "--workers", "1"]
 SMALL = [

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from app.cli import cli
-from models.errors import UserError
+from dsr.app.cli import cli
+from dsr.models.errors import UserError
 
 
 def output(*arguments: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from app.cli import cli
+from dsr.app.cli import cli
 
 
 def test_the_plan_of_a_study_measures_each_domain_of_the_test_images(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from app.commands.status import KINDS, command
-from tfrecords.manifest import Identity, building
+from dsr.app.commands.status import KINDS, command
+from dsr.tfrecords.building import building
+from dsr.tfrecords.manifest import Identity
 
 MADE = {
     "shards": ("shards", {"images": 12, "bpp": 0.25}, "12 images, 0.250 bpp"),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.tables import print_evaluations, print_results
+from dsr.app.tables import print_evaluations, print_results
 from tests.experiments.analysis import example
 
 THREE = tuple(example.RESTORERS)

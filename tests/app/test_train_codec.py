@@ -8,10 +8,10 @@ import click
 import pytest
 from PIL import Image
 
-from app.cli import cli
-from data_pipelines.codecs import make_codec
-from models.errors import UserError
-from models.saved_hyperprior import WEIGHTS_FILE, read_hyperprior
+from dsr.app.cli import cli
+from dsr.data_pipelines.codecs import make_codec
+from dsr.models.errors import UserError
+from dsr.models.hyperprior.saved import WEIGHTS_FILE, read_hyperprior
 from tests.data_pipelines.codecs.conftest import scene
 
 SMALL = [

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from models.errors import UserError
+from dsr.models.errors import UserError
 
 HEIGHT, WIDTH = 40, 50
 

@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from data_pipelines.augment import GRAY, random_scaled_crop
-from data_pipelines.input import Share, evaluation_dataset, pair_dataset, training_dataset
-from models.errors import UserError
+from dsr.data_pipelines.augmentation import GRAY, random_scaled_crop
+from dsr.data_pipelines.input import Share, evaluation_dataset, pair_dataset, training_dataset
+from dsr.models.errors import UserError
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import records
+from dsr.tfrecords.reader import ShardSet
 from tests.data_pipelines.coordinates import HEIGHT, WIDTH, Coordinates, Inverter
-from tfrecords.converter import write_compressed, write_originals
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import records
-from tfrecords.reader import ShardSet
+from tests.tfrecords.writing import write_compressed, write_originals
 
 IMAGES = 11
 PLAIN: dict[str, Any] = {"scale": (1.0, 1.0), "flip": False}

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from data_pipelines.codecs import Codec
-from experiments.artefacts import closure
-from experiments.measurements import measurements
-from experiments.overrides import apply_overrides
-from experiments.presets import preset
-from experiments.study import Study
+from dsr.data_pipelines.codecs import Codec
+from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.study import Study
 
 FROZEN = Path(__file__).with_name("frozen_names.json")
 RESTORERS = "restorers=gan,rdn-psnr,rdn-msssim"
@@ -59,12 +59,12 @@ def names(name: str, root: Path) -> dict[str, str]:
 @pytest.fixture
 def _any_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fingerprints hold the versions of the codecs' libraries and of dsr, which may change."""
-    from data_pipelines.codecs.bpg import BpgCodec
-    from data_pipelines.codecs.pillow import JpegCodec, PillowCodec
+    from dsr.data_pipelines.codecs.bpg import BpgCodec
+    from dsr.data_pipelines.codecs.pillow import JpegCodec, PillowCodec
 
     for codec in (Codec, BpgCodec, PillowCodec, JpegCodec):
         monkeypatch.setattr(codec, "versions", lambda self: {})
-    for module in ("tfrecords.converter", "experiments.study", "experiments.measurements"):
+    for module in ("dsr.tfrecords.conversions", "dsr.experiments.measurements.artefacts"):
         monkeypatch.setattr(f"{module}.release", lambda: "0.3")
 
 

@@ -8,15 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.artefacts import CURVES, Artefact, closure, make
-from experiments.configs import RESTORERS
-from experiments.overrides import ConfigError, apply_overrides
-from experiments.presets import preset
-from experiments.progress import Progress
-from experiments.results import collect, report_of
-from experiments.study import Study
-from tfrecords.manifest import MANIFEST, building, records
-from tfrecords.schema import encode_png
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.schema import RESTORERS
+from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
+from dsr.experiments.graph.making import make
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.results import collect, report_of
+from dsr.experiments.study import Study
+from dsr.tfrecords.building import building
+from dsr.tfrecords.layout import MANIFEST
+from dsr.tfrecords.manifest import records
+from dsr.tfrecords.png import encode_png
 
 SIZE = 24
 OVERRIDES = [

@@ -7,15 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from data_pipelines.codecs import CodecError
-from data_pipelines.datasets import DatasetError
-from experiments.artefacts import closure
-from experiments.configs import RESTORERS, OperatingPoint, StudyConfig
-from experiments.overrides import ConfigError, apply_overrides
-from experiments.presets import PRESETS, preset
-from experiments.study import Study
-from models.deeplab_config import WeightsError
-from models.restorer_config import RestorerError
+from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.datasets import DatasetError
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import PRESETS, preset
+from dsr.experiments.config.schema import RESTORERS, OperatingPoint, StudyConfig
+from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.study import Study
+from dsr.models.restorers.gan_config import RestorerError
+from dsr.models.segmenter.config import WeightsError
 
 
 def folders(config: StudyConfig, work: Path) -> dict[str, Path]:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from models import fidelity, losses
-from models.restorer import to_unit
-from models.restorer_config import LossWeights
+from dsr.models import losses
+from dsr.models.metrics import fidelity
+from dsr.models.restorers.gan_config import LossWeights
+from dsr.models.restorers.generator import to_unit
 
 GENERATOR = np.random.default_rng(0)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource
-from tfrecords.converter import write_compressed, write_originals, write_restored
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 MEMORY = Path("/dev/shm")
 

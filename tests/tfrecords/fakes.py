@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from models.errors import UserError
-from tfrecords.converter import write_compressed, write_originals, write_restored
-from tfrecords.manifest import fingerprint
+from dsr.models.errors import UserError
+from dsr.tfrecords.manifest import fingerprint
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UserError
+from dsr.models.errors import UserError
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest
 from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSample, FakeSource
-from tfrecords.converter import write_compressed, write_originals, write_restored
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 pytest.importorskip("apache_beam", reason="the engine beam needs Apache Beam: pip install 'dsr[beam]'")
 
-from tfrecords.beam import BeamEngine
+from dsr.tfrecords.beam import BeamEngine
 
 IN_PROCESS = "--runner=DirectRunner --direct_running_mode=in_memory"
 TWO_PROCESSES = "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=2"

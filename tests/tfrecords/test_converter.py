@@ -10,21 +10,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.errors import UserError
-from models.fidelity import ms_ssim, psnr, to_db
+from dsr.models.errors import UserError
+from dsr.models.metrics.fidelity import ms_ssim, psnr, to_db
+from dsr.tfrecords.conversions import compressed_identity, original_identity
+from dsr.tfrecords.engine import Progress
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest, records
+from dsr.tfrecords.workers import WorkerError, run
 from tests.tfrecords.fakes import BuggySource, CountingSource, DyingSource, FakeCodec, FakeRestorer, FakeSource, inline
-from tfrecords.converter import (
-    compressed_identity,
-    original_identity,
-    restored_identity,
-    write_compressed,
-    write_originals,
-    write_restored,
-)
-from tfrecords.engine import Progress
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest, records
-from tfrecords.workers import WorkerError, run
+from tests.tfrecords.writing import restored as restored_by
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 ROOT = Path(__file__).parents[2]
 
@@ -163,7 +158,7 @@ def test_a_limit_takes_images_from_the_whole_split(tmp_path: Path) -> None:
 def test_identities_are_known_before_anything_is_made(converted: Path) -> None:
     original = original_identity(FakeSource(10), "test", images_per_shard=4)
     compressed = compressed_identity(original, FakeCodec(8))
-    restored = restored_identity(compressed, original, FakeRestorer(8))
+    restored = restored_by(compressed, original, FakeRestorer(8))
     for folder, identity in {"originals": original, "compressed": compressed, "restored": restored}.items():
         assert Manifest.load(converted / folder).identity == identity
     assert compressed.name == "fake/test/fake-step8"

@@ -13,12 +13,12 @@ from types import SimpleNamespace
 
 import pytest
 
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest
+from dsr.tfrecords.plan import planned
+from dsr.tfrecords.stages import Originals
 from tests.tfrecords.fakes import FakeCodec, FakeSource, inline
-from tfrecords.converter import write_compressed, write_originals
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest
-from tfrecords.plan import planned
-from tfrecords.stages import Originals
+from tests.tfrecords.writing import write_compressed, write_originals
 
 
 def size(folder: Path) -> int:

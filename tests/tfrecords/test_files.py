@@ -12,13 +12,14 @@ from pathlib import Path
 import pytest
 import tensorflow as tf
 
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import frame
+from dsr.tfrecords.layout import SCRATCH
+from dsr.tfrecords.manifest import check, records
 from tests.tfrecords.fakes import FakeCodec, FakeSource, inline
 from tests.tfrecords.object_store import object_store
-from tfrecords import files
-from tfrecords.converter import write_compressed, write_originals
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame
-from tfrecords.manifest import SCRATCH, check, records
+from tests.tfrecords.writing import write_compressed, write_originals
 
 
 @pytest.fixture(scope="module")

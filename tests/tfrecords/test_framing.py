@@ -7,8 +7,8 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame, read_frames
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import frame, read_frames
 
 RECORDS = [b"", b"a", b"some bytes", bytes(range(256))]
 

@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest
 from tests.tfrecords.fakes import CountingSource, convert_until
-from tfrecords.converter import write_originals
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest
+from tests.tfrecords.writing import write_originals
 
 ROOT = Path(__file__).parents[2]
 KILLS = 30
@@ -71,7 +71,7 @@ def test_30_kills_anywhere_in_three_stages_change_nothing(tmp_path: Path) -> Non
 
 
 CONVERT = (
-    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tfrecords.converter import *\n"
+    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from dsr.tfrecords.converter import *\n"
     "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job inherits it ignored
     "source = CountingSource(24, delay=float(sys.argv[3]), log=sys.argv[2])\n"
     "write_originals(source, 'test', Path(sys.argv[1]), images_per_shard=2, workers=2)"

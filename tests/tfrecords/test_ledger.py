@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.datasets import open_source
+from dsr.data_pipelines.datasets import open_source
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest, check, records
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeRestorer, FakeSample, FakeSource, inline
-from tfrecords.converter import write_compressed, write_originals, write_restored
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest, check, records
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 
 def errors(folder: Path) -> list[dict[str, str]]:

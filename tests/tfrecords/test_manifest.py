@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from tfrecords import manifest as module
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame, read_frames
-from tfrecords.manifest import Identity, Manifest, building, check, finished, installed_versions, records
+from dsr.tfrecords import building as module
+from dsr.tfrecords import locks
+from dsr.tfrecords.building import building, finished
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import frame, read_frames
+from dsr.tfrecords.manifest import Identity, Manifest, check, installed_versions, records
 
 IDENTITY = Identity("trainings", "a training", {"network": {"width": 8}, "steps": 3}, {"shards": "f00"})
 OTHER = replace(IDENTITY, config={"network": {"width": 16}, "steps": 3})
@@ -149,7 +151,7 @@ def test_a_crash_at_the_end_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_second_maker_hears_at_once_who_the_first_is(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from tfrecords.manifest import *\n"
+        "import sys, time; from pathlib import Path; from dsr.tfrecords.manifest import *\n"
         "with building(Path(sys.argv[1]), Identity('trainings', 'x', {})): print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, tmp_path / "it"], cwd=ROOT, stdout=subprocess.PIPE) as holder:
@@ -167,14 +169,14 @@ def test_a_lock_that_is_won_because_the_folder_was_just_finished_starts_nothing(
 ) -> None:
     first = building(tmp_path / "it", IDENTITY)
     first.__enter__()
-    lock = module.fcntl.flock
+    lock = locks.fcntl.flock
 
     def finish_and_lock(descriptor: int, operation: int) -> None:
         monkeypatch.undo()
         first.__exit__(None, None, None)
         lock(descriptor, operation)
 
-    monkeypatch.setattr(module.fcntl, "flock", finish_and_lock)
+    monkeypatch.setattr(locks.fcntl, "flock", finish_and_lock)
     with pytest.raises(ArtefactError, match="exists already"):
         make(tmp_path / "it")
     assert entries(tmp_path) == ["it", "it/manifest.json"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tests.tfrecords.fakes import FakeSample, inline
-from tfrecords.converter import write_originals
+from tests.tfrecords.writing import write_originals
 
 FEW, MANY = 500, 4000
 BYTES_AN_IMAGE = 700

@@ -7,12 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from dsr.tfrecords import conversions
+from dsr.tfrecords.building import building
+from dsr.tfrecords.conversions import compressed_identity, original_identity
+from dsr.tfrecords.converter import Conversion
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest
+from dsr.tfrecords.plan import Part
 from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource, inline
-from tfrecords import converter
-from tfrecords.converter import Conversion, compressed_identity, original_identity, restored_identity
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest, building
-from tfrecords.plan import Part
+from tests.tfrecords.writing import restored
 
 STAGES = ("o", "c", "r")
 
@@ -23,10 +26,10 @@ def conversion(work: Path, stage: str, images: int = 10) -> Conversion:
     original = original_identity(source, "test", images_per_shard=2)
     lossy = compressed_identity(original, codec)
     if stage == "o":
-        return converter.originals(source, "test", images_per_shard=2, identity=original)
+        return conversions.to_originals(source, "test", images_per_shard=2, identity=original)
     if stage == "c":
-        return converter.compressed(work / "o", codec, identity=lossy)
-    return converter.restored(work / "c", work / "o", restorer, identity=restored_identity(lossy, original, restorer))
+        return conversions.to_compressed(work / "o", codec, identity=lossy)
+    return conversions.to_restored(work / "c", work / "o", restorer, restored(lossy, original, restorer))
 
 
 def write_part(work: Path, part: str, images: int = 10) -> None:

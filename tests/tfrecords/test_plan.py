@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dsr.tfrecords.plan import Part, Shard, chosen, planned, shards_in_all
 from tests.tfrecords.fakes import FakeSample
-from tfrecords.plan import Part, Shard, chosen, planned, shards_in_all
 
 SAMPLES = [FakeSample(f"image {number:04d}", "") for number in range(300)]
 

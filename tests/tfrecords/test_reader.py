@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import records
-from tfrecords.reader import ShardSet
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import records
+from dsr.tfrecords.reader import ShardSet
 
 
 def keys(dataset: tf.data.Dataset) -> list[str]:

@@ -17,17 +17,10 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame
-from tfrecords.schema import (
-    Record,
-    canonical_json,
-    decode_png,
-    decode_record,
-    encode_png,
-    encode_record,
-    read_shard,
-)
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import frame
+from dsr.tfrecords.png import decode_png, encode_png
+from dsr.tfrecords.schema import Record, canonical_json, decode_record, encode_record, read_shard
 
 json_values = st.recursive(
     st.none()
@@ -190,5 +183,5 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
 
 
 def test_nothing_that_workers_import_imports_tensorflow() -> None:
-    code = "import sys, tfrecords.converter; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, dsr.tfrecords.converter; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)

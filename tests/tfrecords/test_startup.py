@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from data_pipelines.codecs import Codec, make_codec
-from data_pipelines.datasets import open_source
-from models.errors import UserError
-from tfrecords.converter import write_compressed, write_originals
+from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.data_pipelines.datasets import open_source
+from dsr.models.errors import UserError
+from tests.tfrecords.writing import write_compressed, write_originals
 
 HEAVY = ("tensorflow", "keras", "tensorflow_datasets", "scipy")
 

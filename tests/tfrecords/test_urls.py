@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
+from dsr.tfrecords import files
+from dsr.tfrecords.building import begun
+from dsr.tfrecords.conversions import original_identity, to_originals
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import Manifest, check, records
+from dsr.tfrecords.plan import Part
 from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource, inline
 from tests.tfrecords.object_store import object_store
-from tfrecords import files
-from tfrecords.converter import original_identity, originals, write_compressed, write_originals, write_restored
-from tfrecords.errors import ArtefactError
-from tfrecords.manifest import Manifest, begun, check, records
-from tfrecords.plan import Part
+from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 
 def write_everything(work: Path) -> None:
@@ -42,7 +44,7 @@ def test_an_artefact_in_a_store_is_the_same_made_resumed_joined_and_repaired(
         assert objects[shard] == whole
 
         source = FakeSource(4)
-        conversion = originals(source, "test", images_per_shard=2)
+        conversion = to_originals(source, "test", images_per_shard=2)
         conversion.write_part(work / "parts", Part(2, 2), engine=inline)
         assert begun(work / "parts") == original_identity(source, "test", images_per_shard=2)
         with pytest.raises(ArtefactError, match="1 of 2 shards are missing"):

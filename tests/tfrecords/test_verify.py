@@ -10,14 +10,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dsr.tfrecords import verify
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import frame, read_frames
+from dsr.tfrecords.manifest import check, records
+from dsr.tfrecords.verify import findings
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeSource, OtherDecoder, inline
 from tests.tfrecords.test_manifest import resign
-from tfrecords import verify
-from tfrecords.converter import write_compressed, write_originals
-from tfrecords.errors import ArtefactError
-from tfrecords.framing import frame, read_frames
-from tfrecords.manifest import check, records
-from tfrecords.verify import findings
+from tests.tfrecords.writing import write_compressed, write_originals
 
 
 def found(*folders: Path, **how: object) -> list[str]:

@@ -6,8 +6,8 @@ Layers: `bits` (codes), `parameter_sets` (SPS and friends), `container` (the fil
 `hevc` (x265 and FFmpeg), `picture` (all of them together), `libbpg` (the reference programs instead), `codec`.
 """
 
-from data_pipelines.codecs.bpg.codec import BpgCodec
-from data_pipelines.codecs.bpg.container import Header
-from data_pipelines.codecs.bpg.picture import Picture, read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg.codec import BpgCodec
+from dsr.data_pipelines.codecs.bpg.container import Header
+from dsr.data_pipelines.codecs.bpg.picture import Picture, read_bpg, write_bpg
 
 __all__ = ["BpgCodec", "Header", "Picture", "read_bpg", "write_bpg"]

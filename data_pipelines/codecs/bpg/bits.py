@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.base import CodecError
 
 
 class BitReader:

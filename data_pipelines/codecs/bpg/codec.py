@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import av
 import numpy as np
 
-from data_pipelines.codecs.base import Codec, CodecError, QualityScale, choice
-from data_pipelines.codecs.bpg import colour, container, hevc, libbpg
-from data_pipelines.codecs.bpg.picture import read_bpg, write_bpg
+from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale, choice
+from dsr.data_pipelines.codecs.bpg import colour, container, hevc, libbpg
+from dsr.data_pipelines.codecs.bpg.picture import read_bpg, write_bpg
 
 CHROMAS = ("4:2:0", "4:2:2", "4:4:4", "gray")
 PRESETS = {"x265": hevc.PRESETS, "libbpg": libbpg.LEVELS}

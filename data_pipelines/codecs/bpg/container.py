@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.base import CodecError
 
 MAGIC = b"BPG\xfb"
 

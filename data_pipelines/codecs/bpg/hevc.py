@@ -11,8 +11,8 @@ import av
 import numpy as np
 from av.video.codeccontext import VideoCodecContext
 
-from data_pipelines.codecs.base import CodecError
-from data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, VPS, SequenceHeader, write_parameter_sets
+from dsr.data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, VPS, SequenceHeader, write_parameter_sets
 
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x265's presets, fastest first."""

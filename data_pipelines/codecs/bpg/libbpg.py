@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.base import CodecError
 
 LEVELS = tuple("123456789")
 """Compression levels of `bpgenc -m`, fastest first."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from data_pipelines.codecs.base import CodecError
-from data_pipelines.codecs.bpg.bits import BitReader, BitWriter, escape, unescape
+from dsr.data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.bpg.bits import BitReader, BitWriter, escape, unescape
 
 VPS, SPS, PPS = 32, 33, 34
 """NAL unit types (H.265 table 7-1)."""

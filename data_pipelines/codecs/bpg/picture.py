@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from data_pipelines.codecs.base import MAX_PIXELS, CodecError
-from data_pipelines.codecs.bpg import colour, container, hevc
-from data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, SequenceHeader, has_transquant_bypass, parse_sps
+from dsr.data_pipelines.codecs.base import MAX_PIXELS, CodecError
+from dsr.data_pipelines.codecs.bpg import colour, container, hevc
+from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, SequenceHeader, has_transquant_bypass, parse_sps
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,6 @@
 Layers: `container` (the bitstream), `coder` (transforms and range coder, with TensorFlow), `codec`.
 """
 
-from data_pipelines.codecs.msh.codec import MshCodec, shipped, shipped_path
+from dsr.data_pipelines.codecs.msh.codec import MshCodec, shipped, shipped_path
 
 __all__ = ["MshCodec", "shipped", "shipped_path"]

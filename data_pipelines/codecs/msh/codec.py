@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from data_pipelines.codecs.base import Codec, CodecError, QualityScale
-from data_pipelines.codecs.msh import container
-from models.hyperprior_config import HyperpriorError
-from models.saved_hyperprior import WEIGHTS_FILE, SavedHyperprior, read_hyperprior, weights_path
-from models.tensorflow_process import single_threaded
+from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale
+from dsr.data_pipelines.codecs.msh import container
+from dsr.models.hyperprior.config import HyperpriorError
+from dsr.models.hyperprior.saved import WEIGHTS_FILE, SavedHyperprior, read_hyperprior, weights_path
+from dsr.models.tensorflow_process import single_threaded
 
 if TYPE_CHECKING:
-    from data_pipelines.codecs.msh.coder import Coder
+    from dsr.data_pipelines.codecs.msh.coder import Coder
 
 SHIPPED = Path(__file__).parent / "weights"
 """Models that come with the package."""
@@ -112,7 +112,7 @@ def _coder(file: str, model: str) -> Coder:
     the main process, which may train afterwards, keeps its threads."""
     if multiprocessing.parent_process() is not None:
         single_threaded()
-    from data_pipelines.codecs.msh.coder import Coder
+    from dsr.data_pipelines.codecs.msh.coder import Coder
 
     saved = _read(Path(file))
     if FINGERPRINT + saved.fingerprint.hex() != model:

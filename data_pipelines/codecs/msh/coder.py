@@ -12,12 +12,12 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_compression as tfc
 
-from data_pipelines.codecs.base import CodecError
-from data_pipelines.codecs.msh.container import FINGERPRINT_BYTES, Bitstream
-from models.hyperprior_config import HyperpriorConfig
-from models.hyperprior_integer import LARGEST_Z, fixed_z, parameters_digest
-from models.hyperprior_transforms import STRIDE, Transforms, bands
-from models.saved_hyperprior import SavedHyperprior, Tables
+from dsr.data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.msh.container import FINGERPRINT_BYTES, Bitstream
+from dsr.models.hyperprior.config import HyperpriorConfig
+from dsr.models.hyperprior.integer import LARGEST_Z, fixed_z, parameters_digest
+from dsr.models.hyperprior.saved import SavedHyperprior, Tables
+from dsr.models.hyperprior.transforms import STRIDE, Transforms, bands
 
 LARGEST_SYMBOL = 2**15
 """Bound on y - mean, rounded: the encoder clips to it, the decoder refuses more."""

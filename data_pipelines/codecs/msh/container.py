@@ -22,7 +22,7 @@ import struct
 import zlib
 from dataclasses import dataclass
 
-from data_pipelines.codecs.base import CodecError
+from dsr.data_pipelines.codecs.base import CodecError
 
 MAGIC = b"\x89MSH"
 VERSION = 1

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from experiments.benchmarks.bpg import load, main, psnr
+from dsr.experiments.benchmarks.bpg import load, main, psnr
 from tests.data_pipelines.codecs.conftest import scene
 
 

@@ -7,9 +7,9 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from app.commands.bpg import command
-from data_pipelines.codecs.bpg import read_bpg, write_bpg
-from models.errors import UserError
+from dsr.app.commands.bpg import command
+from dsr.data_pipelines.codecs.bpg import read_bpg, write_bpg
+from dsr.models.errors import UserError
 from tests.data_pipelines.codecs.conftest import scene
 
 

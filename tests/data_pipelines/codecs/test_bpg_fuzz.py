@@ -1,10 +1,10 @@
-"""Damaged BPG files: a short run of `experiments.benchmarks.bpg_fuzz`, which goes on for as long as one likes."""
+"""Damaged BPG files: a short run of `dsr.experiments.benchmarks.bpg_fuzz`, which goes on for as long as one likes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from experiments.benchmarks.bpg_fuzz import damaged, run_case, samples
+from dsr.experiments.benchmarks.bpg_fuzz import damaged, run_case, samples
 
 
 def test_damaged_files_are_decoded_or_refused():

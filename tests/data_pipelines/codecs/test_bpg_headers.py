@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines.codecs import CodecError
-from data_pipelines.codecs.bpg.bits import BitReader, BitWriter, escape, unescape
-from data_pipelines.codecs.bpg.container import (
+from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.codecs.bpg.bits import BitReader, BitWriter, escape, unescape
+from dsr.data_pipelines.codecs.bpg.container import (
     COLOUR_SPACES,
     MAGIC,
     PIXEL_FORMATS,
@@ -20,7 +20,7 @@ from data_pipelines.codecs.bpg.container import (
     serialise,
     write_ue7,
 )
-from data_pipelines.codecs.bpg.parameter_sets import (
+from dsr.data_pipelines.codecs.bpg.parameter_sets import (
     RANGE_FLAGS,
     Pcm,
     SequenceHeader,

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from data_pipelines.codecs import CodecError, make_codec
-from data_pipelines.codecs.bpg import libbpg, read_bpg, write_bpg
+from dsr.data_pipelines.codecs import CodecError, make_codec
+from dsr.data_pipelines.codecs.bpg import libbpg, read_bpg, write_bpg
 from tests.data_pipelines.codecs.conftest import scene
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +22,7 @@ import sys
 sys.path.insert(0, {root!r})
 import numpy as np
 from PIL import Image
-from data_pipelines.codecs.bpg import read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg import read_bpg, write_bpg
 arguments = sys.argv[1:]
 if arguments == ["-h"]:
     print("BPG Image Encoder version 0.9.8")

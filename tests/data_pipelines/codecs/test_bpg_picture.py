@@ -13,10 +13,10 @@ from av.video.codeccontext import VideoCodecContext
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from data_pipelines.codecs import CodecError, make_codec
-from data_pipelines.codecs.bpg import Header, colour, hevc, read_bpg, write_bpg
-from data_pipelines.codecs.bpg.container import MAGIC, Cursor, parse, serialise, write_ue7
-from data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, parse_sps, write_parameter_sets
+from dsr.data_pipelines.codecs import CodecError, make_codec
+from dsr.data_pipelines.codecs.bpg import Header, colour, hevc, read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg.container import MAGIC, Cursor, parse, serialise, write_ue7
+from dsr.data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, parse_sps, write_parameter_sets
 from tests.data_pipelines.codecs.conftest import scene
 
 CHROMAS = ("4:2:0", "4:2:2", "4:4:4", "gray")
@@ -266,7 +266,7 @@ def test_memory_stays_within_the_stated_bound(tmp_path):
     (tmp_path / "deep.bpg").write_bytes(head + block)
     script = """
 import sys
-from data_pipelines.codecs.bpg import read_bpg
+from dsr.data_pipelines.codecs.bpg import read_bpg
 data = open(sys.argv[1], "rb").read()
 def peak():
     return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM"))

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.codecs import CodecError
-from data_pipelines.codecs.bpg import read_bpg
+from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.codecs.bpg import read_bpg
 
 NAMES = [
     "gray_jctvc_q30",

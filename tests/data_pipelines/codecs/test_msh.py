@@ -21,13 +21,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from data_pipelines.codecs import CodecError, make_codec
-from data_pipelines.codecs.msh import MshCodec, container, shipped
-from data_pipelines.codecs.msh.coder import Coder, RangeCoder
-from data_pipelines.codecs.search import find_quality
-from experiments.codec_packing import estimated_bits
-from models.hyperprior import HyperpriorNetwork
-from models.saved_hyperprior import load_hyperprior, read_hyperprior, save_hyperprior
+from dsr.data_pipelines.codecs import CodecError, make_codec
+from dsr.data_pipelines.codecs.msh import MshCodec, container, shipped
+from dsr.data_pipelines.codecs.msh.coder import Coder, RangeCoder
+from dsr.data_pipelines.codecs.search import find_quality
+from dsr.experiments.tools.pack_codec import estimated_bits
+from dsr.models.hyperprior.network import HyperpriorNetwork
+from dsr.models.hyperprior.saved import load_hyperprior, read_hyperprior, save_hyperprior
 from tests.data_pipelines.codecs.conftest import scene
 from tests.hyperpriors import TINY, lively_network, saved_codec, scenes
 
@@ -165,7 +165,7 @@ import sys
 import numpy as np
 import tensorflow as tf
 tf.config.threading.set_intra_op_parallelism_threads(int(sys.argv[1]))
-from data_pipelines.codecs.msh import MshCodec
+from dsr.data_pipelines.codecs.msh import MshCodec
 from pathlib import Path
 codec, folder = MshCodec(model=sys.argv[2]), Path(sys.argv[3])
 pixels = np.load(folder / "pixels.npy")
@@ -263,7 +263,7 @@ def test_the_rate_is_within_a_percent_of_the_estimate(shared, quality):
 
 
 def test_a_rate_is_found_among_the_shipped_qualities(tmp_path, monkeypatch):
-    monkeypatch.setattr("data_pipelines.codecs.msh.codec.SHIPPED", tmp_path)
+    monkeypatch.setattr("dsr.data_pipelines.codecs.msh.codec.SHIPPED", tmp_path)
     network = lively_network()
     for quality, factor in ((1, 0.1), (2, 4.0), (5, 3.0)):  # of y, so that each takes more bits than the one before
         network.analysis.layers[-1].kernel_parameter.assign(factor * network.analysis.layers[-1].kernel_parameter)

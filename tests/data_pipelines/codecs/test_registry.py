@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.codecs import CODECS, CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs import CODECS, CodecError, codec_class, make_codec
 from tests.data_pipelines.codecs.conftest import scene
 
 LOSSY = [name for name in CODECS if codec_class(name).scale is not None]
@@ -182,7 +182,7 @@ def test_what_a_codec_does_not_have_is_told_in_words(arguments, options, message
 
 def test_codecs_work_without_tensorflow():
     script = (
-        "import sys; from data_pipelines.codecs import CODECS, make_codec; [make_codec(name) for name in CODECS];"
-        "import data_pipelines.codecs.search; sys.exit('tensorflow' in sys.modules)"
+        "import sys; from dsr.data_pipelines.codecs import CODECS, make_codec; [make_codec(name) for name in CODECS];"
+        "import dsr.data_pipelines.codecs.search; sys.exit('tensorflow' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from data_pipelines.codecs import CodecError, codec_class, make_codec
-from data_pipelines.codecs.search import find_quality
+from dsr.data_pipelines.codecs import CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs.search import find_quality
 from tests.data_pipelines.codecs.conftest import scene
 
 IMAGES = [scene(48, 64, seed) for seed in (1, 2)] + [scene(30, 40, 3)]

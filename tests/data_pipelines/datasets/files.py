@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, TiffImagePlugin
 
-from data_pipelines.datasets import Sample, Source
+from dsr.data_pipelines.datasets import Sample, Source
 
 
 def labelled(source: Source, sample: Sample) -> tuple[np.ndarray, np.ndarray]:

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_pipelines.datasets import DATASETS, IGNORE, open_source
+from dsr.data_pipelines.datasets import DATASETS, IGNORE, open_source
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
 
 tfds = pytest.importorskip("tensorflow_datasets")
-builders = pytest.importorskip("data_pipelines.datasets.builders")
+builders = pytest.importorskip("dsr.data_pipelines.datasets.builders")
 
 
 def prepare(builder):

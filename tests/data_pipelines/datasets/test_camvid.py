@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.datasets import IGNORE, DatasetError, open_source
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, open_source
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
 
 

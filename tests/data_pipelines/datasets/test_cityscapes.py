@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_pipelines.datasets import IGNORE, DatasetError, open_source
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, open_source
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
 
 

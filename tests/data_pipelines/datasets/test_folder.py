@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from data_pipelines.datasets import IGNORE, DatasetError, open_source
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, open_source
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
 
 CLASSES = "id,name,r,g,b,small\n3,field,10,200,10,0\n0,path,90,90,90,0\n7,post,255,0,0,1\n"

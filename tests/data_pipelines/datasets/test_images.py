@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.datasets import DatasetError
-from data_pipelines.datasets.images import read_labels, read_rgb, read_size
+from dsr.data_pipelines.datasets import DatasetError
+from dsr.data_pipelines.datasets.images import read_labels, read_rgb, read_size
 from tests.data_pipelines.datasets.files import ids, picture, save, save_raw_png
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from data_pipelines.datasets import DatasetError, open_source
+from dsr.data_pipelines.datasets import DatasetError, open_source
 from tests.data_pipelines.datasets.files import ids, picture, save, save_geotiff
 
 CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")

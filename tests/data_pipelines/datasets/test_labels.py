@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines.datasets import IGNORE, DatasetError, Label, LabelTable
-from data_pipelines.datasets.cityscapes import TABLE as CITYSCAPES
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, Label, LabelTable
+from dsr.data_pipelines.datasets.cityscapes import TABLE as CITYSCAPES
 
 TABLE = LabelTable(
     (

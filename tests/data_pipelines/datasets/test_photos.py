@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.datasets import DatasetError, open_source
+from dsr.data_pipelines.datasets import DatasetError, open_source
 
 
 @pytest.fixture

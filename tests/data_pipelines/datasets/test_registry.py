@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from data_pipelines.datasets import _SOURCES as SOURCES
-from data_pipelines.datasets import DATASETS, DatasetError, open_source
+from dsr.data_pipelines.datasets import _SOURCES as SOURCES
+from dsr.data_pipelines.datasets import DATASETS, DatasetError, open_source
 
 
 def test_every_dataset_has_its_line():
@@ -45,6 +45,6 @@ def test_an_unknown_split_is_refused():
 
 
 def test_datasets_work_without_importing_tensorflow():
-    code = "import sys, data_pipelines.datasets as d; s = d.open_source('streets', height=32, width=32); "
+    code = "import sys, dsr.data_pipelines.datasets as d; s = d.open_source('streets', height=32, width=32); "
     code += "s.read(s.samples('test')[0]); sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=60).returncode == 0

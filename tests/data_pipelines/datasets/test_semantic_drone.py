@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from data_pipelines.datasets import IGNORE, DatasetError, open_source
-from data_pipelines.datasets.semantic_drone import LAYOUTS, TABLE
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, open_source
+from dsr.data_pipelines.datasets.semantic_drone import LAYOUTS, TABLE
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
 
 SMALL = {"width": 60, "height": 40, "patch_width": 24, "patch_height": 16, "test": 2, "restore": 1}

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from data_pipelines.datasets import DatasetError, open_source
-from data_pipelines.datasets.street_canvas import Canvas
-from data_pipelines.datasets.street_scene import Scene
-from data_pipelines.datasets.street_textures import LEVELS, SIZE, tiles
-from data_pipelines.datasets.streets import TABLE
+from dsr.data_pipelines.datasets import DatasetError, open_source
+from dsr.data_pipelines.datasets.streets.canvas import Canvas
+from dsr.data_pipelines.datasets.streets.dataset import TABLE
+from dsr.data_pipelines.datasets.streets.scene import Scene
+from dsr.data_pipelines.datasets.streets.textures import LEVELS, SIZE, tiles
 
 NAMES = [label.name for label in TABLE.classes]
 

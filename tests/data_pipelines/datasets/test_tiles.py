@@ -4,8 +4,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from data_pipelines.datasets import Sample
-from data_pipelines.datasets.tiles import parts, spaced, windows
+from dsr.data_pipelines.datasets import Sample
+from dsr.data_pipelines.datasets.tiles import parts, spaced, windows
 
 
 @given(st.integers(1, 400), st.data())

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from models.distances import DISTANCES, Sampled, between_halves, correlate, resamples
+from dsr.models.metrics.distances import DISTANCES, Sampled, between_halves, correlate, resamples
 
 IMAGES = 60
 # How much a domain is changed: compressed images, then what restorers leave of it

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from experiments.analysis import figures, tables
+from dsr.experiments.analysis import figures, tables
 from tests.experiments.analysis import example
 
 numbers = st.floats(-1e6, 1e6)

@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers
-from experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers
+from dsr.experiments.analysis.seeds import BySeed
 from tests.experiments.analysis import example
 
 scores = st.floats(0, 1)

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.analysis import perceptual
-from experiments.analysis.report import write_report
+from dsr.experiments.analysis import perceptual
+from dsr.experiments.analysis.report import write_report
 from tests.experiments.analysis import example, measured
 from tests.experiments.analysis.page import Page
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from experiments.analysis import pictures
+from dsr.experiments.analysis import pictures
 from tests.experiments.analysis.example import CLASSES
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from experiments.analysis.rate_distortion import RatePoint, bd_rate, render, write_rate_distortion
+from dsr.experiments.analysis.rate_distortion import RatePoint, bd_rate, render, write_rate_distortion
 
 BPP, DB = [0.1, 0.2, 0.5, 1.1], [28.0, 31.5, 35.0, 39.0]
 

@@ -10,9 +10,9 @@ import sys
 import numpy as np
 import pytest
 
-from experiments.analysis import report, tables
-from experiments.analysis.pictures import ReportError
-from experiments.analysis.report import heat, sample_views, write_report
+from dsr.experiments.analysis import report, tables
+from dsr.experiments.analysis.pictures import ReportError
+from dsr.experiments.analysis.report import heat, sample_views, write_report
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -378,5 +378,5 @@ def test_heat_says_direction_and_strength():
 
 
 def test_the_report_does_not_import_tensorflow():
-    code = "import sys, experiments.analysis.report; sys.exit('tensorflow' in sys.modules)"
+    code = "import sys, dsr.experiments.analysis.report; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

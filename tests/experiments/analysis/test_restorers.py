@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from experiments.analysis.restorers import blocks, restorers_table
+from dsr.experiments.analysis.restorers import blocks, restorers_table
 from tests.experiments.analysis import example
 
 

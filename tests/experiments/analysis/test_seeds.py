@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.seeds import BySeed
 
 scores = st.floats(0, 1)
 several = st.dictionaries(st.integers(0, 20), scores, min_size=2, max_size=12)

@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from experiments.analysis import shift
-from experiments.analysis.domains import significant
-from experiments.analysis.report import write_report
+from dsr.experiments.analysis import shift
+from dsr.experiments.analysis.domains import significant
+from dsr.experiments.analysis.report import write_report
 from tests.experiments.analysis import example, measured
 from tests.experiments.analysis.page import Page
 

@@ -1,0 +1,1 @@
+"""The built-in teaching set: drawn street scenes with exact labels."""

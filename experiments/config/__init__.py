@@ -1,0 +1,1 @@
+"""Typed configurations, overrides of them, and presets."""

@@ -1,0 +1,122 @@
+"""Studies by name. Each docstring says what it is for, its command, hardware, time and what came out."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+from dsr.experiments.config.overrides import ConfigError, nearest
+from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, RestorerConfig, SegmenterConfig, StudyConfig
+from dsr.models.hyperprior.config import CodecTrainingConfig, HyperpriorConfig
+from dsr.models.restorers.gan_config import AdversarialConfig
+from dsr.models.restorers.rdn_config import DenseConfig
+from dsr.models.segmenter.config import DeepLabConfig
+
+
+def demo() -> StudyConfig:
+    """The whole chain on the built-in teaching set, in minutes on two CPU cores.
+
+    `dsr run --preset demo`. Shows what the software does; its networks are tiny and its streets are drawn, so its numbers say nothing
+    about real cameras.
+    """
+    return StudyConfig(
+        name="demo",
+        dataset=DatasetConfig(
+            name="streets",
+            options={"height": 128, "width": 256, "restore": 40, "train": 120, "test": 40},
+        ),
+        points=(OperatingPoint("bpg", 34), OperatingPoint("bpg", 42)),
+        restorer=RestorerConfig(
+            gan=dataclasses.replace(AdversarialConfig.tiny(), steps=300),
+            rdn=dataclasses.replace(DenseConfig.tiny(), steps=300),
+            checkpoint_every=100,
+            log_every=25,
+        ),
+        segmenter=SegmenterConfig(
+            network=DeepLabConfig.tiny(),
+            steps=250,
+            batch=8,
+            crop_height=128,
+            crop_width=192,
+            scale_min=0.75,
+            scale_max=1.5,
+            optimizer="adam",
+            learning_rate=2e-3,
+            checkpoint_every=125,
+            log_every=25,
+        ),
+        codec=CodecTrainingConfig(
+            network=HyperpriorConfig.small(),
+            patch=128,
+            batch=4,
+            steps=200,
+            learning_rate=1e-4,
+            checkpoint_every=100,
+            log_every=20,
+        ),
+        images_per_shard=20,
+    )
+
+
+def camvid() -> StudyConfig:
+    """Real driving images at 480x360 (CamVid, SegNet's layout): train on `train`, test on `test`, `val` set apart for the restorer.
+
+    `dsr run --preset camvid --root CAMVID`: five segmenters and two restorers, of some ten minutes each on one CPU core. Both
+    pretrained networks (MobileNetV2, VGG-16) are downloaded by Keras; `--weights FILE --vgg FILE` takes them from disk. Results:
+    README, "Measured".
+    """
+    return StudyConfig(
+        name="camvid",
+        dataset=DatasetConfig.of("camvid"),
+        points=(OperatingPoint("bpg", 36), OperatingPoint("bpg", 43)),
+        restorer=RestorerConfig(
+            gan=dataclasses.replace(AdversarialConfig.small(), batch=1, steps=1500),
+            rdn=dataclasses.replace(DenseConfig.small(), steps=3000),
+            checkpoint_every=500,
+            log_every=50,
+        ),
+        segmenter=SegmenterConfig(
+            network=dataclasses.replace(DeepLabConfig.small(), weights="imagenet", freeze_batch_norm=False),
+            steps=600,
+            batch=4,
+            crop_height=240,
+            crop_width=320,
+            scale_min=0.75,
+            scale_max=2.0,
+            optimizer="adam",
+            learning_rate=3e-3,
+            checkpoint_every=200,
+            log_every=25,
+        ),
+        codec=CodecTrainingConfig(
+            network=HyperpriorConfig.small(), batch=4, steps=2000, checkpoint_every=500, log_every=50
+        ),
+        images_per_shard=16,
+    )
+
+
+def paper() -> StudyConfig:
+    """The paper's size on Cityscapes: Xception-65, output stride 16, the 45.6 M-parameter generator, 135k and 90k steps.
+
+    `dsr run --preset paper --root CITYSCAPES --weights model.ckpt.index`, on GPUs. The paper starts Xception-65 from ImageNet weights,
+    which Keras does not have; the error without `--weights` says where DeepLab's authors publish them. The paper's Table II has BPG
+    at 0.045 to 0.128 bpp; the QPs here are a first guess, `dsr convert --target-bpp` finds those of a rate. Not run here: it needs days
+    of a GPU.
+    """
+    return StudyConfig(
+        name="paper",
+        dataset=DatasetConfig.of("cityscapes"),
+        points=tuple(OperatingPoint("bpg", qp) for qp in (34, 37, 40, 43)),
+        restorer=RestorerConfig(gan=AdversarialConfig.paper(), rdn=DenseConfig.paper()),
+        segmenter=SegmenterConfig(network=DeepLabConfig.paper()),
+    )
+
+
+PRESETS: dict[str, Callable[[], StudyConfig]] = {"demo": demo, "camvid": camvid, "paper": paper}
+
+
+def preset(name: str) -> StudyConfig:
+    """The study called `name`; raises ConfigError that names the nearest."""
+    if name not in PRESETS:
+        raise ConfigError(f'no preset "{name}"{nearest(name, PRESETS)}')
+    return PRESETS[name]()

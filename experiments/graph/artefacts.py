@@ -1,0 +1,178 @@
+"""A study as a graph: each artefact knows its configuration, its inputs and how to build its folder, and is built once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path, PurePosixPath
+
+from dsr.experiments.graph.progress import Progress
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
+from dsr.tfrecords.manifest import Identity, Manifest
+
+CURVES = "curves.json"
+"""What a training wrote on its way: {"loss": [[step, value], ...], ...}."""
+
+
+@dataclass(frozen=True, eq=False)
+class Artefact:
+    """A folder that follows from a configuration and other artefacts.
+
+    `identity` is known before the folder exists: all that its content depends on, and nothing else (neither paths nor how often to
+    log). `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
+    """
+
+    group: str  # folder of the work folder: shards, codecs, restorers, segmenters, evaluations, perceptual, features
+    root: Path  # the work folder
+    identity: Identity
+    inputs: dict[str, Artefact]
+    build: Callable[[Artefact, Progress], None] = field(repr=False)
+    units: int
+    seconds_per_unit: float
+    batch: int | None = None  # of a training that hosts may share
+    thorough: bool = False  # whether to read all of its files to find damage, or to look at their sizes alone
+
+    @property
+    def name(self) -> str:
+        """For people and file names: `camvid/train/bpg-qp40`."""
+        return self.identity.name
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """SHA-256 over kind, configuration and the inputs' fingerprints."""
+        return self.identity.fingerprint
+
+    @cached_property
+    def folder(self) -> Path:
+        return self.root / self.group / f"{self.name}-{self.fingerprint[:8]}"
+
+    @property
+    def exists(self) -> bool:
+        return (self.folder / MANIFEST).is_file()
+
+    @cached_property
+    def damaged(self) -> set[str]:
+        """Files of existing shards that are not what was written, and that building it again will repair."""
+        if self.identity.kind != "shards" or not self.exists:
+            return set()
+        return set(damages(self.folder, self.manifest.files, digests=self.thorough))
+
+    @property
+    def whole(self) -> bool:
+        """Whether there is nothing to build."""
+        return self.exists and not self.damaged
+
+    @property
+    def started(self) -> bool:
+        """Whether an unfinished earlier run left something to go on from."""
+        return files.exists(partial_of(self.folder))
+
+    @cached_property
+    def manifest(self) -> Manifest:
+        """The manifest of the existing folder."""
+        return Manifest.load(self.folder)
+
+    def file(self, name: str) -> Path:
+        """One of its files, as it was written. Raises ArtefactError if it is not."""
+        if damages(self.folder, {name: self.manifest.files[name]}, digests=True):
+            raise ArtefactError(
+                f"{self.folder / name} is not what was written: dsr convert repairs shards, all else is made anew once its folder is "
+                "removed; dsr verify says what else is damaged"
+            )
+        return self.folder / name
+
+    @property
+    def seconds(self) -> float:
+        """What it took to make: all runs of a training that was interrupted, else the one run."""
+        return self.manifest.summary.get("seconds", self.manifest.seconds)
+
+    @property
+    def label(self) -> str:
+        return f"{self.group if self.group in ('shards', 'features') else self.group.removesuffix('s')} {self.name}"
+
+
+def closure(targets: Iterable[Artefact], beyond_existing: bool = True) -> list[Artefact]:
+    """The targets and all that they were made from, inputs first, each folder once.
+
+    `beyond_existing=False` leaves out what only served to make something that exists.
+    """
+    ordered: dict[Path, Artefact] = {}
+
+    def visit(artefact: Artefact) -> None:
+        if artefact.folder in ordered:
+            return
+        if beyond_existing or not artefact.whole:
+            for other in artefact.inputs.values():
+                visit(other)
+        ordered[artefact.folder] = artefact
+
+    for target in targets:
+        visit(target)
+    return list(ordered.values())
+
+
+@dataclass(frozen=True)
+class Step:
+    """One line of a plan."""
+
+    artefact: Artefact
+    seconds: float  # estimate of the work left, 0 where it exists
+
+    @property
+    def state(self) -> str:
+        if self.artefact.exists:
+            return "repair" if self.artefact.damaged else "exists"
+        return "goes on" if self.artefact.started else "to make"
+
+
+def plan(targets: Iterable[Artefact]) -> list[Step]:
+    """What the targets need, in order: what exists and what is to be made, with an estimate.
+
+    An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make it is not
+    made again either. The cost of a unit is the one measured on what exists of the same kind in this plan, else the built-in guess.
+    """
+    needed = closure(targets, beyond_existing=False)
+    rates: dict[str, float] = {}
+    for artefact in needed:
+        if artefact.exists and artefact.units:
+            rates[_rate_key(artefact)] = artefact.seconds / artefact.units
+    return [Step(a, _share_left(a) * a.units * rates.get(_rate_key(a), a.seconds_per_unit)) for a in needed]
+
+
+def _share_left(artefact: Artefact) -> float:
+    return len(artefact.damaged) / len(artefact.manifest.files) if artefact.exists else 1.0
+
+
+def _rate_key(artefact: Artefact) -> str:
+    """Artefacts that cost alike: of a group, for shards also of a domain and a codec."""
+    config = artefact.identity.config
+    return f"{artefact.group}/{config.get('domain')}/{config.get('codec', {}).get('name')}"
+
+
+def below(path: Path) -> list[Path]:
+    """The artefacts in a folder, or it itself; of those that lost their manifest, what is named like one."""
+    if files.exists(path / MANIFEST):
+        return [path]
+    found = set()
+    for name in files.names(path):
+        folders = PurePosixPath(name).parts[:-1]
+        if not any(folder == SCRATCH or folder.endswith(".partial") for folder in folders):
+            ends = [n for n, folder in enumerate(folders, start=1) if re.search(r"-[0-9a-f]{8}$", folder)]
+            end = len(folders) if PurePosixPath(name).name == MANIFEST else ends[0] if ends else None
+            if end is not None:
+                found.add(path.joinpath(*folders[:end]))
+    return sorted(found)
+
+
+def misplaced(folder: Path) -> bool:
+    """Whether a folder that is named like an artefact holds another one."""
+    named = re.search(r"-([0-9a-f]{8})$", folder.name)
+    try:
+        return named is not None and not Manifest.load(folder).fingerprint.startswith(named[1])
+    except ArtefactError:
+        return False

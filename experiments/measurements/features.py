@@ -1,0 +1,62 @@
+"""What a segmenter's backbone sees in every image of shards, as an artefact."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from dsr.data_pipelines.datasets import LabelTable
+from dsr.data_pipelines.input import evaluation_dataset
+from dsr.experiments.config.schema import SegmenterConfig
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.measurements.files import FEATURES
+from dsr.experiments.training.evaluation import load_segmenter
+from dsr.tfrecords.building import building
+from dsr.tfrecords.reader import ShardSet
+
+
+def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefact, progress: Progress) -> None:
+    """Average both outputs of the backbone of `artefact.inputs["segmenter"]` over each image of `artefact.inputs["shards"]`.
+
+    The folder then holds `features.npz`: keys (images,) in their order, low (images, C_low) and high (images, C_high), float32.
+
+    `low` is the shallow layer of the paper's Fig. 10, which names none: the one at a quarter of the resolution whose features DeepLabv3+'s
+    decoder takes for edges, so that what is off in it is off in the prediction. `high` are the backbone's last features, all that the
+    rest of the network knows of the scene; their distribution over images is what the distances of `dsr.models.metrics.distances` compare.
+
+    Raises:
+      ArtefactError: damaged shards or a missing segmenter.
+    """
+    shards = ShardSet(artefact.inputs["shards"].folder)
+    with (
+        building(artefact.folder, artefact.identity) as build,
+        progress.meter(artefact.label, shards.num_images) as meter,
+    ):
+        means = load_means(config, table, artefact.inputs["segmenter"].folder)
+        keys, lows, highs = [], [], []
+        for number, batch in enumerate(evaluation_dataset(shards, batch=1), start=1):
+            low, high = means(batch["image"])
+            keys.append(batch["key"].numpy()[0].decode())
+            lows.append(low.numpy()[0])
+            highs.append(high.numpy()[0])
+            meter.update(number)
+        np.savez(build.path / FEATURES, keys=np.array(keys), low=np.stack(lows), high=np.stack(highs))
+        build.summary.update(images=len(keys))
+
+
+@functools.lru_cache(maxsize=1)  # one network sees all domains, and tracing it takes seconds
+def load_means(config: SegmenterConfig, table: LabelTable, folder: Path) -> Callable[[tf.Tensor], list[tf.Tensor]]:
+    """A trained segmenter's function from images, uint8 (B, H, W, 3), to means of `low` and `high`, float32 (B, C)."""
+    backbone = load_segmenter(config, table, folder).network.get_layer("backbone")
+
+    @tf.function(reduce_retracing=True)
+    def means(image: tf.Tensor) -> list[tf.Tensor]:
+        taps = backbone(tf.cast(image, tf.float32) / 127.5 - 1.0, training=False)
+        return [tf.reduce_mean(tf.cast(tap, tf.float32), axis=(1, 2)) for tap in taps]
+
+    return means

@@ -1,0 +1,98 @@
+"""What each configuration costs where images are analysed: times of encoding, decoding, restoring and segmenting (paper, Table IV)."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.conversion import sample_pixels
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.study import Study
+
+
+def measure(study: Study, progress: Progress) -> dict[str, Any]:
+    """Seconds for each of a few test images and each stage, on one core, or on the GPU where there is one.
+
+    The networks have random weights, since their times do not depend on what they learned: nothing has to be trained. The first call of each
+    stage, which loads and compiles, does not count. This process can run nothing with several threads afterwards, nor before.
+
+    Returns:
+      {"device", "height", "width", "stages": [{"stage": "encode" | "decode" | "restore" | "segment", "point", "restorer",
+      "seconds": [one for each image]}]}; `point` and `restorer` are None where the stage has none.
+
+    Raises:
+      ConfigError: no test image can be read.
+    """
+    from dsr.models.tensorflow_process import single_threaded
+
+    single_threaded()
+    images = sample_pixels(study.source, study.config.dataset.split("test"))
+    if not images:
+        raise ConfigError(f"no test image of {study.source.name} can be read: see dsr verify, or give another --root")
+    stages: list[dict[str, Any]] = []
+    works = 2 * len(study.codecs) + len(study.config.restorers) + 1
+    with progress.meter(f"inference times {study.source.name}", works * (len(images) + 1)) as meter:
+
+        def take(stage: str, work: Callable[[Any], Any], inputs: list[Any], **what: Any) -> list[Any]:
+            """Outputs; the first input is worked on twice, and its first time is left out."""
+            outputs, seconds = [], []
+            for given in [inputs[0], *inputs]:
+                start = time.perf_counter()
+                outputs.append(work(given))
+                seconds.append(time.perf_counter() - start)
+                meter.update(len(stages) * (len(inputs) + 1) + len(seconds), stage)
+            stages.append({"stage": stage, "point": None, "restorer": None, **what, "seconds": seconds[1:]})
+            return outputs[1:]
+
+        for codec in study.codecs:
+            bitstreams = take("encode", codec.encode, images, point=codec.point)
+            take("decode", codec.decode, bitstreams, point=codec.point)
+        for name in study.config.restorers:
+            take("restore", _restorer(study, name), images, restorer=name)
+        take("segment", _segmenter(study), images)
+    height, width = images[len(images) // 2].shape[:2]
+    return {"device": _device(), "height": height, "width": width, "stages": stages}
+
+
+def _restorer(study: Study, name: Any) -> Callable[[np.ndarray], np.ndarray]:
+    from dsr.models.restorers.networks import build_network
+    from dsr.models.restorers.tiling import restore
+
+    config = study.config.restorer.training(name).network
+    network = build_network(config)
+    return lambda pixels: restore(network, config, pixels)
+
+
+def _segmenter(study: Study) -> Callable[[np.ndarray], np.ndarray]:
+    from dsr.models.segmenter.deeplab import build_deeplab
+    from dsr.models.segmenter.training import Segmenter
+
+    classes = study.source.table.num_classes
+    network = build_deeplab(dataclasses.replace(study.config.segmenter.network, weights="none"), classes)
+    segmenter = Segmenter(network, classes)
+    return lambda pixels: segmenter.label_map(pixels[np.newaxis]).numpy()
+
+
+def _device() -> str:
+    import tensorflow as tf
+
+    gpus = tf.config.list_physical_devices("GPU")
+    if gpus:
+        return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU")
+    return f"one core of {_processor()}"
+
+
+def _processor() -> str:
+    """The processor's name as Linux tells it, else its kind."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()

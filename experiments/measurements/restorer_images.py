@@ -1,0 +1,58 @@
+"""How many images the restorer needs (paper, Fig. 8): RO with restorers trained on the first N images, beside CO."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Optional
+
+from dsr.experiments.config.schema import RestorerName
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.study import Study
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Evaluations, one a seed, of RO with a restorer trained on so many images; of CO where `restorer` is None."""
+
+    point: str
+    restorer: Optional[RestorerName]
+    images: int
+    evaluations: list[Artefact]
+
+
+def trials(study: Study, counts: Sequence[int]) -> list[Trial]:
+    """CO, and RO for each number of images, rising, at each operating point with each restorer.
+
+    Raises:
+      ConfigError: more images than are set apart for restorers. RestorerError: fewer than one.
+    """
+    config, most = study.config, study.images("restore")
+    found = []
+    for codec in study.codecs:
+        replicates = range(config.seeds)
+        found.append(Trial(codec.point, None, 0, [study.evaluation("CO", codec, None, n) for n in replicates]))
+        for count in sorted(set(counts)):
+            # All of the images are what the study itself trains on, with which this then shares a restorer.
+            images = None if count == most else count
+            restorer = dataclasses.replace(config.restorer, images=images)
+            smaller = Study(dataclasses.replace(config, restorer=restorer), study.work, study.converting)
+            found += [
+                Trial(codec.point, name, count, [smaller.evaluation("RO", codec, name, n) for n in replicates])
+                for name in config.restorers
+            ]
+    return found
+
+
+def scores(found: Sequence[Trial]) -> list[dict[str, Any]]:
+    """What the trials scored: [{"point", "restorer", "images", "miou": [one a seed]}]."""
+    return [
+        {
+            "point": trial.point,
+            "restorer": trial.restorer,
+            "images": trial.images,
+            "miou": [evaluation.manifest.summary["miou"] for evaluation in trial.evaluations],
+        }
+        for trial in found
+    ]

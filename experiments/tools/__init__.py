@@ -1,0 +1,1 @@
+"""Making the files that ship: codec models and fitted perceptual indexes."""

@@ -1,0 +1,177 @@
+"""Packs trained weights of the learned codec into the file that the codec `msh` reads, and measures what that costs.
+
+    python -m dsr.experiments.tools.pack_codec weights.npz --quality 3 --filters 64 --latents 96 \
+        --calibrate ~/photographs/train --measure ~/photographs/held-out --output quality3.npz
+
+WEIGHTS holds the variables of `HyperpriorNetwork.weights` in that order, as arrays `000`, `001` and so on. For a
+training that `dsr train-codec` has finished this is done already: its folder holds `codec.npz`, which can be given as
+WEIGHTS too, to measure it (--calibrate and --output are then not needed).
+
+Printed for each image of --measure and for all: bits per pixel as estimated with the float32 hyper-synthesis, how many
+more the one in integers costs, bits per pixel of the real bitstream and how many more those are than estimated; PSNR of
+rounded latents in float32, and after decoding the bitstream. A model of 64 filters takes about half a minute for 24
+photographs on two cores.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import click
+import numpy as np
+import tensorflow as tf
+import tensorflow_compression as tfc
+
+from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets import open_source
+from dsr.models.hyperprior.config import SCALES, HyperpriorConfig
+from dsr.models.hyperprior.integer import IntegerHyperSynthesis
+from dsr.models.hyperprior.network import HyperpriorNetwork, bits_of, scale_of, to_float
+from dsr.models.hyperprior.saved import load_hyperprior, read_hyperprior, save_hyperprior
+from dsr.models.metrics.fidelity import psnr
+
+CALIBRATION_PATCHES = 64
+PATCH = 256
+SHORT_SIDE = 768  # to which larger photographs are reduced, as those of the training were
+
+
+def estimated_bits(
+    network: HyperpriorNetwork, pixels: np.ndarray, integers: IntegerHyperSynthesis | None = None
+) -> tuple[float, np.ndarray]:
+    """Bits that the distributions give to an image's rounded latents, at most `dsr.models.hyperprior.network.DEAREST` each, and what it decodes to.
+
+    Args:
+      pixels: uint8 (H, W, 3), height and width multiples of 64.
+      integers: in place of the network's own hyper-synthesis.
+    """
+    x = to_float(pixels[None])
+    y = network.analysis(x)
+    z = tf.round(network.hyper_analysis(y))
+    mean, index = (integers or network.entropy_parameters)(z)
+    index = tf.clip_by_value(tf.round(tf.cast(index, tf.float32)), 0, SCALES - 1)
+    residual = tf.round(y - mean)
+    likelihoods = [tfc.NoisyNormal(loc=0.0, scale=scale_of(index)).log_prob(residual), network.prior.log_prob(z)]
+    bits = sum(float(tf.reduce_sum(bits_of(likelihood))) for likelihood in likelihoods)
+    decoded = tf.clip_by_value(network.synthesis(residual + mean)[0], 0, 1)
+    return bits, tf.cast(tf.round(255 * decoded), tf.uint8).numpy()
+
+
+@dataclass
+class Measurement:
+    """Of one image: bits by the float and the integer hyper-synthesis and in the bitstream, and PSNR before and
+    after."""
+
+    pixels: int
+    float_bits: float
+    integer_bits: float
+    real_bits: int
+    float_psnr: float
+    real_psnr: float
+
+    @classmethod
+    def of(cls, network: HyperpriorNetwork, codec_file: Path, pixels: np.ndarray) -> Measurement:
+        """Measure a float network beside what it was packed to."""
+        codec = make_codec("msh", model=str(codec_file))
+        float_bits, float_decoded = estimated_bits(network, pixels)
+        integer_bits, _ = estimated_bits(network, pixels, read_hyperprior(codec_file).hyper_synthesis)
+        bitstream = codec.encode(pixels)
+        return cls(
+            pixels.size // 3,
+            float_bits,
+            integer_bits,
+            8 * len(bitstream),
+            psnr(float_decoded, pixels),
+            psnr(codec.decode(bitstream), pixels),
+        )
+
+    def row(self, name: str) -> str:
+        """A line of the table."""
+        return (
+            f"| {name} | {self.float_bits / self.pixels:.4f} | {self.integer_bits / self.float_bits - 1:+.3%} | "
+            f"{self.real_bits / self.pixels:.4f} | {self.real_bits / self.integer_bits - 1:+.2%} | "
+            f"{self.float_psnr:.3f} | {self.real_psnr:.3f} |"
+        )
+
+
+def total(measurements: list[Measurement]) -> Measurement:
+    """Sums of bits and pixels, means of PSNR."""
+
+    def column(name: str) -> list:
+        return [getattr(one, name) for one in measurements]
+
+    return Measurement(
+        sum(column("pixels")),
+        sum(column("float_bits")),
+        sum(column("integer_bits")),
+        sum(column("real_bits")),
+        float(np.mean(column("float_psnr"))),
+        float(np.mean(column("real_psnr"))),
+    )
+
+
+def load_images(folder: Path, limit: int) -> list[np.ndarray]:
+    """Up to `limit` images spread over a folder, cut to multiples of 64."""
+    source = open_source("photos", str(folder), short_side=SHORT_SIDE)
+    samples = source.samples("all")
+    images = [source.read(sample)[0] for sample in samples[:: max(1, len(samples) // limit)][:limit]]
+    side = HyperpriorConfig.DOWNSAMPLING
+    return [image[: image.shape[0] // side * side, : image.shape[1] // side * side] for image in images]
+
+
+def patches(images: list[np.ndarray]) -> np.ndarray:
+    """The middle of each image."""
+    corners = [((image.shape[0] - PATCH) // 2, (image.shape[1] - PATCH) // 2) for image in images]
+    return np.stack([image[y : y + PATCH, x : x + PATCH] for image, (y, x) in zip(images, corners)])
+
+
+@click.command()
+@click.argument("weights", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--quality", type=click.IntRange(1, 8), default=3, show_default=True)
+@click.option("--filters", default=64, show_default=True)
+@click.option("--latents", default=96, show_default=True)
+@click.option(
+    "--calibrate", type=click.Path(exists=True, path_type=Path), help="Images that the quantisation is fitted to."
+)
+@click.option("--measure", type=click.Path(exists=True, path_type=Path), required=True, help="Other images.")
+@click.option("--limit", default=24, show_default=True, help="So many images of --measure.")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="The file to write.")
+def main(
+    weights: Path,
+    quality: int,
+    filters: int,
+    latents: int,
+    calibrate: Optional[Path],
+    measure: Path,
+    limit: int,
+    output: Optional[Path],
+) -> None:
+    """Pack WEIGHTS and measure the codec on images it was not fitted to."""
+    if bool(calibrate) != bool(output):
+        raise click.UsageError("give --calibrate and --output together, to pack, or neither, to measure a codec.npz")
+    if calibrate and output:
+        network = HyperpriorNetwork(HyperpriorConfig(filters, latents))
+        with np.load(weights, allow_pickle=False) as archive:
+            for variable, name in zip(network.weights, sorted(archive.files)):
+                variable.assign(archive[name])
+        written = save_hyperprior(
+            network, output.parent, quality, patches(load_images(calibrate, CALIBRATION_PATCHES)), output.name
+        )
+    else:
+        written = weights
+        network = HyperpriorNetwork(read_hyperprior(weights).config)
+        load_hyperprior(weights, network)
+    click.echo(f"{written}: {os.path.getsize(written)} bytes, {read_hyperprior(written).fingerprint.hex()}\n")
+    click.echo("| image | estimated bpp | in integers | real bpp | over estimate | PSNR float32 | PSNR |")
+    click.echo("| --- | --- | --- | --- | --- | --- | --- |")
+    measurements = []
+    for number, pixels in enumerate(load_images(measure, limit)):
+        measurements.append(Measurement.of(network, written, pixels))
+        click.echo(measurements[-1].row(f"{number} ({pixels.shape[1]}x{pixels.shape[0]})"))
+    click.echo(total(measurements).row("**all**"))
+
+
+if __name__ == "__main__":
+    main()

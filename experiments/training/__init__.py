@@ -1,0 +1,1 @@
+"""Training codec, restorer and segmenter, and evaluating segmenters, as artefacts."""

@@ -1,0 +1,68 @@
+"""Evaluating a segmenter on the shards of a domain, as an artefact."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import math
+from pathlib import Path
+
+from dsr.data_pipelines.datasets import LabelTable
+from dsr.data_pipelines.input import evaluation_dataset
+from dsr.experiments.config.schema import SegmenterConfig
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.training.segmenter import WEIGHTS, _names
+from dsr.models.segmenter.deeplab import build_deeplab
+from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
+from dsr.tfrecords.building import building
+from dsr.tfrecords.png import encode_png
+from dsr.tfrecords.reader import ShardSet
+
+
+def build_evaluation(
+    config: SegmenterConfig, samples: int, table: LabelTable, artefact: Artefact, progress: Progress
+) -> None:
+    """Score a trained segmenter on test shards: whole images, single scale, one confusion matrix over the whole split.
+
+    The folder then holds the predicted label maps of `samples` images, spread evenly over the split, as `prediction-N.png` (train ids).
+
+    Raises:
+      ArtefactError: damaged shards or a missing segmenter.
+    """
+    shards = ShardSet(artefact.inputs["shards"].folder)
+    shown = {int((n + 0.5) * shards.num_images / samples): n for n in range(min(samples, shards.num_images))}
+    with (
+        building(artefact.folder, artefact.identity) as build,
+        progress.meter(artefact.label, shards.num_images) as meter,
+    ):
+        model = load_segmenter(config, table, artefact.inputs["segmenter"].folder)
+        confusion = ConfusionMatrix(table.num_classes)
+        keys = []
+        for number, batch in enumerate(evaluation_dataset(shards, batch=1)):
+            predicted = model.label_map(batch["image"])
+            confusion.update_state(batch["label"], predicted)
+            if number in shown:
+                keys.append(batch["key"].numpy()[0].decode())
+                (build.path / f"prediction-{shown[number]}.png").write_bytes(encode_png(predicted.numpy()[0]))
+            meter.update(number + 1)
+        build.summary.update(
+            images=shards.num_images,
+            miou=float(confusion.result()),
+            pixel_accuracy=confusion.pixel_accuracy(),
+            per_class={name: _or_none(iou) for name, iou in zip(_names(table), confusion.iou_per_class())},
+            confusion=confusion.matrix.tolist(),
+            samples=keys,
+        )
+
+
+@functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds
+def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
+    """A trained segmenter for inference."""
+    network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
+    network.load_weights(str(folder / WEIGHTS))
+    return Segmenter(network, table.num_classes)
+
+
+def _or_none(value: float) -> float | None:
+    return None if math.isnan(value) else float(value)

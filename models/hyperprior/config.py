@@ -1,0 +1,105 @@
+"""What defines a mean-scale hyperprior codec: network size, rate-distortion weight and optimisation, as data (no TensorFlow here)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Optional
+
+from dsr.models.errors import UserError
+
+LAMBDAS: dict[str, tuple[float, ...]] = {
+    "mse": (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800),
+    "ms-ssim": (2.40, 4.58, 8.73, 16.64, 31.73, 60.50, 115.37, 220.00),
+}
+"""lambda of quality 1 to 8 by distortion, those of CompressAI (Begaint et al. 2020), which fit the points that Minnen et
+al. published: the weight of 255^2 x MSE, or of 1 - MS-SSIM, of pixels in [0, 1] against bits per pixel."""
+
+SCALES = 64
+"""Number of standard deviations that a latent can be coded with."""
+
+MIDDLE_SCALE = SCALES // 4
+"""The scale index where the hyper-synthesis gives zero, because untrained outputs are around zero."""
+
+LEAK = 0.25
+"""Slope of the leaky ReLU below zero: a power of two, by which integers are divided exactly."""
+
+
+class HyperpriorError(UserError):
+    """A learned codec that cannot be built, trained or loaded as asked."""
+
+
+@dataclass(frozen=True)
+class HyperpriorConfig:
+    """Channels of the network: `filters` (N) inside the transforms, `latents` (M) of the representation y."""
+
+    filters: int = 128
+    latents: int = 192
+
+    DOWNSAMPLING = 64  # a pixel of the hyper-latents z stands for 64 x 64 pixels of the image
+
+    def __post_init__(self) -> None:
+        for name, multiple in (("filters", 1), ("latents", 2)):
+            value = getattr(self, name)
+            if value < 1 or value % multiple:
+                raise HyperpriorError(f"{name} is {value}: set it to a positive multiple of {multiple}")
+
+    @classmethod
+    def low_rate(cls) -> HyperpriorConfig:
+        """N = 128, M = 192, as published for the lower rates: 7.0 M parameters."""
+        return cls()
+
+    @classmethod
+    def high_rate(cls) -> HyperpriorConfig:
+        """N = 192, M = 320, as published for the higher rates: 17.6 M parameters."""
+        return cls(192, 320)
+
+    @classmethod
+    def small(cls) -> HyperpriorConfig:
+        """N = 64, M = 96: 1.8 M parameters, trainable on two CPU cores."""
+        return cls(64, 96)
+
+
+@dataclass(frozen=True)
+class CodecTrainingConfig:
+    """A learned codec and how it is trained.
+
+    start: a trained codec's file to go on from, such as one of natural photographs that is tuned to the dataset's own
+        images (paper, section V-A), or one of a lower quality; None starts as `dsr.models.hyperprior.start` says.
+    distortion: 'mse' (the paper) or 'ms-ssim'.
+    patch: side of the square training crops in pixels.
+    """
+
+    network: HyperpriorConfig = field(default_factory=HyperpriorConfig.low_rate)
+    quality: int = 3
+    start: Optional[str] = None
+    distortion: Literal["mse", "ms-ssim"] = "mse"
+    patch: int = 256
+    batch: int = 8
+    steps: int = 600_000
+    learning_rate: float = 1e-4
+    decay_at: float = 0.9  # share of the steps after which the learning rate falls to
+    decay_to: float = 0.1  # this share of it
+    gradient_norm: float = 1.0  # gradients longer than this are shortened to it
+    checkpoint_every: int = 1000
+    log_every: int = 100
+
+    def __post_init__(self) -> None:
+        if self.distortion not in LAMBDAS:
+            raise HyperpriorError(f"distortion is '{self.distortion}': set it to {' or '.join(LAMBDAS)}")
+        qualities = len(LAMBDAS[self.distortion])
+        if not 1 <= self.quality <= qualities:
+            raise HyperpriorError(f"quality is {self.quality}: set it to a number from 1 to {qualities}")
+        if self.patch < 1 or self.patch % HyperpriorConfig.DOWNSAMPLING:
+            raise HyperpriorError(f"patch is {self.patch}: set it to a multiple of {HyperpriorConfig.DOWNSAMPLING}")
+        if self.batch < 1 or self.steps < 1:
+            raise HyperpriorError(f"batch is {self.batch} and steps {self.steps}: set them to 1 or more")
+
+    @property
+    def weight(self) -> float:
+        """lambda, the weight of the distortion."""
+        return LAMBDAS[self.distortion][self.quality - 1]
+
+    @property
+    def decay_step(self) -> int:
+        """Number of steps at the full learning rate."""
+        return round(self.steps * self.decay_at)

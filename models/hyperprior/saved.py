@@ -1,0 +1,306 @@
+"""A trained hyperprior codec as one file, `codec.npz`: all that encoder and decoder must have in common.
+
+The transforms' weights are float16; the hyper-synthesis is quantised (`dsr.models.hyperprior.integer`), and the range
+coder's tables are stored as they are, because a second computation of either elsewhere could differ in the last bit,
+and then nothing decodes. Plain arrays, whose types and shapes follow from the two sizes of the network: reading a file
+from elsewhere runs nothing and allocates nothing beyond them. Equal weights give equal bytes. Importing this module
+does not import TensorFlow.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from dsr.models.hyperprior.config import LAMBDAS, SCALES, HyperpriorConfig, HyperpriorError
+from dsr.models.hyperprior.integer import (
+    LARGEST_ACTIVATION,
+    LARGEST_Z,
+    IntegerConvolution,
+    IntegerHyperSynthesis,
+    quantize,
+)
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from dsr.models.hyperprior.network import HyperpriorNetwork
+
+WEIGHTS_FILE = "codec.npz"
+VERSION = 1
+PRECISION = 16
+"""Bits of a probability in the range coder's tables, all that its ops offer."""
+
+TAIL_MASS = 2**-8
+"""Probability of the values that a table leaves to its escape code."""
+
+MAX_CHANNELS = 1024
+MAX_TABLE = 1 << 20
+"""Entries of a stored table: bounds what a file can make its reader allocate."""
+
+_FLOAT_PARTS = ("analysis", "synthesis", "hyper_analysis")
+_Form = tuple[tuple[int, ...], str]
+"""Shape, of which a negative number is the largest, and type of an array."""
+
+_UNREADABLE = (OSError, KeyError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile)
+
+
+@dataclass(frozen=True, eq=False)
+class Tables:
+    """Cumulative distributions of some symbols, as tensorflow-compression's range coder takes them.
+
+    Attributes:
+      cdf: int32 (sum of lengths,): of each distribution minus the precision, then 0 up to 2^precision; the last step is
+        the escape.
+      offset: int32 (distributions,): the smallest symbol of each.
+    """
+
+    cdf: np.ndarray
+    offset: np.ndarray
+
+    def check(self, distributions: int) -> None:
+        """Raises ValueError unless they are `distributions` well-formed ones."""
+        starts = np.flatnonzero(self.cdf == -PRECISION)
+        if len(starts) != distributions or len(self.offset) != distributions or starts[0] != 0:
+            raise ValueError(f"tables of {len(starts)} distributions, not {distributions}")
+        for table in np.split(self.cdf, starts[1:]):
+            if len(table) < 4 or table[1] != 0 or table[-1] != 1 << PRECISION or not (np.diff(table[1:]) > 0).all():
+                raise ValueError("a table that is no cumulative distribution")
+
+
+@dataclass(frozen=True, eq=False)
+class SavedHyperprior:
+    """A codec's file in memory.
+
+    Attributes:
+      config: size of the network.
+      quality: the quality (index of lambda, from 1) it was trained for.
+      arrays: every array of the file but the header, by name; see `_forms`.
+    """
+
+    config: HyperpriorConfig
+    quality: int
+    arrays: dict[str, np.ndarray]
+
+    @functools.cached_property
+    def fingerprint(self) -> bytes:
+        """SHA-256 of configuration and arrays: 32 bytes that encoder and decoder must share."""
+        digest = hashlib.sha256(_header(self.config, self.quality).tobytes())
+        for name, array in self.arrays.items():
+            digest.update(f"{name} {array.shape} ".encode() + array.tobytes())
+        return digest.digest()
+
+    @functools.cached_property
+    def hyper_synthesis(self) -> IntegerHyperSynthesis:
+        """The exact path from z to the entropy parameters."""
+        return IntegerHyperSynthesis([self._convolution(layer) for layer in range(3)])
+
+    @property
+    def z_tables(self) -> Tables:
+        """Distributions of the N channels of z."""
+        return Tables(self.arrays["z.cdf"], self.arrays["z.offset"])
+
+    @property
+    def y_tables(self) -> Tables:
+        """Distributions of y - mean for the `SCALES` scale indexes."""
+        return Tables(self.arrays["y.cdf"], self.arrays["y.offset"])
+
+    def floats(self, part: str) -> list[np.ndarray]:
+        """The float32 weights of `analysis`, `synthesis`, `hyper_analysis` or `prior` in the order of the network."""
+        return [array.astype(np.float32) for name, array in self.arrays.items() if name.startswith(f"{part}.")]
+
+    def _convolution(self, layer: int) -> IntegerConvolution:
+        names = ("kernel", "bias", "shift", "step")
+        return IntegerConvolution(
+            **{name: self.arrays[f"hyper_synthesis.{layer}.{name}"] for name in names},
+            upsampling=layer < 2,
+            largest_input=LARGEST_ACTIVATION if layer else LARGEST_Z,
+        )
+
+
+def weights_path(path: str | Path) -> Path:
+    """The file itself where `path` is a training's folder."""
+    return Path(path) / WEIGHTS_FILE if Path(path).is_dir() else Path(path)
+
+
+def read_hyperprior(path: str | Path) -> SavedHyperprior:
+    """Read a codec's file, or that of a folder. Raises HyperpriorError for a missing or damaged one."""
+    path = weights_path(path)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            config, quality = _parsed(_stored(archive, "header", ((4,), "<i4")))
+            arrays = {name: _stored(archive, name, form) for name, form in _forms(config).items()}
+        saved = SavedHyperprior(config, quality, arrays)
+        if not all(np.isfinite(array).all() for array in saved.arrays.values()):
+            raise ValueError("a weight that is no number")
+        saved.z_tables.check(config.filters)
+        saved.y_tables.check(SCALES)
+        saved.hyper_synthesis  # noqa: B018 (proves the bound of its sums)
+    except (*_UNREADABLE, HyperpriorError) as error:
+        raise HyperpriorError(
+            f"{path}: not a trained codec's file ({error}): give another, or train it again"
+        ) from error
+    return saved
+
+
+def save_hyperprior(
+    network: HyperpriorNetwork, folder: Path, quality: int, images: tf.Tensor, name: str = WEIGHTS_FILE
+) -> Path:
+    """Write `codec.npz`, or a file called `name`, into an existing folder.
+
+    Args:
+      network: a trained one.
+      quality: what it was trained for.
+      images: of the kind it is for, uint8 (B, H, W, 3), height and width multiples of 64: the quantisation is fitted to
+        them.
+
+    Returns:
+      The file.
+
+    Raises:
+      HyperpriorError: the weights are not finite numbers, as after a training that diverged.
+    """
+    saved = pack(network, quality, images)
+    path = folder / name
+    np.savez(path, header=_header(saved.config, saved.quality), **saved.arrays)
+    return path
+
+
+def pack(network: HyperpriorNetwork, quality: int, images: tf.Tensor) -> SavedHyperprior:
+    """What `save_hyperprior` writes."""
+    import tensorflow as tf
+
+    config = network.config
+    if not all(np.isfinite(variable).all() for variable in network.weights):
+        raise HyperpriorError("the codec's weights are not finite: its training diverged; take a lower learning rate")
+    variables = [
+        variable for part in (*_FLOAT_PARTS, "prior") for variable in getattr(network, part).trainable_variables
+    ]
+    arrays = {name: variable.numpy() for name, variable in zip(_float_forms(config), variables)}
+    z = tf.round(network.hyper_analysis(network.analysis(tf.cast(images, tf.float32) / 255)))
+    integers = quantize([variable.numpy() for variable in network.hyper_synthesis.weights], z.numpy())
+    for layer, convolution in enumerate(integers.convolutions):
+        for name in ("kernel", "bias", "shift", "step"):
+            arrays[f"hyper_synthesis.{layer}.{name}"] = getattr(convolution, name)
+    arrays["digest"] = np.frombuffer(integers.digest(), np.uint8)
+    for name, tables in (("z", _z_tables(network)), ("y", _y_tables())):
+        arrays[f"{name}.cdf"], arrays[f"{name}.offset"] = tables.cdf, tables.offset
+    forms = _forms(config)
+    return SavedHyperprior(config, quality, {name: arrays[name].astype(dtype) for name, (_, dtype) in forms.items()})
+
+
+def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
+    """Put the weights of a codec's file into a network of its size, to go on training.
+
+    Raises HyperpriorError for a missing or damaged file, or one of another size.
+    """
+    saved = read_hyperprior(path)
+    if saved.config != network.config:
+        raise HyperpriorError(
+            f"{path} has {saved.config.filters} filters and {saved.config.latents} latents, not "
+            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another"
+        )
+    for part in (*_FLOAT_PARTS, "prior"):
+        for variable, array in zip(getattr(network, part).trainable_variables, saved.floats(part)):
+            variable.assign(array)
+    for variable, array in zip(network.hyper_synthesis.weights, saved.hyper_synthesis.dequantized()):
+        variable.assign(array)
+
+
+def _header(config: HyperpriorConfig, quality: int) -> np.ndarray:
+    return np.array([VERSION, config.filters, config.latents, quality], "<i4")
+
+
+def _parsed(header: np.ndarray) -> tuple[HyperpriorConfig, int]:
+    version, filters, latents, quality = header.tolist()
+    if version != VERSION:
+        raise ValueError(f"version {version}, not {VERSION}")
+    if max(filters, latents) > MAX_CHANNELS or not 1 <= quality <= len(LAMBDAS["mse"]):
+        raise ValueError(f"{filters} filters, {latents} latents, quality {quality}")
+    return HyperpriorConfig(filters, latents), quality
+
+
+def _forms(config: HyperpriorConfig) -> dict[str, _Form]:
+    """Every array of the file but the header."""
+    n, m = config.filters, config.latents
+    forms = _float_forms(config)
+    for layer, (side, before, after) in enumerate([(5, n, m), (5, m, 3 * m // 2), (3, 3 * m // 2, 2 * m)]):
+        forms[f"hyper_synthesis.{layer}.kernel"] = (side, side, before, after), "|i1"
+        forms[f"hyper_synthesis.{layer}.bias"] = (after,), "<i4"
+        forms[f"hyper_synthesis.{layer}.shift"] = (after,), "|i1"
+        forms[f"hyper_synthesis.{layer}.step"] = (after,), "<f4"
+    forms["digest"] = (32,), "|u1"
+    for name, distributions in (("z", n), ("y", SCALES)):
+        forms[f"{name}.cdf"] = (-MAX_TABLE,), "<i4"
+        forms[f"{name}.offset"] = (distributions,), "<i4"
+    return forms
+
+
+def _float_forms(config: HyperpriorConfig) -> dict[str, _Form]:
+    """Those of the transforms that stay floating point, and of the prior, in the order of their variables."""
+    n, m = config.filters, config.latents
+    convolutions = {
+        "analysis": [(5, 3, n), (5, n, n), (5, n, n), (5, n, m)],
+        "synthesis": [(5, m, n), (5, n, n), (5, n, n), (5, n, 3)],
+        "hyper_analysis": [(3, m, n), (5, n, n), (5, n, n)],
+    }
+    forms: dict[str, _Form] = {}
+    for part in _FLOAT_PARTS:
+        for layer, (side, before, after) in enumerate(convolutions[part]):
+            forms[f"{part}.{layer}.kernel"] = (side, side, before, after), "<f2"
+            forms[f"{part}.{layer}.bias"] = (after,), "<f2"
+            if part != "hyper_analysis" and layer < 3:
+                forms[f"{part}.{layer}.beta"] = (after,), "<f2"
+                forms[f"{part}.{layer}.gamma"] = (after, after), "<f2"
+    for name, shape in {
+        "bias_0": (n, 3, 1), "bias_1": (n, 3, 1), "bias_2": (n, 1, 1), "factor_0": (n, 3, 1), "factor_1": (n, 3, 1),
+        "matrix_0": (n, 3, 1), "matrix_1": (n, 3, 3), "matrix_2": (n, 1, 3),
+    }.items():  # fmt: skip
+        forms[f"prior.{name}"] = shape, "<f4"
+    return forms
+
+
+def _stored(archive: Any, name: str, form: _Form) -> np.ndarray:
+    """An array of the archive, allocated only if its header says what is expected; else ValueError."""
+    shape, dtype = form
+    with archive.zip.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        found, fortran, stored = np.lib.format.read_array_header_1_0(file)
+    fits = len(found) == len(shape) and all(a == b or 0 < a <= -b for a, b in zip(found, shape))
+    if not fits or fortran or stored != np.dtype(dtype):
+        raise ValueError(f"{name} is {stored} of shape {found}")
+    return archive[name]
+
+
+def _z_tables(network: HyperpriorNetwork) -> Tables:
+    import tensorflow as tf
+    import tensorflow_compression as tfc
+
+    @tf.function  # the search for the tails takes 10 s when run eagerly, and 1 s in a graph
+    def built() -> tuple[tf.Tensor, tf.Tensor]:
+        model = tfc.ContinuousBatchedEntropyModel(
+            network.prior, coding_rank=3, compression=True, stateless=True, tail_mass=TAIL_MASS,
+            range_coder_precision=PRECISION, offset_heuristic=False,
+        )  # fmt: skip
+        return model.cdf, model.cdf_offset
+
+    cdf, offset = built()
+    return Tables(cdf.numpy(), offset.numpy())
+
+
+def _y_tables() -> Tables:
+    import tensorflow_compression as tfc
+
+    from dsr.models.hyperprior.network import scale_of
+
+    model = tfc.LocationScaleIndexedEntropyModel(
+        tfc.NoisyNormal, SCALES, scale_of, coding_rank=3, compression=True, tail_mass=TAIL_MASS,
+        range_coder_precision=PRECISION,
+    )  # fmt: skip
+    return Tables(model.cdf.numpy(), model.cdf_offset.numpy())

@@ -1,0 +1,1 @@
+"""How alike or natural images are: MS-SSIM, PSNR, perceptual indexes, distances between sets of features."""

@@ -1,0 +1,1 @@
+"""Networks that turn compressed images into restored ones, and their training."""

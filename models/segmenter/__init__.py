@@ -1,0 +1,1 @@
+"""DeepLabv3+: backbones, network, training and scoring."""

@@ -1,0 +1,85 @@
+"""Overrides are typed, checked before any work, and name the nearest valid key."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Any, Literal, Optional
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dsr.experiments.config.overrides import ConfigError, apply_overrides, flatten
+
+
+@dataclass(frozen=True)
+class Inner:
+    steps: int = 10
+    rate: float = 0.5
+    weights: Optional[str] = None
+    scales: tuple[int, ...] = (1, 4)
+    kind: Literal["sgd", "adam"] = "sgd"
+    flip: bool = True
+
+
+@dataclass(frozen=True)
+class Pair:
+    low: int = 0
+    high: int = 10
+
+    def __post_init__(self) -> None:
+        if self.low > self.high:
+            raise ValueError("low above high")
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "x"
+    inner: Inner = field(default_factory=Inner)
+    pair: Pair = field(default_factory=Pair)
+    options: dict[str, Any] = field(default_factory=dict)
+
+
+@given(st.integers(), st.floats(allow_nan=False), st.booleans())
+def test_numbers_and_switches_round_trip(steps: int, rate: float, flip: bool) -> None:
+    changed = apply_overrides(Outer(), [f"inner.steps={steps}", f"inner.rate={rate!r}", f"inner.flip={flip}"])
+    assert changed.inner == dataclasses.replace(Inner(), steps=steps, rate=rate, flip=flip)
+
+
+def test_every_leaf_can_be_set_to_what_it_is() -> None:
+    plain = {k: v for k, v in flatten(Outer()).items() if not isinstance(v, (dict, tuple))}
+    assert apply_overrides(Outer(), [f"{key}={value}" for key, value in plain.items()]) == Outer()
+
+
+def test_tuples_options_and_none_are_read() -> None:
+    changed = apply_overrides(
+        Outer(), ["inner.scales=1,2,8", "inner.weights=a.h5", "options.height=128", "options.mode=fast"]
+    )
+    assert changed.inner.scales == (1, 2, 8)
+    assert changed.inner.weights == "a.h5"
+    assert changed.options == {"height": 128, "mode": "fast"}
+    assert apply_overrides(changed, ["inner.weights=none"]).inner.weights is None
+
+
+def test_values_that_only_fit_together_are_checked_together() -> None:
+    assert apply_overrides(Outer(), ["pair.low=20", "pair.high=30"]).pair == Pair(20, 30)
+
+
+@pytest.mark.parametrize(
+    ("override", "says"),
+    [
+        ("inner.step=3", 'did you mean "inner.steps"'),
+        ("iner.steps=3", 'did you mean "inner.steps"'),
+        ("inner=3", "group of keys"),
+        ("inner.steps.more=3", "no configuration key"),
+        ("inner.steps", "key=value"),
+        ("inner.steps=2.5", "a whole number"),
+        ("inner.rate=fast", "a number"),
+        ("inner.flip=1", "true or false"),
+        ("inner.kind=rmsprop", "sgd, adam"),
+    ],
+)
+def test_a_wrong_override_says_what_is_right(override: str, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        apply_overrides(Outer(), [override])

@@ -1,0 +1,79 @@
+"""A graph of artefacts makes what is missing, once, inputs first, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dsr.experiments.graph.artefacts import Artefact, closure, plan
+from dsr.experiments.graph.making import make
+from dsr.experiments.graph.progress import Progress
+from dsr.tfrecords.building import building
+from dsr.tfrecords.manifest import Identity
+
+
+class Graph:
+    """a -> b -> c and a -> d, each of which writes its name."""
+
+    def __init__(self, root: Path, setting: int = 0) -> None:
+        self.root, self.made = root, []
+        self.a = self.artefact("a", {}, 0)
+        self.b = self.artefact("b", {"a": self.a}, setting)
+        self.c = self.artefact("c", {"b": self.b}, 0)
+        self.d = self.artefact("d", {"a": self.a}, 0)
+
+    def artefact(self, name: str, inputs: dict[str, Artefact], setting: int) -> Artefact:
+        def build(artefact: Artefact, progress: Progress) -> None:
+            assert all(other.exists for other in artefact.inputs.values())
+            with building(artefact.folder, artefact.identity) as work:
+                (work.path / "name").write_text(name)
+            self.made.append(name)
+
+        fingerprints = {role: other.fingerprint for role, other in inputs.items()}
+        identity = Identity("thing", name, {"setting": setting}, fingerprints)
+        return Artefact("things", self.root, identity, inputs, build, units=10, seconds_per_unit=2.0)
+
+
+def test_everything_is_made_once_and_inputs_first(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    make([graph.c, graph.d], Progress())
+    assert graph.made == ["a", "b", "c", "d"]
+    make([graph.c, graph.d], Progress())
+    assert graph.made == ["a", "b", "c", "d"]
+
+
+def test_a_changed_artefact_remakes_what_depends_on_it_and_nothing_else(tmp_path: Path) -> None:
+    make([Graph(tmp_path).c, Graph(tmp_path).d], Progress())
+    changed = Graph(tmp_path, setting=1)
+    make([changed.c, changed.d], Progress())
+    assert changed.made == ["b", "c"]
+
+
+def test_what_only_served_to_make_something_that_exists_is_not_made_again(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    make([graph.c], Progress())
+    for path in graph.b.folder.iterdir():
+        path.unlink()
+    graph.b.folder.rmdir()
+    make([graph.c], Progress())
+    assert graph.made == ["a", "b", "c"]
+
+
+def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    assert [(s.artefact.name, s.state, s.seconds) for s in plan([graph.c])] == [
+        ("a", "to make", 20.0),
+        ("b", "to make", 20.0),
+        ("c", "to make", 20.0),
+    ]
+    make([graph.a], Progress())
+    steps = plan([graph.b])
+    assert [(s.artefact.name, s.state) for s in steps] == [("a", "exists"), ("b", "to make")]
+    assert steps[0].seconds == 0
+    assert steps[1].seconds == pytest.approx(graph.a.manifest.seconds), "a measured cost replaces the guess"
+
+
+def test_the_closure_holds_each_artefact_once_after_its_inputs(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    assert [a.name for a in closure([graph.d, graph.c])] == ["a", "d", "b", "c"]

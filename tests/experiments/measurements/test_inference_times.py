@@ -1,0 +1,84 @@
+"""Times of stages, and what they say of the configurations."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from dsr.experiments.analysis.inference_times import costs, inference_times_table
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.presets import preset
+from dsr.experiments.measurements.kept import keep, kept
+from dsr.experiments.study import Study
+
+
+def stage(name: str, *milliseconds: float, point: str | None = None, restorer: str | None = None) -> dict:
+    return {"stage": name, "point": point, "restorer": restorer, "seconds": [ms / 1000 for ms in milliseconds]}
+
+
+TIMES = {
+    "device": "a stone tablet",
+    "height": 8,
+    "width": 16,
+    "stages": [
+        stage("encode", 90, 100, 900, point="bpg-qp40"),
+        stage("decode", 20, point="bpg-qp40"),
+        stage("restore", 300, restorer="gan"),
+        stage("restore", 50, restorer="rdn-psnr"),
+        stage("segment", 70, 90),
+    ],
+}
+
+
+def test_a_configuration_costs_the_stages_its_test_images_pass() -> None:
+    found = {(c.configuration, c.restorer): c.total for c in costs(TIMES)}
+    expected = {("RO", None): 80, ("CC", None): 200, ("OR", "gan"): 500, ("OR", "rdn-psnr"): 250}
+    assert found == pytest.approx(expected)
+
+
+def test_costs_are_compared_with_compression_before_inference() -> None:
+    """The paper's "faster by 26 %" is 0.74 here."""
+    versus = {row[0]: row[-1] for row in inference_times_table(TIMES).rows}
+    assert versus["RO"] == pytest.approx(0.4) and versus["CC"] == 1 and versus["OR"] > 1
+
+
+def test_stages_that_a_configuration_does_not_have_are_empty_cells() -> None:
+    table = inference_times_table(TIMES)
+    rows = list(csv.DictReader(table.to_csv().splitlines()))
+    assert [r["encode_ms"] == "" for r in rows] == [True, False, False, False]
+    assert [r["restore_ms"] == "" for r in rows] == [True, True, False, False]
+
+
+def test_what_is_kept_is_found_again_and_damage_is_said(tmp_path: Path) -> None:
+    study = Study(preset("demo"), tmp_path)
+    assert kept(study, "inference_times") is None
+    keep(study, "inference_times", TIMES, inference_times_table(TIMES))
+    assert kept(study, "inference_times") == TIMES
+    (study.folder / "inference_times.json").write_text("{")
+    with pytest.raises(ConfigError, match="dsr inference-times"):
+        kept(study, "inference_times")
+
+
+def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
+    """In a process of its own: TensorFlow must not have started with several threads."""
+    command = [sys.executable, "-m", "dsr.app.cli", "inference-times", "--work", str(tmp_path)]
+    for value in (
+        "points=jpeg-quality10",
+        "restorers=rdn-psnr",
+        "dataset.options.height=64",
+        "dataset.options.width=96",
+    ):
+        command += ["--set", value]
+    subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
+    times = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())
+    assert (times["height"], times["width"]) == (64, 96)
+    assert [s["stage"] for s in times["stages"]] == ["encode", "decode", "restore", "segment"]
+    assert all(len(s["seconds"]) == 8 and min(s["seconds"]) > 0 for s in times["stages"])
+    assert (tmp_path / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 3
+    assert not any((tmp_path / group).exists() for group in ("shards", "restorers", "segmenters"))

@@ -1,0 +1,74 @@
+"""Accuracy against the number of images a restorer learned from."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+from dsr.experiments.analysis.restorer_images import restorer_images_charts, restorer_images_table
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.measurements.restorer_images import trials
+from dsr.experiments.study import Study
+
+SCORES = [
+    {"point": "bpg-qp43", "restorer": None, "images": 0, "miou": [0.3, 0.32]},
+    {"point": "bpg-qp43", "restorer": "gan", "images": 5, "miou": [0.31, 0.33]},
+    {"point": "bpg-qp43", "restorer": "gan", "images": 40, "miou": [0.35, 0.37]},
+]
+
+
+def study(work: Path, *overrides: str) -> Study:
+    return Study(apply_overrides(preset("demo"), ["points=jpeg-quality10", *overrides]), work)
+
+
+def test_each_number_of_images_is_a_restorer_and_segmenters_of_its_own(tmp_path: Path) -> None:
+    found = trials(study(tmp_path, "seeds=2"), (10, 5, 10))
+    assert [(t.restorer, t.images) for t in found] == [(None, 0), ("gan", 5), ("gan", 10)]
+    groups = [a.group for a in closure(e for t in found for e in t.evaluations)]
+    assert (groups.count("restorers"), groups.count("segmenters")) == (2, 2 * 3)
+    for trial in found[1:]:
+        for evaluation in trial.evaluations:
+            restored = evaluation.inputs["segmenter"].inputs["shards"]
+            assert restored.inputs["restorer"].identity.config["images"] == trial.images
+
+
+def test_all_images_are_what_the_study_itself_trains_on(tmp_path: Path) -> None:
+    whole = study(tmp_path)
+    (codec,) = whole.codecs
+    unrestored, last = trials(whole, (whole.images("restore"),))
+    assert last.evaluations[0].folder == whole.evaluation("RO", codec).folder
+    assert unrestored.evaluations == [whole.evaluation("CO", codec)]
+
+
+def test_a_limit_of_the_study_does_not_limit_the_trials(tmp_path: Path) -> None:
+    config = study(tmp_path).config
+    limited = Study(dataclasses.replace(config, restorer=dataclasses.replace(config.restorer, images=3)), tmp_path)
+    assert trials(limited, (40,))[1].evaluations[0].folder == trials(study(tmp_path), (40,))[1].evaluations[0].folder
+
+
+def test_more_images_than_there_are_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="only 40 images"):
+        trials(study(tmp_path), (41,))
+
+
+def test_the_table_has_a_row_for_each_segmenter() -> None:
+    rows = restorer_images_table(SCORES).rows
+    assert [(row[0], row[3], row[5]) for row in rows] == [
+        ("CO", 0, 0.3),
+        ("CO", 0, 0.32),
+        ("RO", 5, 0.31),
+        ("RO", 5, 0.33),
+        ("RO", 40, 0.35),
+        ("RO", 40, 0.37),
+    ]
+
+
+def test_the_chart_says_the_means() -> None:
+    ((point, chart),) = restorer_images_charts(SCORES)
+    assert point == "bpg-qp43"
+    for said in ("CO: 31.0 % mIoU", "from 5 images: 32.0 %", "from 40 images: 36.0 %"):
+        assert said in chart

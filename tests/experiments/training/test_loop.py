@@ -1,0 +1,169 @@
+"""A training that was killed goes on at its step and ends with the bytes of one that was not; the whole chain holds together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
+from dsr.experiments.graph.making import make
+from dsr.experiments.graph.progress import Meter, Progress
+from dsr.experiments.results import collect, report_of
+from dsr.experiments.study import Study
+from dsr.tfrecords.png import decode_png
+
+TINY = [
+    "points=jpeg-quality10",
+    "dataset.options.height=128",
+    "dataset.options.width=128",
+    "dataset.options.restore=3",
+    "dataset.options.train=4",
+    "dataset.options.test=3",
+    "samples=2",
+    "restorer.gan.generator.width=4",
+    "restorer.gan.generator.blocks=1",
+    "restorer.gan.discriminator.width=4",
+    "restorer.gan.batch=1",
+    "restorer.gan.steps=6",
+    "restorer.checkpoint_every=2",
+    "restorer.log_every=2",
+    "segmenter.network.aspp_width=8",
+    "segmenter.network.decoder_width=8",
+    "segmenter.network.low_level_width=8",
+    "segmenter.batch=2",
+    "segmenter.crop_height=64",
+    "segmenter.crop_width=64",
+    "segmenter.steps=6",
+    "segmenter.checkpoint_every=2",
+    "segmenter.log_every=2",
+]
+
+
+class Killed(Exception):
+    pass
+
+
+class KilledAt(Progress):
+    """Dies in the middle of a window, between two checkpoints."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    @contextmanager
+    def meter(self, label: str, total: int) -> Iterator[Meter]:
+        yield self
+
+    def update(self, done: int, note: str = "") -> None:
+        if done == self.step:
+            raise Killed
+
+
+@pytest.fixture(scope="module")
+def config() -> StudyConfig:
+    return apply_overrides(preset("demo"), TINY)
+
+
+@pytest.fixture(scope="module")
+def study(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A whole study, made without interruption."""
+    study = Study(config, tmp_path_factory.mktemp("work"))
+    make(study.evaluations(), Progress())
+    return study
+
+
+def trained(study: Study, group: str) -> Artefact:
+    return study.segmenter("C", study.codecs[0]) if group == "segmenters" else study.restorer(study.codecs[0])
+
+
+def weights(artefact: Artefact) -> list[np.ndarray]:
+    (path,) = [*artefact.folder.glob("*.h5"), *artefact.folder.glob("*.npz")]
+    if path.suffix == ".npz":
+        with np.load(path) as archive:
+            return [archive[name] for name in archive]
+    import h5py
+
+    found: list[np.ndarray] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+@pytest.mark.parametrize("group", ["segmenters", "restorers"])
+def test_a_killed_training_ends_like_an_uninterrupted_one(
+    group: str, study: Study, config: StudyConfig, tmp_path: Path
+) -> None:
+    other = Study(config, tmp_path)
+    artefact = trained(other, group)
+    make(artefact.inputs.values(), Progress())
+    with pytest.raises(Killed):
+        artefact.build(artefact, KilledAt(5))
+    assert artefact.started and not artefact.exists
+    make([artefact], Progress())
+    reference = trained(study, group)
+    assert artefact.fingerprint == reference.fingerprint
+    for ours, theirs in zip(weights(artefact), weights(reference)):
+        np.testing.assert_array_equal(ours, theirs)
+    for name, curve in json.loads((reference.folder / CURVES).read_text()).items():
+        resumed = json.loads((artefact.folder / CURVES).read_text())[name]
+        assert [step for step, _ in resumed] == [2, 4, 6]
+        if name != "steps_per_second":
+            assert resumed == curve
+
+
+def test_a_study_run_again_makes_nothing(study: Study, config: StudyConfig) -> None:
+    class Nothing(Progress):
+        def meter(self, label: str, total: int) -> None:  # type: ignore[override]
+            raise AssertionError(f"{label} was made again")
+
+    make(Study(config, study.work).evaluations(), Nothing())
+
+
+def test_an_evaluation_scores_the_predictions_that_it_keeps_like_a_plain_count(study: Study) -> None:
+    """mIoU of the whole split from one confusion matrix; here recomputed pixel by pixel for the kept predictions' own images."""
+    for evaluation in study.evaluations():
+        summary = evaluation.manifest.summary
+        matrix = np.array(summary["confusion"])
+        labelled = sum(int((study.source.read(sample)[1] != 255).sum()) for sample in study.source.samples("test"))
+        assert matrix.sum() == labelled
+        union = matrix.sum(0) + matrix.sum(1) - np.diag(matrix)
+        expected = np.mean([matrix[i, i] / union[i] for i in range(len(matrix)) if union[i]])
+        assert summary["miou"] == pytest.approx(expected)
+        for number in range(2):
+            data = (evaluation.folder / f"prediction-{number}.png").read_bytes()
+            assert decode_png(data, 128, 128, "L").max() < study.source.table.num_classes
+
+
+def test_tensorboard_has_every_curve_pictures_and_the_configuration(study: Study) -> None:
+    for group, expected in (
+        ("segmenters", {"loss", "miou", "learning_rate", "iou/road", "configuration", "image | prediction | label"}),
+        (
+            "restorers",
+            {"generator_loss", "discriminator_loss", "gan", "l1", "ms_ssim", "dist", "learning_rate", "configuration"}
+            | {f"d_{what}_{scale}" for what in ("original", "restored") for scale in (1, 4)}
+            | {"compressed | restored | original"},
+        ),
+    ):
+        (events,) = (trained(study, group).folder / "tensorboard").glob("events*")
+        tags = {
+            value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value
+        }
+        assert expected <= {tag.removesuffix("/image_0") for tag in tags} | tags
+
+
+def test_the_report_covers_the_study_and_names_every_artefact(study: Study) -> None:
+    results = collect(study)
+    assert {(e["configuration"], e["point"]) for e in results["evaluations"]} == {("OO", None)} | {
+        (configuration, "jpeg-quality10") for configuration in ("CO", "RO", "CC", "OC", "OR")
+    }
+    page = report_of(study, results).read_text()
+    for artefact in closure(study.evaluations()):
+        assert artefact.fingerprint[:8] in page

@@ -1,0 +1,36 @@
+"""Each conversion in one call, as tests want it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dsr.tfrecords.conversions import restored_identity, to_compressed, to_originals, to_restored
+from dsr.tfrecords.manifest import Identity, Manifest, check
+from dsr.tfrecords.plan import IMAGES_PER_SHARD
+from dsr.tfrecords.stages import CodecLike, RestorerLike, SourceLike
+
+
+def write_originals(
+    source: SourceLike,
+    split: str,
+    folder: Path,
+    *,
+    limit: int | None = None,
+    images_per_shard: int = IMAGES_PER_SHARD,
+    **how: Any,
+) -> Manifest:
+    return to_originals(source, split, limit=limit, images_per_shard=images_per_shard).write(folder, **how)
+
+
+def write_compressed(originals: Path, codec: CodecLike, folder: Path, **how: Any) -> Manifest:
+    return to_compressed(originals, codec).write(folder, **how)
+
+
+def write_restored(compressed: Path, originals: Path, restorer: RestorerLike, folder: Path, **how: Any) -> Manifest:
+    identity = restored(check(compressed).identity, check(originals).identity, restorer)
+    return to_restored(compressed, originals, restorer, identity).write(folder, **how)
+
+
+def restored(compressed: Identity, original: Identity, restorer: RestorerLike) -> Identity:
+    return restored_identity(compressed, original, Identity("restorer", "fake", restorer.describe()), "restored")
