@@ -36,6 +36,7 @@ setup(
         "scipy>=1.11",  # BD-rates, t-intervals, filters and distributions of the perceptual indexes
         "google-crc32c>=1.5",  # TFRecord framing without importing TensorFlow
         "click>=8.1",
+        "dacite>=1.9",  # stored results become typed values, or are refused
         "jinja2>=3.1",  # the report page, escaped by default
         "setuptools<81",  # TensorBoard 2.14 imports pkg_resources, which later ones left out
     ],

@@ -11,24 +11,25 @@ from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.restorers import blocks
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
+from dsr.experiments.results import Results
 
 
-def print_results(results: dict[str, Any]) -> None:
+def print_results(results: Results) -> None:
     """mIoU in percent of each configuration at each operating point, with rate and fidelity of the test images.
 
     Each of several restorers has a line. With several restorers or seeds, a second table compares what was trained on.
     """
     names = restorers(results)
-    seeds = len({entry["seed"] for entry in results["evaluations"]})
+    seeds = len({entry.seed for entry in results.evaluations})
     by, wide = 12 if len(names) > 1 else 0, 14 if seeds > 1 else 8
     header = f"{'operating point':<20}{'restorer' if by else '':<{by}}{'bpp':>8}{'PSNR':>8}"
     click.echo(header + "".join(f"{c:>{wide}}" for c in CONFIGURATIONS))
-    for point in results["points"]:
-        fidelity = f"{point['compressed']['bpp']:>8.3f}{_decibels(point['compressed']['psnr'], 'inf'):>8}"
+    for point in results.points:
+        fidelity = f"{_rate(point.compressed.bpp):>8}{_decibels(point.compressed.psnr, 'inf'):>8}"
         for name in names or [""]:
-            scores = [_score(miou(results, c, point["point"], name)) for c in CONFIGURATIONS]
+            scores = [_score(miou(results, c, point.point, name)) for c in CONFIGURATIONS]
             cells = "".join(f"{score:>{wide}}" for score in scores)
-            click.echo(f"{point['point']:<20}{name if by else '':<{by}}{fidelity}{cells}")
+            click.echo(f"{point.point:<20}{name if by else '':<{by}}{fidelity}{cells}")
     if seeds > 1:
         click.echo(f"mean ± standard deviation of {seed_counts(results)} seeds")
     if len(names) > 1 or seeds > 1:
@@ -36,7 +37,7 @@ def print_results(results: dict[str, Any]) -> None:
         _print_restorers(results, paired=seeds > 1)
 
 
-def _print_restorers(results: dict[str, Any], paired: bool) -> None:
+def _print_restorers(results: Results, paired: bool) -> None:
     """What a segmenter for original images is best trained on at each operating point (paper, Table III)."""
     widths = {"mIoU": 14, "minus CO": 23, "PSNR": 10, "MS-SSIM, dB": 14}
     click.echo(f"{'operating point':<20}{'trained on':<12}" + "".join(f"{c:>{w}} " for c, w in widths.items()).rstrip())
@@ -52,7 +53,7 @@ def _print_restorers(results: dict[str, Any], paired: bool) -> None:
                 f"{text:>{width}}{'*' if block.best(row, column) else ' '}"
                 for (column, text), width in zip(shown.items(), widths.values())
             )
-            click.echo(f"{block.point['point']:<20}{row.restorer or 'compressed':<12}{cells}".rstrip())
+            click.echo(f"{block.point.point:<20}{row.restorer or 'compressed':<12}{cells}".rstrip())
     click.echo("* the best of its column" + ("; [95 % interval over the seeds]" if paired else ""))
 
 
@@ -89,3 +90,7 @@ def _effect(difference: Optional[BySeed]) -> str:
 
 def _decibels(value: Optional[float], lossless: str = "-") -> str:
     return lossless if value is None else f"{value:.2f}"
+
+
+def _rate(bpp: Optional[float]) -> str:
+    return "-" if bpp is None else f"{bpp:.3f}"

@@ -10,6 +10,7 @@ import numpy as np
 
 from dsr.data_pipelines.codecs import Codec, make_codec
 from dsr.data_pipelines.datasets import DatasetError, Source
+from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.models.restorers.saved import SavedRestorer
@@ -77,9 +78,9 @@ def build_originals(source: Source, artefact: Artefact, progress: Progress, conv
     convert(conversion, artefact, progress)
 
 
-def build_compressed(codec: Codec, artefact: Artefact, progress: Progress, convert: Converting) -> None:
+def build_compressed(degradation: Degradation, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Original shards -> compressed shards."""
-    conversion = conversions.to_compressed(artefact.inputs["original"].folder, codec, identity=artefact.identity)
+    conversion = conversions.to_compressed(artefact.inputs["original"].folder, degradation, identity=artefact.identity)
     convert(conversion, artefact, progress)
 
 

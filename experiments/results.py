@@ -1,227 +1,333 @@
-"""From a study's artefacts to the numbers and pictures of its report."""
+"""What a study found, as values: what is collected from its artefacts, stored as results.json, and shown by every table and page.
+
+Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams, PSNR and MS-SSIM dB are decibels. `point` names an
+operating point (`bpg-qp40`) and is None where nothing was compressed, `restorer` names what restored (`gan`) and is None where nothing
+was, `seed` is that of the training (of an evaluation: of its segmenter). A number that was not measured, or that is not finite, is
+None.
+"""
 
 from __future__ import annotations
 
 import json
-import shlex
-import sys
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional, TypeVar
 
-from dsr.data_pipelines.codecs import Codec, make_codec
-from dsr.experiments.analysis.report import write_report
-from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.config.schema import CONFIGURATIONS, ROLES
-from dsr.experiments.domain import DOMAINS, needs_restorer
-from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
-from dsr.experiments.measurements.artefacts import measurements
-from dsr.experiments.measurements.kept import kept
-from dsr.experiments.measurements.shift import perceptual_results, shift_results
-from dsr.experiments.study import Study
-from dsr.tfrecords.converter import STATISTICS
-from dsr.tfrecords.manifest import records
+import dacite
 
-FIDELITY = ("bpp", "bpp_min", "bpp_max", "psnr", "ms_ssim", "ms_ssim_db")
+from dsr.models.errors import UserError
+
+Stored = TypeVar("Stored")
+
+MAX_BYTES = 1 << 28
+"""Of a file of results; larger ones are not read."""
 
 
-def collect(study: Study) -> dict[str, Any]:
-    """What the existing artefacts of a study say, as one JSON-able dictionary (its schema: `dsr.experiments.analysis`).
+@dataclass
+class StudyFacts:
+    """Which study it is; `seconds` is what all of its artefacts took, `seed` the first of its seeds."""
+
+    name: str
+    created: str  # ISO time of the newest artefact
+    seconds: float
+    command: str
+    config: dict[str, Any]
+    seed: int
+
+
+@dataclass
+class ClassFacts:
+    """A class that segmenters learn; `small` after the paper's footnote 5."""
+
+    name: str
+    color: list[int]
+    small: bool
+
+
+@dataclass
+class DatasetFacts:
+    """What the images are; `teaching` if they are drawn, not photographed."""
+
+    name: str
+    teaching: bool
+    classes: list[ClassFacts]
+    images: dict[str, int]  # role -> how many
+    height: int
+    width: int
+
+
+@dataclass
+class Fidelity:
+    """Test images against their originals."""
+
+    psnr: Optional[float]
+    ms_ssim: Optional[float]
+    ms_ssim_db: Optional[float]
+
+
+@dataclass
+class Rated(Fidelity):
+    """Compressed test images: fidelity, and the rate over all, of the cheapest and of the dearest image; None without a bitstream.
+
+    `train_bpp` is the rate of the training images.
+    """
+
+    bpp: Optional[float]
+    bpp_min: Optional[float]
+    bpp_max: Optional[float]
+    train_bpp: Optional[float]
+
+
+@dataclass
+class PointResult:
+    """An operating point: the degradation with its level, and what it and each restorer leave of test images."""
+
+    point: str
+    codec: str
+    quality: Optional[float]
+    compressed: Rated
+    restored: dict[str, Fidelity]
+
+    @property
+    def place(self) -> float:
+        """Where it stands on the axis of a chart: at its rate, or at its level if it has no rate."""
+        return next((value for value in (self.compressed.bpp, self.quality) if value is not None), 0.0)
+
+
+@dataclass
+class EvaluationResult:
+    """A segmenter's scores on the test images of a domain."""
+
+    configuration: str
+    point: Optional[str]
+    restorer: Optional[str]
+    seed: int
+    miou: Optional[float]
+    pixel_accuracy: Optional[float]
+    per_class: dict[str, Optional[float]]
+
+
+@dataclass
+class ImageScores:
+    """Perceptual indexes of the test images of a domain, one an image in the order of keys."""
+
+    point: Optional[str]
+    domain: str
+    restorer: Optional[str]
+    niqe: list[Optional[float]]
+    hosa: list[Optional[float]]
+
+
+@dataclass
+class Estimate:
+    """A value with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass
+class Distances:
+    """Between the features of two sets of images."""
+
+    frechet: Estimate
+    kernel: Estimate
+
+
+@dataclass
+class Correlation:
+    """How the mean activation of each channel goes with that in originals."""
+
+    slope: float
+    r2: float
+    rms: float
+    activations: list[float]
+
+
+@dataclass
+class DomainShift(Distances):
+    """How far a domain is from originals; `change` is the same minus that of compressed images, for restored ones."""
+
+    point: Optional[str]
+    domain: str
+    restorer: Optional[str]
+    change: Optional[Distances]
+    correlation: Correlation
+
+
+@dataclass
+class Halves:
+    """Distances between two halves of the originals: what none at all looks like."""
+
+    frechet: float
+    kernel: float
+
+
+@dataclass
+class Shift:
+    """How far each domain is from originals for the segmenter that `features` names."""
+
+    features: str
+    images: int
+    channels: int
+    halves: Halves
+    domains: list[DomainShift]
+    original: list[float]  # the mean activation of each channel
+
+
+@dataclass
+class ImagesTrial:
+    """mIoU, one a seed, with a restorer trained on so many images; of CO where `restorer` is None."""
+
+    point: str
+    restorer: Optional[str]
+    images: int
+    miou: list[float]
+
+
+@dataclass
+class StageTimes:
+    """Seconds of a stage (encode, decode, restore, segment), one an image."""
+
+    stage: str
+    point: Optional[str]
+    restorer: Optional[str]
+    seconds: list[float]
+
+
+@dataclass
+class InferenceTimes:
+    """What the stages of the configurations cost on a device, for images of about this size."""
+
+    device: str
+    height: int
+    width: int
+    stages: list[StageTimes]
+
+
+@dataclass
+class TrainingResult:
+    """A restorer's or segmenter's training: `domain` is the letter of what it makes or learns from."""
+
+    kind: str
+    name: str
+    point: Optional[str]
+    domain: Optional[str]
+    restorer: Optional[str]
+    seed: int
+    steps: int
+    seconds: float
+    parameters: int
+    curves: dict[str, list[list[Optional[float]]]]  # name -> [[step, value], ...]
+
+
+@dataclass
+class SampleImages:
+    """PNG paths of a test image at an operating point, by what it shows; what is missing was not made.
+
+    `images` has original, compressed, label and the predictions OO, CO, CC, OC of the first seed; `restored` for each restorer restored,
+    RO and OR.
+    """
+
+    key: str
+    point: str
+    images: dict[str, str]
+    restored: dict[str, dict[str, str]]
+    bytes: Optional[int]
+    psnr: Optional[float]
+
+
+@dataclass
+class StageTiming:
+    """Wall time of making an artefact; a unit is an image, or a step of training."""
+
+    stage: str
+    images: int
+    seconds: float
+    per_image_ms: float
+
+
+@dataclass
+class ArtefactFacts:
+    """Where a result came from; `inputs` are fingerprints by role."""
+
+    kind: str
+    name: str
+    folder: str
+    fingerprint: str
+    created: str
+    seconds: float
+    inputs: dict[str, str]
+
+
+@dataclass
+class Results:
+    """All that a study found."""
+
+    study: StudyFacts
+    versions: dict[str, str]
+    dataset: DatasetFacts
+    points: list[PointResult]
+    original_bpp: Optional[float]  # of the test split as lossless PNG
+    evaluations: list[EvaluationResult]
+    perceptual: list[ImageScores] = field(default_factory=list)
+    shift: Optional[Shift] = None
+    restorer_images: Optional[list[ImagesTrial]] = None
+    inference_times: Optional[InferenceTimes] = None
+    trainings: list[TrainingResult] = field(default_factory=list)
+    samples: list[SampleImages] = field(default_factory=list)
+    timings: list[StageTiming] = field(default_factory=list)
+    artefacts: list[ArtefactFacts] = field(default_factory=list)
+
+
+def to_json(value: Any) -> Any:
+    """Dataclasses, and lists of them, as plain JSON values; numbers that JSON cannot say (nan, infinity) become None."""
+    if isinstance(value, (list, tuple)):
+        return [to_json(item) for item in value]
+    return finite(asdict(value))
+
+
+def finite(value: Any) -> Any:
+    """A JSON value with every number that is not finite replaced by None."""
+    if isinstance(value, Mapping):
+        return {key: finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def from_json(kind: type[Stored], value: Any) -> Stored:
+    """The dataclass that `to_json` made `value` of.
+
+    Raises ValueError if it is none: an unknown or missing field, a value of another type, a number that is not finite.
+    """
+    if not isinstance(value, dict):
+        raise ValueError(f"expected an object, not {type(value).__name__}")  # noqa: TRY004 (it is the content of a file)
+    try:
+        return dacite.from_dict(kind, value, dacite.Config(strict=True))  # type: ignore[type-var]  # a dataclass
+    except dacite.DaciteError as error:
+        raise ValueError(str(error)[:200]) from None
+
+
+def load(path: Path) -> Any:
+    """A JSON file of stored results; finite numbers only.
 
     Raises:
-      ConfigError: not one evaluation of the study exists yet.
+      FileNotFoundError: there is none.
+      UserError: it cannot be read, or is no JSON.
     """
-    evaluations = [e for e in study.evaluations() if e.exists]
-    if not evaluations:
-        raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
-    artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
-    table = study.source.table
-    original = study.original("test").manifest.summary
-    return {
-        "study": {
-            "name": study.config.name,
-            "created": max(a.manifest.created for a in artefacts),
-            "seconds": sum(a.seconds for a in artefacts),
-            "command": "dsr " + shlex.join(sys.argv[1:]),
-            "config": study.config.to_json(),
-            "seed": study.config.seed,
-        },
-        "versions": max(artefacts, key=lambda a: a.manifest.created).manifest.versions,
-        "dataset": {
-            "name": study.source.name,
-            "teaching": study.source.name == "streets",
-            "classes": [{"name": c.name, "color": list(c.color), "small": c.small} for c in table.classes],
-            "images": {role: study.images(role) for role in ROLES},
-            "height": original["height"],
-            "width": original["width"],
-        },
-        "original_bpp": original["bpp"],
-        "points": [_point(study, codec) for codec in study.codecs if study.compressed("test", codec).exists],
-        "evaluations": [_evaluation(e) for e in evaluations],
-        "perceptual": perceptual_results(study),
-        "shift": shift_results(study),
-        "restorer_images": kept(study, "restorer_images"),
-        "inference_times": kept(study, "inference_times"),
-        "trainings": [_training(a) for a in artefacts if a.group in ("restorers", "segmenters")],
-        "samples": [sample for codec in study.codecs for sample in _samples(study, codec)],
-        "timings": [_timing(a) for a in artefacts],
-        "artefacts": [
-            {
-                "kind": a.identity.kind,
-                "name": a.name,
-                "folder": str(a.folder.relative_to(study.work)),
-                "fingerprint": a.fingerprint,
-                "created": a.manifest.created,
-                "seconds": a.seconds,
-                "inputs": a.identity.inputs,
-            }
-            for a in artefacts
-        ],
-    }
 
+    def refuse(constant: str) -> None:
+        raise ValueError(f"holds {constant}")
 
-def report_of(study: Study, results: dict[str, Any]) -> Path:
-    """Write the report page and its tables to the study's folder; returns the page."""
-    return write_report(results, study.folder)
-
-
-def _point(study: Study, codec: Codec) -> dict[str, Any]:
-    compressed = study.compressed("test", codec).manifest.summary
-    restored = {name: study.restored("test", codec, name) for name in study.config.restorers}
-    train = study.compressed("train", codec)
-    return {
-        "point": codec.point,
-        "codec": codec.name,
-        "quality": codec.quality,
-        "compressed": {key: compressed[key] for key in FIDELITY}
-        | {"train_bpp": train.manifest.summary["bpp"] if train.exists else None},
-        "restored": {
-            name: {key: shards.manifest.summary[key] for key in FIDELITY[3:]}
-            for name, shards in restored.items()
-            if shards.exists
-        },
-    }
-
-
-def _evaluation(artefact: Artefact) -> dict[str, Any]:
-    summary = artefact.manifest.summary
-    segmenter = artefact.inputs["segmenter"]
-    shards = (artefact.inputs["shards"], segmenter.inputs["shards"])
-    return {
-        "configuration": artefact.name.rpartition("/")[2].partition("-")[0],
-        "point": next(filter(None, map(_point_of, shards)), None),
-        "restorer": next(filter(None, map(_restorer_of, shards)), None),
-        "seed": segmenter.identity.config["seed"],
-        **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
-    }
-
-
-def _training(artefact: Artefact) -> dict[str, Any]:
-    """A restorer's or segmenter's size, time and curves."""
-    words = artefact.name.rpartition("/")[2]
-    domain = next((letter for letter, word in DOMAINS.items() if f"-{word}" in words), None)
-    point = next(filter(None, map(_point_of, artefact.inputs.values())), None)
-    restorer = _restorer_of(artefact) or next(filter(None, map(_restorer_of, artefact.inputs.values())), None)
-    return {
-        "kind": artefact.identity.kind,
-        "name": f"{artefact.identity.kind} {words}",
-        "point": point,
-        "domain": domain,
-        "restorer": restorer,
-        "seed": artefact.identity.config["seed"],
-        "steps": artefact.manifest.summary["steps"],
-        "seconds": artefact.seconds,
-        "parameters": artefact.manifest.summary["parameters"],
-        "curves": json.loads(artefact.file(CURVES).read_text()),
-    }
-
-
-def _point_of(shards: Artefact) -> str | None:
-    """The operating point behind shards: their own codec, or that of what they were restored from."""
-    if "compressed" in shards.inputs:
-        return _point_of(shards.inputs["compressed"])
-    codec = shards.identity.config.get("codec")
-    return make_codec(codec["name"], codec["quality"], **codec["options"]).point if codec else None
-
-
-def _restorer_of(artefact: Artefact) -> str | None:
-    """The name of the restorer that an artefact is, or that shards were restored by."""
-    if "restorer" in artefact.inputs:
-        return _restorer_of(artefact.inputs["restorer"])
-    if artefact.group != "restorers":
-        return None
-    return artefact.name.rpartition("/")[2].removesuffix(f"-{_point_of(artefact.inputs['compressed'])}")
-
-
-def _samples(study: Study, codec: Codec) -> list[dict[str, Any]]:
-    """The test images that the evaluations kept, in every domain and with every configuration's prediction, of the first seed."""
-    unrestored = {c: study.evaluation(c, codec) for c in CONFIGURATIONS if not needs_restorer(c)}
-    restored = {
-        name: {c: study.evaluation(c, codec, name) for c in CONFIGURATIONS if needs_restorer(c)}
-        for name in study.config.restorers
-    }
-    existing = [e for group in (unrestored, *restored.values()) for e in group.values() if e.exists]
-    if not existing or not study.compressed("test", codec).exists:
-        return []
-    keys = existing[0].manifest.summary["samples"]
-    folder = study.folder / "samples"
-    folder.mkdir(parents=True, exist_ok=True)
-    originals = _pictures(study.original("test"), set(keys), folder)
-    compressed = _pictures(study.compressed("test", codec), set(keys), folder)
-    pictures = {name: _pictures(study.restored("test", codec, name), set(keys), folder) for name in restored}
-    return [
-        {
-            "key": key,
-            "point": codec.point,
-            "images": {
-                "original": originals[key][0],
-                "compressed": compressed[key][0],
-                "label": originals[key][1],
-                **_predictions(unrestored, number),
-            },
-            "restored": {
-                name: {"restored": pictures[name][key][0], **_predictions(restored[name], number)}
-                for name in restored
-                if key in pictures[name]
-            },
-            **_measured(study.compressed("test", codec), key),
-        }
-        for number, key in enumerate(keys)
-    ]
-
-
-def _predictions(evaluations: dict[str, Artefact], number: int) -> dict[str, str]:
-    """Where the existing evaluations of {configuration: evaluation} put the label map of a sample."""
-    return {c: str(e.folder / f"prediction-{number}.png") for c, e in evaluations.items() if e.exists}
-
-
-def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple[str, str]]:
-    """Image and label PNGs of some records, taken out of existing shards: {key: (image path, label path)}."""
-    if not shards.exists:
-        return {}
-    found: dict[str, tuple[str, str]] = {}
-    for record in records(shards.folder):
-        if record.key in keys:
-            stem = f"{shards.fingerprint[:8]}-{len(found)}"
-            image, label = folder / f"{stem}.png", folder / f"{stem}-label.png"
-            image.write_bytes(record.image)
-            label.write_bytes(record.label)
-            found[record.key] = str(image), str(label)
-    return found
-
-
-def _measured(compressed: Artefact, key: str) -> dict[str, Any]:
-    rows = json.loads(compressed.file(STATISTICS).read_text())
-    row = next(row for row in rows if row["key"] == key)
-    return {"bytes": row["bytes"], "psnr": row["psnr"]}
-
-
-def _timing(artefact: Artefact) -> dict[str, Any]:
-    """Wall time of an artefact; per unit: an image, or a step of training."""
-    images = artefact.manifest.summary["images"]
-    units = artefact.manifest.summary.get("steps", images)
-    return {
-        "stage": artefact.label,
-        "images": images,
-        "seconds": artefact.seconds,
-        "per_image_ms": 1000 * artefact.seconds / units,
-    }
+    try:
+        if path.stat().st_size > MAX_BYTES or not path.is_file():
+            raise ValueError("it is no file of results")
+        return json.loads(path.read_bytes(), parse_constant=refuse)
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, RecursionError) as error:
+        raise UserError(f"{path} is damaged ({error})") from None

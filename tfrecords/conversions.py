@@ -13,7 +13,7 @@ from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
 from dsr.tfrecords.ledger import Result
 from dsr.tfrecords.manifest import Identity, Manifest, check, release
 from dsr.tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, chosen, planned, shards_in_all
-from dsr.tfrecords.stages import CodecLike, Compressed, Originals, Restored, RestorerLike, SourceLike
+from dsr.tfrecords.stages import Compressed, DegradationLike, Originals, Restored, RestorerLike, SourceLike
 
 
 def original_identity(
@@ -32,10 +32,10 @@ def original_identity(
     return Identity("shards", f"{source.name}/{split}/original", config)
 
 
-def compressed_identity(original: Identity, codec: CodecLike) -> Identity:
+def compressed_identity(original: Identity, degradation: DegradationLike) -> Identity:
     """What `to_compressed` makes of shards that are `original`."""
-    config = {"domain": "compressed", "dsr": release(), "codec": codec.describe()}
-    return Identity("shards", f"{_parent(original)}/{codec.point}", config, {"original": original.fingerprint})
+    config = {"domain": "compressed", "dsr": release(), degradation.kind: degradation.describe()}
+    return Identity("shards", f"{_parent(original)}/{degradation.point}", config, {"original": original.fingerprint})
 
 
 def restored_identity(compressed: Identity, original: Identity, restorer: Identity, word: str) -> Identity:
@@ -85,13 +85,13 @@ def to_originals(
     return Conversion(identity, Originals(source, split), shards)
 
 
-def to_compressed(originals: Path, codec: CodecLike, *, identity: Identity | None = None) -> Conversion:
-    """Encode every image of original shards, and store bitstream and what it decodes to.
+def to_compressed(originals: Path, degradation: DegradationLike, *, identity: Identity | None = None) -> Conversion:
+    """Degrade every image of original shards, and store its bitstream, if it has one, and what that decodes to.
 
     Raises ArtefactError if `originals` is no such artefact, or damaged.
     """
-    identity = identity or compressed_identity(_opened(originals, "original").identity, codec)
-    stage = Compressed(files.location(originals), codec)
+    identity = identity or compressed_identity(_opened(originals, "original").identity, degradation)
+    stage = Compressed(files.location(originals), degradation)
     return Conversion(identity, stage, partial(_mirrored, stage.originals, "original"))
 
 

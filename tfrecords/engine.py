@@ -119,7 +119,7 @@ class Meter:
     def count(self, row: Row) -> None:
         self.images += 1
         self.pixels += row.get("height", 0) * row.get("width", 0)
-        self.bytes += row.get("bytes", 0)
+        self.bytes += row.get("bytes") or 0
         seconds = time.monotonic() - self.started
         self.progress(Progress(self.images, self.total, self.earlier, self.pixels, self.bytes, seconds))
 
@@ -137,7 +137,7 @@ class Done:
     def of(cls, result: Result) -> Done:
         pixels = sum(row["height"] * row["width"] for row in result.rows)
         errors = len(result.failures)
-        return cls(len(result.rows) + errors, pixels, sum(row["bytes"] for row in result.rows), errors)
+        return cls(len(result.rows) + errors, pixels, sum(row["bytes"] or 0 for row in result.rows), errors)
 
 
 def check_errors(errors: int, max_errors: int, last: dict[str, str]) -> None:

@@ -98,19 +98,23 @@ class Summary:
     """The statistics of all images, from their rows one after another."""
 
     def __init__(self) -> None:
-        self.images = self.pixels = self.bytes = self.height = self.width = self._compared = self._finite = 0
+        self.images = self.pixels = self.bytes = self.height = self.width = self._rated = self._compared = (
+            self._finite
+        ) = 0
         self._rates = self._decibels = self._similarities = 0.0
         self._lowest, self._highest = math.inf, 0.0
 
     def add(self, row: Row) -> None:
         pixels = row["height"] * row["width"]
-        rate = 8 * row["bytes"] / pixels
         self.images += 1
         self.pixels += pixels
-        self.bytes += row["bytes"]
         self.height, self.width = max(self.height, row["height"]), max(self.width, row["width"])
-        self._rates += rate
-        self._lowest, self._highest = min(self._lowest, rate), max(self._highest, rate)
+        if row["bytes"] is not None:
+            rate = 8 * row["bytes"] / pixels
+            self._rated += 1
+            self.bytes += row["bytes"]
+            self._rates += rate
+            self._lowest, self._highest = min(self._lowest, rate), max(self._highest, rate)
         if "ms_ssim" in row:
             self._compared += 1
             self._similarities += row["ms_ssim"]
@@ -122,7 +126,7 @@ class Summary:
         """At least one image given, the `summary` of the manifest.
 
         inputs (images and errors), images, errors, pixels; height and width (the largest); bpp (all bits / all pixels),
-        bpp_mean, bpp_min, bpp_max (over images); psnr (mean of the images' dB, without those that are identical to their
+        bpp_mean, bpp_min, bpp_max (over images), all None where images have no bitstream; psnr (mean of the images' dB, without those that are identical to their
         original, None if all are) and how many are `identical`; ms_ssim (mean), ms_ssim_db (of the mean, None if it is
         1); seconds, images_per_s, mb_per_s (10^6 bytes of raw RGB). For originals psnr, ms_ssim and ms_ssim_db are None.
         """
@@ -134,10 +138,10 @@ class Summary:
             "pixels": self.pixels,
             "height": self.height,
             "width": self.width,
-            "bpp": 8 * self.bytes / self.pixels,
-            "bpp_mean": self._rates / self.images,
-            "bpp_min": self._lowest,
-            "bpp_max": self._highest,
+            "bpp": 8 * self.bytes / self.pixels if self._rated else None,
+            "bpp_mean": self._rates / self.images if self._rated else None,
+            "bpp_min": self._lowest if self._rated else None,
+            "bpp_max": self._highest if self._rated else None,
             "psnr": self._decibels / self._finite if self._finite else None,
             "identical": self._compared - self._finite,
             "ms_ssim": similarity,

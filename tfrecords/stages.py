@@ -49,15 +49,16 @@ class SourceLike(Protocol):
     def fingerprint(self, split: str) -> str: ...
 
 
-class CodecLike(Protocol):
-    """See `dsr.data_pipelines.codecs.Codec`."""
+class DegradationLike(Protocol):
+    """See `dsr.data_pipelines.degradations.Degradation`."""
+
+    @property
+    def kind(self) -> str: ...
 
     @property
     def point(self) -> str: ...
 
-    def encode(self, pixels: Pixels) -> bytes: ...
-
-    def decode(self, bitstream: bytes) -> Pixels: ...
+    def degrade(self, pixels: Pixels, key: str) -> tuple[Pixels, bytes | None]: ...
 
     def describe(self) -> dict[str, Any]: ...
 
@@ -121,20 +122,19 @@ class Originals:
 
 @dataclass(frozen=True)
 class Compressed:
-    """Encode an image, and keep the bitstream and what it decodes to."""
+    """Degrade an image, and keep the bitstream, if there is one, and what it decodes to."""
 
     originals: Path
-    codec: CodecLike
+    degradation: DegradationLike
 
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
-        step = {"domain": "compressed", "codec": self.codec.describe()}
+        step = {"domain": "compressed", self.degradation.kind: self.degradation.describe()}
         for original in read_shard(place_of(self.originals, shard), shard.images):
             pixels = original.pixels()
             outcome: Outcome
             try:
-                bitstream = self.codec.encode(pixels)
-                decoded = self.codec.decode(bitstream)
-                outcome = _derived(original, pixels, decoded, bitstream, step, len(bitstream))
+                decoded, bitstream = self.degradation.degrade(pixels, original.key)
+                outcome = _derived(original, pixels, decoded, bitstream, step, size_of(bitstream))
             except UserError as error:
                 outcome = Failure.of(original.key, original.provenance["image"], error)
             yield outcome
@@ -162,7 +162,7 @@ class Restored:
             given, pixels = compressed.pixels(), original.pixels()
             outcome: Outcome
             try:
-                outcome = _derived(compressed, pixels, self.restorer(given), b"", step, len(compressed.bitstream))
+                outcome = _derived(compressed, pixels, self.restorer(given), None, step, size_of(compressed.bitstream))
             except UserError as error:
                 outcome = Failure.of(compressed.key, compressed.provenance["image"], error)
             yield outcome
@@ -186,8 +186,18 @@ def _middle(plane: Pixels) -> Pixels:
     return np.ascontiguousarray(plane[top : top + ESTIMATE_SIDE, left : left + ESTIMATE_SIDE])
 
 
+def size_of(bitstream: bytes | None) -> int | None:
+    """Bytes of a bitstream; None where there is none, which records keep as an empty one."""
+    return len(bitstream) if bitstream else None
+
+
 def _derived(
-    parent: Record, original: Pixels, pixels: Pixels, bitstream: bytes, step: dict[str, Any], size: int
+    parent: Record,
+    original: Pixels,
+    pixels: Pixels,
+    bitstream: bytes | None,
+    step: dict[str, Any],
+    size: int | None,
 ) -> Record:
     """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`."""
     if pixels.shape != original.shape or pixels.dtype != np.uint8:
@@ -203,4 +213,6 @@ def _derived(
         "ms_ssim": round(similarity, 6),
     }
     provenance = {**parent.provenance, **step, "measured": measured}
-    return Record(parent.key, parent.height, parent.width, encode_png(pixels), parent.label, bitstream, provenance)
+    return Record(
+        parent.key, parent.height, parent.width, encode_png(pixels), parent.label, bitstream or b"", provenance
+    )

@@ -13,6 +13,7 @@ from dsr.app.options import Request, plan_and_make, point_of, study_options
 from dsr.experiments.config.overrides import ConfigError, guess
 from dsr.experiments.config.schema import RESTORERS, ROLES, OperatingPoint, RestorerName
 from dsr.experiments.conversion import sample_pixels
+from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.ledger import ERRORS
@@ -113,11 +114,11 @@ def command(
     )
     request = dataclasses.replace(request, converting=converting)
     study = request.at(point).study()
-    (made,) = study.codecs
+    (made,) = study.degradations
     wanted = roles or ROLES
-    targets = [study.compressed(role, made) for role in wanted]
+    targets = [study.shards(Domain("C", made), role) for role in wanted]
     if restore:
-        targets += [study.restored(role, made) for role in wanted if role != "restore"]
+        targets += [study.shards(Domain("R", made, restore), role) for role in wanted if role != "restore"]
     there = [artefact for artefact in closure(targets) if artefact.exists and artefact.group == "shards"]
     if whole and there:
         console.say("comparing what exists with its SHA-256")

@@ -7,8 +7,9 @@ import click
 from dsr.app.console import Console
 from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
 from dsr.app.tables import print_results
+from dsr.experiments.collecting import collect
 from dsr.experiments.config.schema import CONFIGURATIONS
-from dsr.experiments.results import collect
+from dsr.experiments.domain import Domain
 
 
 @click.command("evaluate")
@@ -35,9 +36,7 @@ def command(request: Request, configurations: tuple[str, ...]) -> None:
       dsr evaluate --config CO --config RO --seeds 3
     """
     study = request.study()
-    wanted = configurations or CONFIGURATIONS
-    (codec,) = study.codecs
-    rated = study.compressed("test", codec)  # their rate stands beside the scores
-    replicates = range(study.config.seeds)
-    plan_and_make([rated, *(study.evaluation(c, codec, replicate=n) for n in replicates for c in wanted)], Console())
+    (degradation,) = study.degradations
+    rated = study.shards(Domain("C", degradation), "test")  # their rate stands beside the scores
+    plan_and_make([rated, *map(study.evaluation, study.cases(*configurations))], Console())
     print_results(collect(study))

@@ -8,7 +8,7 @@ from dsr.app.console import Console
 from dsr.app.options import Request, study_options, with_restorers
 from dsr.experiments.analysis.inference_times import STAGES, inference_times_table
 from dsr.experiments.measurements.inference_times import measure
-from dsr.experiments.measurements.kept import keep
+from dsr.experiments.measurements.kept import INFERENCE_TIMES
 
 
 @click.command("inference-times")
@@ -30,8 +30,8 @@ def command(request: Request) -> None:
     study = request.study()
     times = measure(study, Console())
     table = inference_times_table(times)
-    keep(study, "inference_times", times, table)
-    click.echo(f"ms an image of {times['width']} x {times['height']}, median, on {times['device']}")
+    INFERENCE_TIMES.keep(study, times, table)
+    click.echo(f"ms an image of {times.width} x {times.height}, median, on {times.device}")
     click.echo(f"{'':<6}{'point':<20}{'restorer':<12}" + "".join(f"{s:>10}" for s in (*STAGES, "in all", "CC = 1")))
     for configuration, point, restorer, *cells, versus in table.rows:
         numbers = "".join(f"{'-' if cell is None else format(cell, '.1f'):>10}" for cell in cells)

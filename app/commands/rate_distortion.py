@@ -8,6 +8,7 @@ from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, study_options
 from dsr.experiments.analysis.rate_distortion import write_rate_distortion
 from dsr.experiments.config.schema import ROLES
+from dsr.experiments.domain import Domain
 from dsr.experiments.measurements.rate_distortion import LADDERS, ladder, rate_point
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
@@ -37,7 +38,7 @@ def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
       dsr rate-distortion --preset camvid --root ~/CamVid --codec bpg --codec msh
     """
     study = request.at(*(point for codec in codecs for point in ladder(codec))).study()
-    targets = [study.compressed(role, codec) for codec in study.codecs]
+    targets = [study.shards(Domain("C", codec), role) for codec in study.degradations]
     plan_and_make(targets, Console())
     measured = [rate_point(target) for target in targets]
     click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")

@@ -6,7 +6,7 @@ import click
 
 from dsr.app.options import Request, study_options, with_restorers, with_seeds
 from dsr.app.tables import print_results
-from dsr.experiments.results import collect, report_of
+from dsr.experiments.collecting import collect, report_of
 
 
 @click.command("report")

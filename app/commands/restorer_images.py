@@ -9,7 +9,7 @@ import click
 from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
 from dsr.experiments.analysis.restorer_images import restorer_images_table
-from dsr.experiments.measurements.kept import keep
+from dsr.experiments.measurements.kept import RESTORER_IMAGES
 from dsr.experiments.measurements.restorer_images import scores, trials
 
 
@@ -40,9 +40,9 @@ def command(request: Request, counts: tuple[int, ...]) -> None:
     found = trials(study, counts)
     plan_and_make([evaluation for trial in found for evaluation in trial.evaluations], Console())
     scored = scores(found)
-    keep(study, "restorer_images", scored, restorer_images_table(scored))
+    RESTORER_IMAGES.keep(study, scored, restorer_images_table(scored))
     click.echo(f"{'point':<20}{'restorer':<12}{'images':>8}{'mIoU':>8}")
     for score in scored:
-        name = score["restorer"] or "none (CO)"
-        click.echo(f"{score['point']:<20}{name:<12}{score['images']:>8}{100 * mean(score['miou']):>8.2f}")
+        name = score.restorer or "none (CO)"
+        click.echo(f"{score.point:<20}{name:<12}{score.images:>8}{100 * mean(score.miou):>8.2f}")
     click.echo(f"kept in {study.folder}; dsr report shows it")

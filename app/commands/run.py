@@ -7,9 +7,9 @@ import click
 from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
 from dsr.app.tables import print_results
+from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
-from dsr.experiments.results import collect, report_of
 
 
 @click.command("run")
@@ -33,9 +33,9 @@ def command(request: Request, dry_run: bool) -> None:
     """
     console = Console()
     study = request.study()
-    seeds = [str(study.config.seed + replicate) for replicate in range(study.config.seeds)]
+    seeds = [str(seed) for seed in study.seeds]
     console.say(
-        f"study {study.config.name}: {study.source.name}, {', '.join(codec.point for codec in study.codecs)}; "
+        f"study {study.config.name}: {study.source.name}, {', '.join(degradation.point for degradation in study.degradations)}; "
         f"restored by {', '.join(study.config.restorers)}; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
     )
     targets = study.evaluations() + measurements(study)

@@ -36,8 +36,6 @@ def command(request: Request, configuration: str) -> None:
       dsr train --config OO --dataset camvid --root ~/CamVid --preset camvid
     """
     study = request.study()
-    targets = [
-        study.evaluation(configuration, study.codecs[0], replicate=replicate) for replicate in range(study.config.seeds)
-    ]
+    targets = [study.evaluation(case) for case in study.cases(configuration)]
     plan_and_make(targets, Console())
     print_evaluations(configuration, [target.manifest.summary for target in targets])

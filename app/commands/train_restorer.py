@@ -29,7 +29,7 @@ def command(request: Request, images: Optional[int]) -> None:
     if images is not None:
         request = request.overridden(f"restorer.images={images}")
     study = request.study()
-    target = study.restorer(study.codecs[0])
+    target = study.restorer(study.degradations[0], study.config.restorers[0])
     plan_and_make([target], Console())
     summary = target.manifest.summary
     click.echo(

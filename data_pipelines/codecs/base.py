@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
+from dsr.data_pipelines.degradations import Degradation, Degraded
 from dsr.models.errors import UserError
 
 MAX_PIXELS = 200_000_000
@@ -51,7 +52,7 @@ class QualityScale:
 
 
 @dataclass(frozen=True)
-class Codec(ABC):
+class Codec(Degradation):
     """Encodes uint8 RGB pixels to bytes and decodes them; equal input gives equal bytes in every process.
 
     A codec is a frozen dataclass: its fields are its whole configuration, so that it pickles small, compares and hashes
@@ -65,7 +66,7 @@ class Codec(ABC):
         max_pixels: Largest width x height that `decode` accepts.
     """
 
-    name: ClassVar[str]
+    kind = "codec"
     scale: ClassVar[QualityScale | None]
 
     quality: Any = None
@@ -96,6 +97,14 @@ class Codec(ABC):
     def decode(self, bitstream: bytes) -> np.ndarray:
         """Decodes to uint8 of shape (height, width, 3), RGB; raises CodecError with the reason if that fails."""
         return self._decode(bitstream)
+
+    @property
+    def level(self) -> float | None:
+        return self.quality
+
+    def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
+        bitstream = self.encode(pixels)
+        return Degraded(self.decode(bitstream), bitstream)
 
     @abstractmethod
     def _encode(self, pixels: np.ndarray) -> bytes: ...

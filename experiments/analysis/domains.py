@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional, TypeVar, Union
 
 from markupsafe import Markup
 
 from dsr.experiments.analysis.figures import domain_style
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
-from dsr.experiments.analysis.tables import Results, operating_points, restorers
+from dsr.experiments.analysis.tables import operating_points, restorers
+from dsr.experiments.results import DomainShift, Estimate, ImageScores, Results
 
-Entry = Mapping[str, Any]
-"""Something measured of the test images in a domain: it has `point`, `domain` and `restorer`."""
+Measured = Union[ImageScores, DomainShift]
+"""Something measured of the test images in a domain."""
+
+Entry = TypeVar("Entry", ImageScores, DomainShift)
 
 DOMAIN = ("point", "domain", "restorer")
 ROW = 23  # user units between two rows of a chart
@@ -32,31 +35,31 @@ class Span:
         return significant(self.value) + ends
 
     @classmethod
-    def of(cls, estimate: Mapping[str, float]) -> Span:
+    def of(cls, estimate: Estimate) -> Span:
         """Of a value, low and high of the results."""
-        return cls(estimate["value"], estimate["low"], estimate["high"])
+        return cls(estimate.value, estimate.low, estimate.high)
 
 
-def name(results: Results, entry: Entry) -> str:
+def name(results: Results, entry: Measured) -> str:
     """Original, compressed or restored; of several restorers also which."""
-    several = entry["restorer"] is not None and len(restorers(results)) > 1
-    return f"{entry['domain']}, {entry['restorer']}" if several else entry["domain"]
+    several = entry.restorer is not None and len(restorers(results)) > 1
+    return f"{entry.domain}, {entry.restorer}" if several else entry.domain
 
 
-def style(results: Results, entry: Entry) -> str:
+def style(results: Results, entry: Measured) -> str:
     """CSS classes of what is drawn of a domain."""
-    return "train-O reference" if entry["domain"] == "original" else domain_style(results, entry["restorer"])
+    return "train-O reference" if entry.domain == "original" else domain_style(results, entry.restorer)
 
 
 def by_point(results: Results, entries: Sequence[Entry]) -> list[tuple[str, list[Entry]]]:
     """(operating point, what was measured at it), the hardest compression of a codec first."""
-    points = [point["point"] for point in operating_points(results)]
-    groups = [(point, [entry for entry in entries if entry["point"] == point]) for point in points]
+    points = [point.point for point in operating_points(results)]
+    groups = [(point, [entry for entry in entries if entry.point == point]) for point in points]
     return [(point, group) for point, group in groups if group]
 
 
 def span_chart(
-    results: Results, measured: Sequence[tuple[Entry, Span]], caption: str, reference: float | None
+    results: Results, measured: Sequence[tuple[Measured, Span]], caption: str, reference: float | None
 ) -> Markup:
     """A row with dot and interval for each domain at an operating point, under the point's name.
 
@@ -66,8 +69,8 @@ def span_chart(
     x = linear_axis(caption, levels if reference is None else [*levels, reference])
     series: list[Series] = []
     row = 0.0  # the lower edge of what is drawn so far; rows are 1 apart
-    for point in (point["point"] for point in operating_points(results)):
-        shown = [(entry, span) for entry, span in measured if entry["point"] == point]
+    for point in (point.point for point in operating_points(results)):
+        shown = [(entry, span) for entry, span in measured if entry.point == point]
         if not shown:
             continue
         series.append(Series(point, "heading", [Dot(x.low, row - 0.5)]))

@@ -7,6 +7,7 @@ scheme and a phone need no second drawing. All text goes through `Markup.format`
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,8 @@ from markupsafe import Markup
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
-from dsr.experiments.analysis.tables import Results, Variant, miou, operating_points, restorers, variants
+from dsr.experiments.analysis.tables import Variant, miou, operating_points, restorers, variants
+from dsr.experiments.results import PointResult, Results
 
 CURVE_POINTS = 240  # a training curve is thinned to about one point a pixel
 DOMAIN_NAMES = {"O": "original", "C": "compressed", "R": "restored"}
@@ -62,12 +64,12 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
         (variant, point, score)
         for variant in variants(results)[1:]
         for point in points
-        if (score := miou(results, variant.configuration, point["point"], variant.restorer))
+        if (score := miou(results, variant.configuration, point.point, variant.restorer))
     ]
     scores = [score for _, _, score in scored] + ([reference] if reference else [])
     if not points or not scores:
         return []
-    x = rate_axis(point["compressed"]["bpp"] for point in points)
+    x = rate_axis(point.place for point in points)
     y = linear_axis("mIoU", [100 * value for score in scores for value in score.values.values()])
     goal = []
     if reference:
@@ -82,7 +84,7 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
                 dots = [
                     _miou_dot(variant, point, score, reference)
                     for other, point, score in scored
-                    if other == variant and point["codec"] == codec and variant.configuration[1] in domains
+                    if other == variant and point.codec == codec and variant.configuration[1] in domains
                 ]
                 if dots:
                     style, marker = variant_style(results, variant)
@@ -108,12 +110,11 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
                 which = restorer if restorer and len(names) > 1 else ""
                 dots = []
                 for point in points:
-                    fidelity = point["compressed"] if restorer is None else point["restored"].get(restorer)
-                    if point["codec"] == codec and fidelity and fidelity[measure] is not None:
-                        bpp, value = point["compressed"]["bpp"], fidelity[measure]
-                        tip = (
-                            f"{point['point']}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
-                        )
+                    fidelity = point.compressed if restorer is None else point.restored.get(restorer)
+                    value = getattr(fidelity, measure, None)
+                    if point.codec == codec and value is not None:
+                        bpp = point.place
+                        tip = f"{point.point}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
                         dots.append(Dot(bpp, value, tip))
                 if dots:
                     label = f"{codec} {which}".strip() if len(codecs) > 1 else which or domain
@@ -127,10 +128,10 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
 
 
 def curve_groups(curves: Curves) -> list[list[str]]:
-    """Names of curves chart by chart: what a discriminator says of real and of fake pairs belongs together."""
+    """Names of curves chart by chart: what a discriminator says of original and of restored images belongs together."""
     groups: dict[str, list[str]] = {}
     for name in curves:
-        groups.setdefault(name.replace("real", "*").replace("fake", "*"), []).append(name)
+        groups.setdefault(re.sub("^d_(original|restored)_", "d_*_", name), []).append(name)
     return list(groups.values())
 
 
@@ -159,13 +160,13 @@ def curve_charts(
     return charts
 
 
-def _miou_dot(variant: Variant, point: Mapping[str, Any], score: BySeed, reference: BySeed | None) -> Dot:
+def _miou_dot(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> Dot:
     """The mean score in percent, and in words: over how many seeds, and how far it is from OO."""
-    bpp = point["compressed"]["bpp"]
+    bpp = point.place
     seeds = "" if score.n == 1 else f" (mean of {score.n} seeds)"
     apart = Effect.of(score.minus(reference))
     against = f", {apart.points:+.1f} points against OO" if apart else ""
-    tip = f"{variant.label} at {point['point']} ({bpp:.3g} bpp): {100 * score.mean:.1f} % mIoU{seeds}{against}"
+    tip = f"{variant.label} at {point.point} ({bpp:.3g} bpp): {100 * score.mean:.1f} % mIoU{seeds}{against}"
     return Dot(bpp, 100 * score.mean, tip, _span(score))
 
 
@@ -175,8 +176,8 @@ def _span(score: BySeed) -> tuple[float, float] | None:
     return (100 * min(values), 100 * max(values)) if score.n > 1 else None
 
 
-def _codecs(points: list[dict]) -> list[str]:
-    return list(dict.fromkeys(point["codec"] for point in points))
+def _codecs(points: list[PointResult]) -> list[str]:
+    return list(dict.fromkeys(point.codec for point in points))
 
 
 def _thin(dots: list[Dot]) -> list[Dot]:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import (
-    Results,
     difference,
     label_of,
     miou,
@@ -17,6 +16,7 @@ from dsr.experiments.analysis.tables import (
     restorers,
     seed_counts,
 )
+from dsr.experiments.results import PointResult, Results
 
 # Trainings that differ in nothing but the seed end about this many points of mIoU apart: with one seed, what is smaller is no finding.
 NOISE = 1.0
@@ -86,7 +86,7 @@ def points_apart(score: float | None, reference: float | None) -> float | None:
 
 def headline(results: Results) -> Headline:
     """The findings of a study; one without operating points has none yet, and the lead says so."""
-    ranked = sorted(operating_points(results), key=lambda point: point["compressed"]["bpp"])
+    ranked = sorted(operating_points(results), key=lambda point: point.place)
     sentences = [_at_point(results, point) for point in ranked] or ["No operating point has been measured yet."]
     return Headline(
         lead=sentences[0],
@@ -107,12 +107,12 @@ def _points(fraction: float) -> float:
     return round(100 * fraction, 1) + 0.0  # + 0.0 turns -0.0 into 0.0
 
 
-def _at_point(results: Results, point: dict[str, Any]) -> str:
-    ranked = ranked_restorers(results, point["point"])
+def _at_point(results: Results, point: PointResult) -> str:
+    ranked = ranked_restorers(results, point.point)
     best = ranked[0] if ranked else None
 
     def effect(configuration: str, minus: str) -> Optional[Effect]:
-        return Effect.of(difference(results, configuration, minus, point["point"], best))
+        return Effect.of(difference(results, configuration, minus, point.point, best))
 
     cost = effect("OO", "CO")
     if not ranked:
@@ -124,11 +124,13 @@ def _at_point(results: Results, point: dict[str, Any]) -> str:
     return f"At {_rate(results, point)}, {_cost(cost)}; {gain}."
 
 
-def _rate(results: Results, point: dict[str, Any]) -> str:
-    bpp = point["compressed"]["bpp"]
-    times = results["original_bpp"] / bpp
+def _rate(results: Results, point: PointResult) -> str:
+    bpp = point.compressed.bpp
+    if bpp is None or results.original_bpp is None:
+        return point.point
+    times = results.original_bpp / bpp
     size = f"{times:.{0 if times >= 10 else 1}f} times smaller" if times >= 1.05 else "no smaller"
-    return f"{bpp:.2g} bpp ({point['point']}, {size} than PNG)"
+    return f"{bpp:.2g} bpp ({point.point}, {size} than PNG)"
 
 
 def _cost(cost: Optional[Effect]) -> str:
@@ -166,7 +168,7 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
     return gain.said(f"wins back {gain.points:.1f}") + ", which leaves no clear difference to training on originals"
 
 
-def _limit(results: Results, ranked: list[dict[str, Any]]) -> str:
+def _limit(results: Results, ranked: list[PointResult]) -> str:
     """The lowest measured rate whose score on originals stays within NOISE of OO, per way of training."""
     reference = miou(results, "OO", "")
     if reference is None:
@@ -175,11 +177,11 @@ def _limit(results: Results, ranked: list[dict[str, Any]]) -> str:
     for configuration, how in (("CO", "training on the compressed images"), ("RO", "restoring them first")):
         losses = []
         for point in ranked:
-            name = next(iter(ranked_restorers(results, point["point"])), None)
-            loss = Effect.of(difference(results, "OO", configuration, point["point"], name))
+            name = next(iter(ranked_restorers(results, point.point)), None)
+            loss = Effect.of(difference(results, "OO", configuration, point.point, name))
             if loss is not None:
-                losses.append((point["compressed"]["bpp"], name if configuration == "RO" else None, loss))
-        close = next(((bpp, name, loss) for bpp, name, loss in losses if loss.points <= NOISE), None)
+                losses.append((_place(point), name if configuration == "RO" else None, loss))
+        close = next(((place, name, loss) for place, name, loss in losses if loss.points <= NOISE), None)
         if losses:
             found.append((how, close))
     seeds = f", {reference.n} seeds" if reference.n > 1 else ""
@@ -190,38 +192,43 @@ def _limit(results: Results, ranked: list[dict[str, Any]]) -> str:
     return f"The lowest rate {goal}: {', '.join(rates)}."
 
 
-def _close(results: Results, how: str, close: Optional[tuple[float, Optional[str], Effect]]) -> str:
+def _place(point: PointResult) -> str:
+    """The rate of an operating point; its name where it has none."""
+    return point.point if point.compressed.bpp is None else f"{point.compressed.bpp:.2g} bpp"
+
+
+def _close(results: Results, how: str, close: Optional[tuple[str, Optional[str], Effect]]) -> str:
     if close is None:
         return f"no measured rate when {how}"
-    bpp, name, loss = close
+    place, name, loss = close
     by = f" with {name}" if name and len(restorers(results)) > 1 else ""
     apart = f" ({(-loss).measured()})" if loss.interval else ""
-    return f"{bpp:.2g} bpp when {how}{by}{apart}"
+    return f"{place} when {how}{by}{apart}"
 
 
-def _objects(results: Results, point: dict[str, Any]) -> str:
+def _objects(results: Results, point: PointResult) -> str:
     """Small against big objects at one operating point, without judging."""
-    best = next(iter(ranked_restorers(results, point["point"])), None)
+    best = next(iter(ranked_restorers(results, point.point)), None)
     parts = []
     for group in ("small", "big"):
         scores = []
         for configuration in ("OO", "CO", "RO"):
-            ious = per_class(results, configuration, point["point"], best)
-            mean = object_means(ious, results["dataset"]["classes"])[group] if ious else None
+            ious = per_class(results, configuration, point.point, best)
+            mean = object_means(ious, results.dataset.classes)[group] if ious else None
             if mean is not None:
                 scores.append(f"{100 * mean:.1f} % ({label_of(results, configuration, best)})")
         if len(scores) < 2:
             return ""
         parts.append(f"{group} objects {', '.join(scores)}")
-    return f"Mean IoU at {point['point']}: {'; '.join(parts)}."
+    return f"Mean IoU at {point.point}: {'; '.join(parts)}."
 
 
 def _caveat(results: Results) -> str:
-    seeds = sorted({entry["seed"] for entry in results["evaluations"]})
-    images = results["dataset"]["images"]["test"]
+    seeds = sorted({entry.seed for entry in results.evaluations})
+    images = results.dataset.images["test"]
     if len(seeds) < 2:
         return (
-            f"Each segmenter was trained once (seed {results['study']['seed']}) and tested on {images} images, "
+            f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images, "
             "so differences of about a point of mIoU are noise."
         )
     several = len(restorers(results))

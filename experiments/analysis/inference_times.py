@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from statistics import median
 from typing import Any, Optional
 
 from dsr.experiments.analysis.tables import Table
+from dsr.experiments.results import InferenceTimes
 
 STAGES = ("encode", "decode", "restore", "segment")
 
@@ -40,12 +40,12 @@ class Cost:
         return SAME_COST[self.configuration] + (f", {self.restorer}" if self.restorer else "")
 
 
-def costs(times: Mapping[str, Any]) -> list[Cost]:
+def costs(times: InferenceTimes) -> list[Cost]:
     """Operating point by operating point: RO, CC, and OR with each restorer, from what `dsr.experiments.measurements.inference_times` measured."""
-    medians = {(s["stage"], s["point"], s["restorer"]): 1000 * median(s["seconds"]) for s in times["stages"]}
-    restorers = [s["restorer"] for s in times["stages"] if s["stage"] == "restore"]
+    medians = {(s.stage, s.point, s.restorer): 1000 * median(s.seconds) for s in times.stages}
+    restorers = [s.restorer for s in times.stages if s.stage == "restore"]
     found = []
-    for point in dict.fromkeys(s["point"] for s in times["stages"] if s["point"]):
+    for point in dict.fromkeys(s.point for s in times.stages if s.point):
         of_codec = {stage: medians[stage, point, None] for stage in ("encode", "decode")}
         for configuration, needed in STAGES_OF.items():
             for restorer in restorers if "restore" in needed else [None]:
@@ -58,7 +58,7 @@ def costs(times: Mapping[str, Any]) -> list[Cost]:
     return found
 
 
-def inference_times_table(times: Mapping[str, Any]) -> Table:
+def inference_times_table(times: InferenceTimes) -> Table:
     """One row a configuration, operating point and restorer; milliseconds an image, empty where a stage is not needed."""
     rows: list[tuple[Any, ...]] = [
         (c.configuration, c.point, c.restorer, *(c.stages.get(stage) for stage in STAGES), c.total, c.versus_cc)

@@ -11,10 +11,11 @@ from typing import Any, Optional
 import numpy as np
 from markupsafe import Markup
 
-from dsr.experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
+from dsr.experiments.analysis.domains import DOMAIN, Span, by_point, name, span_chart, style
 from dsr.experiments.analysis.seeds import t_interval
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis, swatch
-from dsr.experiments.analysis.tables import Results, Table
+from dsr.experiments.analysis.tables import Table, fields_of
+from dsr.experiments.results import ImageScores, Results
 
 INDEXES = {"niqe": "NIQE", "hosa": "HOSA"}
 GRID = 120  # places at which a distribution is drawn
@@ -47,10 +48,10 @@ class PerceptualView:
 
 
 def perceptual_view(results: Results) -> PerceptualView:
-    """Of `results["perceptual"]`; empty if nothing was measured."""
-    entries = results["perceptual"]
-    originals = [entry for entry in entries if entry["domain"] == "original"]
-    measured = [i for i in INDEXES if any(_scores(entry, i) for entry in entries if entry["domain"] != "original")]
+    """Of `results.perceptual`; empty if nothing was measured."""
+    entries = results.perceptual
+    originals = [entry for entry in entries if entry.domain == "original"]
+    measured = [i for i in INDEXES if any(_scores(entry, i) for entry in entries if entry.domain != "original")]
     groups = [("", originals), *by_point(results, entries)]
     domains = {name(results, entry): style(results, entry) for _, group in groups for entry in group}
     return PerceptualView(
@@ -78,24 +79,24 @@ def perceptual_table(results: Results) -> Table:
     """One row an index and domain: the mean over the images, the mean difference to their originals, both with 95 % t-intervals."""
     rows: list[tuple[Any, ...]] = []
     for index in INDEXES:
-        for entry in results["perceptual"]:
+        for entry in results.perceptual:
             found = score(results, entry, index)
             if found:
                 cells = (*_cells(found.mean), *_cells(found.change))
-                rows.append((index, *(entry[key] for key in DOMAIN), found.images, *cells))
+                rows.append((index, *fields_of(entry, DOMAIN), found.images, *cells))
     columns = ("mean", "low", "high", "minus_original", "minus_original_low", "minus_original_high")
     return Table(("index", *DOMAIN, "images", *columns), rows)
 
 
-def score(results: Results, entry: Entry, index: str) -> Optional[Score]:
+def score(results: Results, entry: ImageScores, index: str) -> Optional[Score]:
     """What an index says of a domain; None if it has no image that is large enough."""
     scores = _scores(entry, index)
     if not scores:
         return None
-    originals = next((other[index] for other in results["perceptual"] if other["domain"] == "original"), None)
+    originals = next((scores_of(other, index) for other in results.perceptual if other.domain == "original"), None)
     change = None
-    if originals is not None and entry["domain"] != "original":
-        pairs = [(a, b) for a, b in zip(entry[index], originals) if a is not None and b is not None]
+    if originals is not None and entry.domain != "original":
+        pairs = [(a, b) for a, b in zip(scores_of(entry, index), originals) if a is not None and b is not None]
         change = mean([a - b for a, b in pairs]) if pairs else None
     return Score(len(scores), mean(scores), change)
 
@@ -119,13 +120,13 @@ def bandwidth(values: Sequence[float]) -> float:
 
 def _means(results: Results, index: str) -> Markup:
     """Fig. 9a."""
-    found = [(entry, one.mean) for entry in results["perceptual"] if (one := score(results, entry, index))]
-    reference = next((span.value for entry, span in found if entry["domain"] == "original"), None)
-    compared = [(entry, span) for entry, span in found if entry["domain"] != "original"]
+    found = [(entry, one.mean) for entry in results.perceptual if (one := score(results, entry, index))]
+    reference = next((span.value for entry, span in found if entry.domain == "original"), None)
+    compared = [(entry, span) for entry, span in found if entry.domain != "original"]
     return span_chart(results, compared, f"{INDEXES[index]}, mean of the images", reference)
 
 
-def _distributions(results: Results, index: str, point: str, entries: Sequence[Entry]) -> Markup:
+def _distributions(results: Results, index: str, point: str, entries: Sequence[ImageScores]) -> Markup:
     """Fig. 9b: all domains smoothed alike, so that widths of curves can be compared."""
     found = [(entry, scores) for entry in entries if (scores := _scores(entry, index))]
     values = [value for _, scores in found for value in scores]
@@ -143,8 +144,13 @@ def _distributions(results: Results, index: str, point: str, entries: Sequence[E
     return line_chart(title, medians, series, x, y, (480, 220))
 
 
-def _scores(entry: Entry, index: str) -> list[float]:
-    return [value for value in entry[index] if value is not None]
+def _scores(entry: ImageScores, index: str) -> list[float]:
+    return [value for value in scores_of(entry, index) if value is not None]
+
+
+def scores_of(entry: ImageScores, index: str) -> list[Optional[float]]:
+    """The scores of an index by its name."""
+    return getattr(entry, index)
 
 
 def _cells(span: Optional[Span]) -> tuple[Optional[float], ...]:

@@ -7,11 +7,11 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dsr.experiments.results import ClassFacts
 from dsr.models.errors import UserError
 
 # Compression is judged at the size of its pixels, so large images are cropped to this, never scaled.
@@ -45,7 +45,7 @@ def photograph(path: str | Path) -> Picture:
     return _picture(image, data, "webp", cropped)
 
 
-def label_map(path: str | Path, classes: Sequence[dict[str, Any]]) -> Picture:
+def label_map(path: str | Path, classes: Sequence[ClassFacts]) -> Picture:
     """A gray PNG of train ids as a palette PNG in the colours of `classes`; ignored pixels are transparent.
 
     Raises:
@@ -59,7 +59,7 @@ def label_map(path: str | Path, classes: Sequence[dict[str, Any]]) -> Picture:
             f"{path} has the train id {unknown[0]}, but there are only {len(classes)} classes; remake it."
         )
     palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes)] = [label["color"] for label in classes]
+    palette[: len(classes)] = [label.color for label in classes]
     coloured = Image.fromarray(ids)
     coloured.putpalette(palette.tobytes())
     data = io.BytesIO()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,8 @@ from dsr.experiments.analysis.inference_times import STAGES, costs
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.pictures import Picture, label_map, photograph
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
-from dsr.experiments.analysis.tables import CONFIGURATIONS, Results
+from dsr.experiments.analysis.tables import CONFIGURATIONS
+from dsr.experiments.results import ClassFacts, Results, SampleImages, TrainingResult, from_json, to_json
 from dsr.tfrecords.manifest import write_atomically
 
 EMBEDDED = 6_000_000  # characters of pictures in a page, after which further samples are left out
@@ -71,8 +72,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
     """Write report.html, results.json and the CSV tables into `folder` and return the page's path.
 
     Args:
-        results: what the study found, as described in `dsr.experiments.analysis`; values that are not finite (the PSNR of
-            identical images) become null. Paths of sample images must exist.
+        results: what the study found, whose numbers must be finite or None. Paths of sample images must exist.
         folder: made if missing; files of an earlier report are replaced one by one, each at once.
 
     Raises:
@@ -80,10 +80,11 @@ def write_report(results: Results, folder: str | Path) -> Path:
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    results = _finite(results)
+    # On the page as in the file: what is not finite becomes None.
+    results = from_json(Results, to_json(results))
     page = render(results)
     texts = {
-        "results.json": json.dumps(results, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        "results.json": json.dumps(to_json(results), indent=1, ensure_ascii=False, allow_nan=False) + "\n",
         "miou.csv": tables.miou_table(results).to_csv(),
         "differences.csv": tables.differences_table(results).to_csv(),
         "restorers.csv": restorers.restorers_table(results).to_csv(),
@@ -101,7 +102,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
 
 
 def render(results: Results) -> str:
-    """The page as HTML text with images, styles and script inside; `results` must hold finite numbers only."""
+    """The page as HTML text with images, styles and script inside; the numbers of `results` are finite."""
     templates = environment()
     templates.filters.update(
         percent=percent,
@@ -114,7 +115,7 @@ def render(results: Results) -> str:
     )
     views = sample_views(results)
     return templates.get_template("report.html.jinja").render(
-        results,
+        {field.name: getattr(results, field.name) for field in dataclasses.fields(results)},
         style=inlined("report.css"),
         script=inlined("report.js"),
         answer=headline(results),
@@ -123,7 +124,7 @@ def render(results: Results) -> str:
         restorer_names=tables.restorers(results),
         methods=restorers.METHODS,
         restorer_blocks=restorers.blocks(results),
-        seeds=sorted({entry["seed"] for entry in results["evaluations"]}),
+        seeds=sorted({entry.seed for entry in results.evaluations}),
         seed_counts=tables.seed_counts(results),
         meanings=MEANINGS,
         miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),
@@ -139,16 +140,16 @@ def render(results: Results) -> str:
         rate_distortion_charts=figures.rate_distortion_charts(results),
         rate_distortion=tables.rate_distortion_table(results),
         domain_swatch=lambda restorer: svg.swatch(figures.domain_style(results, restorer), ""),
-        restorer_images_charts=restorer_images_charts(results["restorer_images"]) if results["restorer_images"] else [],
-        inference_costs=costs(results["inference_times"]) if results["inference_times"] else [],
+        restorer_images_charts=restorer_images_charts(results.restorer_images) if results.restorer_images else [],
+        inference_costs=costs(results.inference_times) if results.inference_times else [],
         stages=STAGES,
         curve_charts=figures.curve_charts,
-        curve_ranges=curve_ranges(results["trainings"]),
+        curve_ranges=curve_ranges(results.trainings),
         perceptual_view=perceptual.perceptual_view(results),
         shift_view=shift.shift_view(results),
         sample_views=views,
-        left_out=len({sample["key"] for sample in results["samples"]}) - len(views),
-        anchors={artefact["fingerprint"]: f"artefact-{i}" for i, artefact in enumerate(results["artefacts"])},
+        left_out=len({sample.key for sample in results.samples}) - len(views),
+        anchors={artefact.fingerprint: f"artefact-{i}" for i, artefact in enumerate(results.artefacts)},
     )
 
 
@@ -157,9 +158,9 @@ def sample_views(results: Results) -> list[SampleView]:
 
     Samples that would take the page beyond EMBEDDED are left out, but for the first.
     """
-    by_key: dict[str, dict[str, Any]] = {}
-    for sample in results["samples"]:
-        by_key.setdefault(sample["key"], {})[sample["point"]] = sample
+    by_key: dict[str, dict[str, SampleImages]] = {}
+    for sample in results.samples:
+        by_key.setdefault(sample.key, {})[sample.point] = sample
     views: list[SampleView] = []
     room = EMBEDDED
     for number, (key, by_point) in enumerate(by_key.items()):
@@ -171,12 +172,12 @@ def sample_views(results: Results) -> list[SampleView]:
     return views
 
 
-def curve_ranges(trainings: Sequence[Mapping[str, Any]]) -> dict[str, tuple[float, float]]:
+def curve_ranges(trainings: Sequence[TrainingResult]) -> dict[str, tuple[float, float]]:
     """Smallest and largest value of each curve over all segmenters, so that their charts can be compared by eye."""
     values: dict[str, list[float]] = {}
     for training in trainings:
-        if training["kind"] == "segmenter":
-            for name, curve in training["curves"].items():
+        if training.kind == "segmenter":
+            for name, curve in training.curves.items():
                 values.setdefault(name, []).extend(value for _, value in curve if value is not None)
     return {name: (min(found), max(found)) for name, found in values.items() if found}
 
@@ -225,24 +226,24 @@ def duration(seconds: float | None) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
-def _sample_view(results: Results, prefix: str, key: str, by_point: Mapping[str, Mapping[str, Any]]) -> SampleView:
+def _sample_view(results: Results, prefix: str, key: str, by_point: Mapping[str, SampleImages]) -> SampleView:
     """A test image with what each operating point in `by_point` {point: sample} made of it."""
-    classes = results["dataset"]["classes"]
+    classes = results.dataset.classes
     first = next(iter(by_point.values()))
     shared = Strip("Every operating point", "")
     for role in ("original", "label", "OO"):
-        _add(shared, f"{prefix}-0", role, first["images"].get(role), classes)
+        _add(shared, f"{prefix}-0", role, first.images.get(role), classes)
     strips = [shared]
     for point in tables.operating_points(results):
-        sample = by_point.get(point["point"])
+        sample = by_point.get(point.point)
         if sample:
-            strip = Strip(point["point"], _sample_note(sample, shared.thumbnails[0].picture))
+            strip = Strip(point.point, _sample_note(sample, shared.thumbnails[0].picture))
             here = f"{prefix}-{len(strips)}"
-            _add(strip, here, "compressed", sample["images"].get("compressed"), classes)
-            for name, images in sample["restored"].items():
+            _add(strip, here, "compressed", sample.images.get("compressed"), classes)
+            for name, images in sample.restored.items():
                 _add(strip, here, "restored", images.get("restored"), classes, _by(results, name))
             for variant in tables.variants(results)[1:]:
-                images = sample["restored"].get(variant.restorer, {}) if variant.restorer else sample["images"]
+                images = sample.restored.get(variant.restorer, {}) if variant.restorer else sample.images
                 role = variant.configuration
                 _add(strip, here, role, images.get(role), classes, _by(results, variant.restorer))
             strips.append(strip)
@@ -256,7 +257,7 @@ def _by(results: Results, restorer: str | None) -> str:
 
 
 def _add(
-    strip: Strip, prefix: str, role: str, path: str | None, classes: list[dict[str, Any]], restorer: str = ""
+    strip: Strip, prefix: str, role: str, path: str | None, classes: Sequence[ClassFacts], restorer: str = ""
 ) -> None:
     """Append the picture that plays `role`, if there is one, to `strip`; `restorer` is named if given."""
     if not path:
@@ -280,16 +281,8 @@ def _add(
     )
 
 
-def _sample_note(sample: Mapping[str, Any], original: Picture) -> str:
-    psnr = "" if sample["psnr"] is None else f", {sample['psnr']:.1f} dB"
+def _sample_note(sample: SampleImages, original: Picture) -> str:
+    psnr = "" if sample.psnr is None else f", {sample.psnr:.1f} dB"
     crop = ", central crop shown" if original.cropped else ""
-    return f"{filesize(sample['bytes'])}{psnr}{crop}"
-
-
-def _finite(value: Any) -> Any:
-    """`value` with every number that JSON cannot say (nan, infinity) replaced by None."""
-    if isinstance(value, Mapping):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    bitstream = "" if sample.bytes is None else filesize(sample.bytes)
+    return f"{bitstream}{psnr}{crop}".removeprefix(", ")

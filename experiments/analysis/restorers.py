@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
-from dsr.experiments.analysis.tables import Results, Table, difference, miou, operating_points, restorers
+from dsr.experiments.analysis.tables import Table, difference, miou, operating_points, restorers
+from dsr.experiments.results import PointResult, Results
 
 METHODS = {
     "gan": "adversarial",
@@ -39,7 +40,7 @@ class Row:
 class Block:
     """An operating point with its rows, the compressed images first, and a sentence on the two best."""
 
-    point: dict[str, Any]
+    point: PointResult
     rows: list[Row]
 
     def best(self, row: Row, column: str) -> bool:
@@ -75,8 +76,8 @@ def restorers_table(results: Results) -> Table:
     seed); `gain` is the mean difference to CO, paired by seed."""
     rows = [
         (
-            block.point["point"],
-            block.point["compressed"]["bpp"],
+            block.point.point,
+            block.point.compressed.bpp,
             row.restorer,
             row.configuration,
             row.miou.n if row.miou else None,
@@ -92,14 +93,14 @@ def restorers_table(results: Results) -> Table:
     return Table(("point", "bpp", "restorer", "configuration", *scores, "psnr", "ms_ssim_db"), rows)
 
 
-def _row(results: Results, point: dict[str, Any], restorer: Optional[str]) -> Row:
-    fidelity = point["restored"].get(restorer, {}) if restorer else point["compressed"]
+def _row(results: Results, point: PointResult, restorer: Optional[str]) -> Row:
+    fidelity = point.restored.get(restorer) if restorer else point.compressed
     return Row(
         restorer,
-        miou(results, "RO" if restorer else "CO", point["point"], restorer),
-        difference(results, "RO", "CO", point["point"], restorer) if restorer else None,
-        fidelity.get("psnr"),
-        fidelity.get("ms_ssim_db"),
+        miou(results, "RO" if restorer else "CO", point.point, restorer),
+        difference(results, "RO", "CO", point.point, restorer) if restorer else None,
+        fidelity.psnr if fidelity else None,
+        fidelity.ms_ssim_db if fidelity else None,
     )
 
 

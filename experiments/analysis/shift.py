@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 import numpy as np
 from markupsafe import Markup
 
-from dsr.experiments.analysis.domains import DOMAIN, Entry, Span, by_point, name, span_chart, style
+from dsr.experiments.analysis.domains import DOMAIN, Span, by_point, name, span_chart, style
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
-from dsr.experiments.analysis.tables import Results, Table
+from dsr.experiments.analysis.tables import Table, fields_of
+from dsr.experiments.results import DomainShift, Results
 
+SPAN = ("value", "low", "high")
+CORRELATION = ("slope", "r2", "rms")
 DISTANCES = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
 
 
@@ -20,7 +23,7 @@ DISTANCES = {"frechet": "Fréchet distance", "kernel": "Kernel distance"}
 class Scatter:
     """Fig. 10 of one domain. `spread` is the standard deviation of the originals' activations over channels."""
 
-    point: str
+    point: Optional[str]
     domain: str
     chart: Markup
     slope: float
@@ -44,23 +47,23 @@ class ShiftView:
 
 
 def shift_view(results: Results) -> Optional[ShiftView]:
-    """Of `results["shift"]`, None if it was not measured."""
-    shift = results["shift"]
+    """Of `results.shift`, None if it was not measured."""
+    shift = results.shift
     if shift is None:
         return None
-    ordered = [entry for _, group in by_point(results, shift["domains"]) for entry in group]
-    everything = [*shift["original"], *(value for e in ordered for value in e["correlation"]["activations"])]
+    ordered = [entry for _, group in by_point(results, shift.domains) for entry in group]
+    everything = [*shift.original, *(value for e in ordered for value in e.correlation.activations)]
     axis = linear_axis("", everything, ticks=4)
     return ShiftView(
         charts=[
-            (caption, span_chart(results, [(entry, Span.of(entry[distance])) for entry in ordered], caption, 0.0))
+            (caption, span_chart(results, [(e, Span.of(getattr(e, distance))) for e in ordered], caption, 0.0))
             for distance, caption in DISTANCES.items()
         ],
         blocks=[
             (point, [(name(results, entry), _distances(entry)) for entry in group])
             for point, group in by_point(results, ordered)
         ],
-        scatters=[_scatter(results, entry, axis) for entry in ordered],
+        scatters=[_scatter(results, entry, shift.original, axis) for entry in ordered],
     )
 
 
@@ -68,50 +71,50 @@ def shift_table(results: Results) -> Table:
     """One row a domain: both distances to the originals with 95 % intervals, and how its channels correlate with theirs."""
     rows = [
         (
-            *(entry[key] for key in DOMAIN),
-            *(entry[distance][key] for distance in DISTANCES for key in ("value", "low", "high")),
-            *((entry["change"] or {}).get(d, {}).get(key) for d in DISTANCES for key in ("value", "low", "high")),
-            *(entry["correlation"][key] for key in ("slope", "r2", "rms")),
+            *fields_of(entry, DOMAIN),
+            *(cell for distance in DISTANCES for cell in fields_of(getattr(entry, distance), SPAN)),
+            *(cell for distance in DISTANCES for cell in fields_of(getattr(entry.change, distance, None), SPAN)),
+            *fields_of(entry.correlation, CORRELATION),
         )
         for entry in _domains(results)
     ]
     spans = [f"{distance}{end}" for distance in DISTANCES for end in ("", "_low", "_high")]
     changes = [f"{distance}_minus_compressed{end}" for distance in DISTANCES for end in ("", "_low", "_high")]
-    return Table((*DOMAIN, *spans, *changes, "slope", "r2", "rms"), rows)
+    return Table((*DOMAIN, *spans, *changes, *CORRELATION), rows)
 
 
 def activations_table(results: Results) -> Table:
     """One row a domain and channel: the mean activation, in originals and in the domain (Fig. 10)."""
     rows = [
-        (*(entry[key] for key in DOMAIN), channel, original, activation)
-        for entry in _domains(results)
-        for channel, (original, activation) in enumerate(
-            zip(results["shift"]["original"], entry["correlation"]["activations"])
-        )
+        (*fields_of(entry, DOMAIN), channel, original, activation)
+        for shift in filter(None, [results.shift])
+        for entry in shift.domains
+        for channel, (original, activation) in enumerate(zip(shift.original, entry.correlation.activations))
     ]
     return Table((*DOMAIN, "channel", "original", "activation"), rows)
 
 
-def _distances(entry: Entry) -> list[tuple[Span, Optional[Span]]]:
-    change = entry["change"]
-    return [(Span.of(entry[distance]), Span.of(change[distance]) if change else None) for distance in DISTANCES]
+def _distances(entry: DomainShift) -> list[tuple[Span, Optional[Span]]]:
+    return [
+        (Span.of(getattr(entry, distance)), Span.of(getattr(entry.change, distance)) if entry.change else None)
+        for distance in DISTANCES
+    ]
 
 
-def _scatter(results: Results, entry: Entry, axis: Axis) -> Scatter:
+def _scatter(results: Results, entry: DomainShift, originals: Sequence[float], axis: Axis) -> Scatter:
     """A dot a channel: its mean activation in originals across, in the domain up."""
-    found: Mapping[str, Any] = entry["correlation"]
-    originals = results["shift"]["original"]
+    found = entry.correlation
     x = Axis("in originals", axis.low, axis.high, ticks=axis.ticks)
     identity = Series("", "train-O reference", [Dot(axis.low, axis.low), Dot(axis.high, axis.high)])
-    dots = [Dot(across, up) for across, up in zip(originals, found["activations"])]
+    dots = [Dot(across, up) for across, up in zip(originals, found.activations)]
     channels = Series("", f"{style(results, entry)} scatter", dots, joined=False)
     called = name(results, entry)
     return Scatter(
-        point=entry["point"],
+        point=entry.point,
         domain=called,
         chart=line_chart(
-            f"Mean activation of each channel in {called} images at {entry['point']} against originals",
-            f"{len(dots)} channels, slope {found['slope']:.3f}, R² {found['r2']:.4f}",
+            f"Mean activation of each channel in {called} images at {entry.point} against originals",
+            f"{len(dots)} channels, slope {found.slope:.3f}, R² {found.r2:.4f}",
             [identity, channels],
             x,
             axis,
@@ -119,9 +122,11 @@ def _scatter(results: Results, entry: Entry, axis: Axis) -> Scatter:
             "chart small",
         ),
         spread=float(np.std(originals)),
-        **{key: found[key] for key in ("slope", "r2", "rms")},
+        slope=found.slope,
+        r2=found.r2,
+        rms=found.rms,
     )
 
 
-def _domains(results: Results) -> list[Entry]:
-    return results["shift"]["domains"] if results["shift"] else []
+def _domains(results: Results) -> list[DomainShift]:
+    return results.shift.domains if results.shift else []

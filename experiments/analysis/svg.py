@@ -131,7 +131,7 @@ def line_chart(
         parts += [_marker(one.marker, *place, dot.tip) for place, dot in zip(places, one.dots) if one.marker]
         parts.append(Markup("</g>"))
     labelled = [one for one in series if one.label and one.dots]
-    heights = _apart([py(one.dots[-1].y) for one in labelled], 15, top, height - bottom)
+    heights = spread_apart([py(one.dots[-1].y) for one in labelled], 15, top, height - bottom)
     for one, down in zip(labelled, heights):
         across = max(px(dot.x) for dot in one.dots) + 9 + (DODGE * (len(barred) - 1) / 2 if barred else 0.0)
         parts.append(Markup('<g class="series {}">').format(one.style))
@@ -155,7 +155,7 @@ def number(value: float) -> str:
     return f"{round(value, 10):.6g}"
 
 
-def _apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
+def spread_apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
     """Where labels wanted at `places` go: `gap` apart in their order, as near as can be, within [low, high] if they fit.
 
     Without the gaps this is isotonic regression (pool adjacent violators): labels that collide share their mean place.
@@ -191,7 +191,7 @@ def _text(style: str, x: float, y: float, text: str, anchor: str, baseline: str 
     )
 
 
-_MARKERS = {
+MARKERS = {
     "circle": "m-4.2 0a4.2 4.2 0 1 0 8.4 0a4.2 4.2 0 1 0 -8.4 0z",
     "square": "m-3.8 -3.8h7.6v7.6h-7.6z",
     "triangle": "m0 -4.6l4.7 8.2h-9.4z",
@@ -201,5 +201,5 @@ _MARKERS = {
 
 
 def _marker(shape: str, x: float, y: float, tip: str) -> Markup:
-    drawn = Markup('<path class="shape" d="M{:.1f} {:.1f}{}"/>').format(x, y, _MARKERS[shape])
+    drawn = Markup('<path class="shape" d="M{:.1f} {:.1f}{}"/>').format(x, y, MARKERS[shape])
     return Markup('<g class="marker">{}<title>{}</title></g>').format(drawn, tip) if tip else drawn

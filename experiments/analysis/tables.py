@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Optional
 
 from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.results import ClassFacts, EvaluationResult, PointResult, Results
 
-Results = Mapping[str, Any]
 PerClass = Mapping[str, Optional[float]]
 
 # Train domain, then test domain; in the order of the argument: the goal, what compression costs, what restoring brings.
@@ -49,15 +49,20 @@ class Table:
         return text.getvalue()
 
 
-def operating_points(results: Results) -> list[dict[str, Any]]:
+def fields_of(entry: Any, names: Sequence[str]) -> tuple[Any, ...]:
+    """These fields of a result; None for what it, being None, does not have."""
+    return tuple(getattr(entry, name, None) for name in names)
+
+
+def operating_points(results: Results) -> list[PointResult]:
     """The operating points codec by codec, the hardest compression first."""
-    return sorted(results["points"], key=lambda point: (point["codec"], point["compressed"]["bpp"]))
+    return sorted(results.points, key=lambda point: (point.codec, point.place))
 
 
 def restorers(results: Results) -> list[str]:
     """What restored in this study, in its order."""
-    restored = (name for point in results["points"] for name in point["restored"])
-    evaluated = (entry["restorer"] for entry in results["evaluations"] if entry["restorer"])
+    restored = (name for point in results.points for name in point.restored)
+    evaluated = (entry.restorer for entry in results.evaluations if entry.restorer)
     return list(dict.fromkeys((*restored, *evaluated)))
 
 
@@ -87,7 +92,7 @@ def variants(results: Results) -> list[Variant]:
 
 def evaluations(
     results: Results, configuration: str, point: str, restorer: str | None = None
-) -> dict[int, dict[str, Any]]:
+) -> dict[int, EvaluationResult]:
     """What `configuration` scored at `point`, {seed: evaluation}; empty if the study did not evaluate it.
 
     OO is the same at every point; `restorer` matters where images are restored.
@@ -98,64 +103,64 @@ def evaluations(
         restorer if "R" in configuration else None,
     )
     return {
-        entry["seed"]: entry
-        for entry in results["evaluations"]
-        if (entry["configuration"], entry["point"], entry["restorer"]) == wanted
+        entry.seed: entry
+        for entry in results.evaluations
+        if (entry.configuration, entry.point, entry.restorer) == wanted
     }
 
 
 def miou(results: Results, configuration: str, point: str, restorer: str | None = None) -> BySeed | None:
     """The mean IoU, in [0, 1], of `configuration` at `point`, by seed; None if it was not evaluated."""
     found = evaluations(results, configuration, point, restorer)
-    scores = {seed: entry["miou"] for seed, entry in found.items() if entry["miou"] is not None}
+    scores = {seed: entry.miou for seed, entry in found.items() if entry.miou is not None}
     return BySeed(scores) if scores else None
 
 
 def per_class(results: Results, configuration: str, point: str, restorer: str | None = None) -> PerClass | None:
     """IoU of each class, the mean over the seeds in which the class has one; None if `configuration` was not evaluated."""
-    found = [entry["per_class"] for entry in evaluations(results, configuration, point, restorer).values()]
+    found = [entry.per_class for entry in evaluations(results, configuration, point, restorer).values()]
     if not found:
         return None
-    ious = {label["name"]: [one.get(label["name"]) for one in found] for label in results["dataset"]["classes"]}
+    ious = {label.name: [one.get(label.name) for one in found] for label in results.dataset.classes}
     defined = {name: [iou for iou in values if iou is not None] for name, values in ious.items()}
     return {name: statistics.fmean(values) if values else None for name, values in defined.items()}
 
 
 def seed_counts(results: Results) -> str:
     """How many seeds the scores are means over: "3", or "3 to 6" where some configurations were trained with more than others."""
-    counts = Counter(tuple(entry[key] for key in CASE[:-1]) for entry in results["evaluations"]).values()
+    counts = Counter(fields_of(entry, CASE[:-1]) for entry in results.evaluations).values()
     fewest, most = min(counts, default=0), max(counts, default=0)
     return f"{most}" if fewest == most else f"{fewest} to {most}"
 
 
-def object_means(per_class: PerClass, classes: Iterable[Mapping[str, Any]]) -> dict[str, float | None]:
+def object_means(per_class: PerClass, classes: Iterable[ClassFacts]) -> dict[str, float | None]:
     """Mean IoU of the classes with small and with big objects (paper, footnote 5 and Table II).
 
     Classes without an IoU (absent from both labels and predictions) do not count; the mean of no class is None.
     """
     groups: dict[str, list[float]] = {"small": [], "big": []}
     for label in classes:
-        iou = per_class.get(label["name"])
+        iou = per_class.get(label.name)
         if iou is not None:
-            groups["small" if label["small"] else "big"].append(iou)
+            groups["small" if label.small else "big"].append(iou)
     return {name: sum(ious) / len(ious) if ious else None for name, ious in groups.items()}
 
 
 def miou_table(results: Results) -> Table:
     """One row an evaluation: mIoU, its difference to OO of the same seed, pixel accuracy, the means of small and big objects."""
-    rates = {point["point"]: point["compressed"]["bpp"] for point in results["points"]}
+    rates: dict[str | None, float | None] = {point.point: point.compressed.bpp for point in results.points}
     reference = evaluations(results, "OO", "")
     rows: list[tuple[Any, ...]] = []
-    for entry in results["evaluations"]:
-        means = object_means(entry["per_class"], results["dataset"]["classes"])
-        goal = reference.get(entry["seed"], {}).get("miou")
+    for entry in results.evaluations:
+        means = object_means(entry.per_class, results.dataset.classes)
+        goal = reference[entry.seed].miou if entry.seed in reference else None
         rows.append(
             (
-                *(entry[key] for key in CASE),
-                rates.get(entry["point"], results["original_bpp"]),
-                entry["miou"],
-                None if goal is None or entry["miou"] is None else entry["miou"] - goal,
-                entry["pixel_accuracy"],
+                *fields_of(entry, CASE),
+                rates.get(entry.point, results.original_bpp),
+                entry.miou,
+                None if goal is None or entry.miou is None else entry.miou - goal,
+                entry.pixel_accuracy,
                 means["small"],
                 means["big"],
             )
@@ -173,9 +178,9 @@ def differences_table(results: Results) -> Table:
     for point in operating_points(results):
         for pair in DIFFERENCES:
             for name in restorers(results) if "R" in "".join(pair) else [None]:
-                found = difference(results, *pair, point["point"], name)
+                found = difference(results, *pair, point.point, name)
                 if found:
-                    rows.append((*pair, point["point"], name, found.n, found.mean, *(found.interval or (None, None))))
+                    rows.append((*pair, point.point, name, found.n, found.mean, *(found.interval or (None, None))))
     return Table(("configuration", "minus", "point", "restorer", "n", "difference", "low", "high"), rows)
 
 
@@ -190,9 +195,9 @@ def difference(
 def per_class_table(results: Results) -> Table:
     """One row an evaluation and class: the class's IoU, empty where it is undefined."""
     rows = [
-        (*(entry[key] for key in CASE), label["name"], label["small"], entry["per_class"].get(label["name"]))
-        for entry in results["evaluations"]
-        for label in results["dataset"]["classes"]
+        (*fields_of(entry, CASE), label.name, label.small, entry.per_class.get(label.name))
+        for entry in results.evaluations
+        for label in results.dataset.classes
     ]
     return Table((*CASE, "class", "small", "iou"), rows)
 
@@ -204,18 +209,18 @@ def rate_distortion_table(results: Results) -> Table:
     """
     rows = [
         (
-            point["point"],
-            point["codec"],
-            point["quality"],
+            point.point,
+            point.codec,
+            point.quality,
             domain,
             restorer,
-            *(point["compressed"].get(rate) for rate in ("bpp", "bpp_min", "bpp_max", "train_bpp")),
-            *(fidelity.get(measure) for measure in ("psnr", "ms_ssim", "ms_ssim_db")),
+            *fields_of(point.compressed, ("bpp", "bpp_min", "bpp_max", "train_bpp")),
+            *fields_of(fidelity, ("psnr", "ms_ssim", "ms_ssim_db")),
         )
         for point in operating_points(results)
         for domain, restorer, fidelity in (
-            ("compressed", None, point["compressed"]),
-            *(("restored", name, fidelity) for name, fidelity in point["restored"].items()),
+            ("compressed", None, point.compressed),
+            *(("restored", name, fidelity) for name, fidelity in point.restored.items()),
         )
     ]
     columns = ("point", "codec", "quality", "images", "restorer", "bpp", "bpp_min", "bpp_max", "train_bpp")
@@ -225,4 +230,4 @@ def rate_distortion_table(results: Results) -> Table:
 def timings_table(results: Results) -> Table:
     """One row a stage of the study: images, seconds, milliseconds an image."""
     columns = ("stage", "images", "seconds", "per_image_ms")
-    return Table(columns, [tuple(row[column] for column in columns) for row in results["timings"]])
+    return Table(columns, [fields_of(row, columns) for row in results.timings])

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
+from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
@@ -24,12 +25,13 @@ class Artefact:
     """A folder that follows from a configuration and other artefacts.
 
     `identity` is known before the folder exists: all that its content depends on, and nothing else (neither paths nor how often to
-    log). `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
+    log). `of` is the domain of its images, the domain that it was trained on (a restorer: that it makes), or the case that it evaluates. `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
     """
 
     group: str  # folder of the work folder: shards, codecs, restorers, segmenters, evaluations, perceptual, features
     root: Path  # the work folder
     identity: Identity
+    of: Domain | Case
     inputs: dict[str, Artefact]
     build: Callable[[Artefact, Progress], None] = field(repr=False)
     units: int
@@ -92,6 +94,14 @@ class Artefact:
         return self.manifest.summary.get("seconds", self.manifest.seconds)
 
     @property
+    def kind_of_work(self) -> tuple[str | None, ...]:
+        """Artefacts of which this is equal cost alike by unit."""
+        if self.group in ("shards", "restorers") and isinstance(self.of, Domain):
+            degraded_by = self.of.degradation.name if self.of.degradation and self.group == "shards" else None
+            return self.group, self.of.letter, degraded_by, self.of.restorer
+        return (self.group,)
+
+    @property
     def label(self) -> str:
         return f"{self.group if self.group in ('shards', 'features') else self.group.removesuffix('s')} {self.name}"
 
@@ -137,21 +147,15 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     made again either. The cost of a unit is the one measured on what exists of the same kind in this plan, else the built-in guess.
     """
     needed = closure(targets, beyond_existing=False)
-    rates: dict[str, float] = {}
+    rates: dict[tuple[str | None, ...], float] = {}
     for artefact in needed:
         if artefact.exists and artefact.units:
-            rates[_rate_key(artefact)] = artefact.seconds / artefact.units
-    return [Step(a, _share_left(a) * a.units * rates.get(_rate_key(a), a.seconds_per_unit)) for a in needed]
+            rates[artefact.kind_of_work] = artefact.seconds / artefact.units
+    return [Step(a, _share_left(a) * a.units * rates.get(a.kind_of_work, a.seconds_per_unit)) for a in needed]
 
 
 def _share_left(artefact: Artefact) -> float:
     return len(artefact.damaged) / len(artefact.manifest.files) if artefact.exists else 1.0
-
-
-def _rate_key(artefact: Artefact) -> str:
-    """Artefacts that cost alike: of a group, for shards also of a domain and a codec."""
-    config = artefact.identity.config
-    return f"{artefact.group}/{config.get('domain')}/{config.get('codec', {}).get('name')}"
 
 
 def below(path: Path) -> list[Path]:

@@ -8,21 +8,19 @@ from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.perceptual import build_perceptual
-from dsr.experiments.study import Study, domains
+from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.models.metrics.perceptual.stored import FOLDER
 from dsr.tfrecords.manifest import Identity, release
 
 # Costs on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_SCORED_IMAGE = 0.1
-
-
 SECONDS_PER_IMAGE_OF_FEATURES = 0.05
 
 
 def measurements(study: Study) -> list[Artefact]:
     """All that a study measures of its test images."""
-    return [measure(study, domain) for domain in domains(study) for measure in (perceptual, features)]
+    return [measure(study, domain) for domain in study.domains() for measure in (perceptual, features)]
 
 
 def perceptual(study: Study, domain: Domain) -> Artefact:
@@ -31,7 +29,7 @@ def perceptual(study: Study, domain: Domain) -> Artefact:
     def build(artefact: Artefact, progress: Progress) -> None:
         build_perceptual(study.converting.workers, artefact, progress)
 
-    shards = study.shards(domain.letter, "test", domain.codec, domain.restorer)
+    shards = study.shards(domain, "test")
     weights = {name: hashlib.sha256((FOLDER / f"{name}.npz").read_bytes()).hexdigest() for name in INDEXES}
     return Artefact(
         group="perceptual",
@@ -39,6 +37,7 @@ def perceptual(study: Study, domain: Domain) -> Artefact:
         identity=Identity(
             "perceptual", shards.name, {"weights": weights, "dsr": release()}, {"shards": shards.fingerprint}
         ),
+        of=domain,
         inputs={"shards": shards},
         build=build,
         units=study.images("test"),
@@ -55,8 +54,8 @@ def features(study: Study, domain: Domain) -> Artefact:
         build_features(study.config.segmenter, study.source.table, artefact, progress)
 
     inputs = {
-        "segmenter": study.segmenter("O"),
-        "shards": study.shards(domain.letter, "test", domain.codec, domain.restorer),
+        "segmenter": study.segmenter(ORIGINAL, study.config.seed),
+        "shards": study.shards(domain, "test"),
     }
     return Artefact(
         group="features",
@@ -67,6 +66,7 @@ def features(study: Study, domain: Domain) -> Artefact:
             {"dsr": release()},
             {role: artefact.fingerprint for role, artefact in inputs.items()},
         ),
+        of=domain,
         inputs=inputs,
         build=build,
         units=study.images("test"),

@@ -7,25 +7,23 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
+from dsr.data_pipelines.codecs import Codec
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.conversion import sample_pixels
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
 
 
-def measure(study: Study, progress: Progress) -> dict[str, Any]:
+def measure(study: Study, progress: Progress) -> InferenceTimes:
     """Seconds for each of a few test images and each stage, on one core, or on the GPU where there is one.
 
     The networks have random weights, since their times do not depend on what they learned: nothing has to be trained. The first call of each
     stage, which loads and compiles, does not count. This process can run nothing with several threads afterwards, nor before.
-
-    Returns:
-      {"device", "height", "width", "stages": [{"stage": "encode" | "decode" | "restore" | "segment", "point", "restorer",
-      "seconds": [one for each image]}]}; `point` and `restorer` are None where the stage has none.
 
     Raises:
       ConfigError: no test image can be read.
@@ -36,11 +34,18 @@ def measure(study: Study, progress: Progress) -> dict[str, Any]:
     images = sample_pixels(study.source, study.config.dataset.split("test"))
     if not images:
         raise ConfigError(f"no test image of {study.source.name} can be read: see dsr verify, or give another --root")
-    stages: list[dict[str, Any]] = []
-    works = 2 * len(study.codecs) + len(study.config.restorers) + 1
+    stages: list[StageTimes] = []
+    codecs = [degradation for degradation in study.degradations if isinstance(degradation, Codec)]
+    works = 2 * len(codecs) + len(study.config.restorers) + 1
     with progress.meter(f"inference times {study.source.name}", works * (len(images) + 1)) as meter:
 
-        def take(stage: str, work: Callable[[Any], Any], inputs: list[Any], **what: Any) -> list[Any]:
+        def take(
+            stage: str,
+            work: Callable[[Any], Any],
+            inputs: list[Any],
+            point: Optional[str] = None,
+            restorer: Optional[str] = None,
+        ) -> list[Any]:
             """Outputs; the first input is worked on twice, and its first time is left out."""
             outputs, seconds = [], []
             for given in [inputs[0], *inputs]:
@@ -48,17 +53,17 @@ def measure(study: Study, progress: Progress) -> dict[str, Any]:
                 outputs.append(work(given))
                 seconds.append(time.perf_counter() - start)
                 meter.update(len(stages) * (len(inputs) + 1) + len(seconds), stage)
-            stages.append({"stage": stage, "point": None, "restorer": None, **what, "seconds": seconds[1:]})
+            stages.append(StageTimes(stage, point, restorer, seconds[1:]))
             return outputs[1:]
 
-        for codec in study.codecs:
+        for codec in codecs:
             bitstreams = take("encode", codec.encode, images, point=codec.point)
             take("decode", codec.decode, bitstreams, point=codec.point)
         for name in study.config.restorers:
             take("restore", _restorer(study, name), images, restorer=name)
         take("segment", _segmenter(study), images)
     height, width = images[len(images) // 2].shape[:2]
-    return {"device": _device(), "height": height, "width": width, "stages": stages}
+    return InferenceTimes(_device(), height, width, stages)
 
 
 def _restorer(study: Study, name: Any) -> Callable[[np.ndarray], np.ndarray]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dsr.data_pipelines.codecs.msh import shipped
 from dsr.experiments.analysis.rate_distortion import RatePoint
 from dsr.experiments.config.schema import OperatingPoint
+from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
 
 LADDERS: dict[str, Sequence[float]] = {
@@ -27,6 +28,9 @@ def ladder(codec: str) -> tuple[OperatingPoint, ...]:
 
 def rate_point(compressed: Artefact) -> RatePoint:
     """What a conversion measured."""
-    summary, codec = compressed.manifest.summary, compressed.manifest.config["codec"]["name"]
-    point = compressed.name.rpartition("/")[2]
-    return RatePoint(codec, point, *(summary[key] for key in ("bpp", "psnr", "ms_ssim", "ms_ssim_db")))
+    domain, summary = compressed.of, compressed.manifest.summary
+    assert isinstance(domain, Domain) and domain.degradation is not None
+    degradation = domain.degradation
+    return RatePoint(
+        degradation.name, degradation.point, *(summary[key] for key in ("bpp", "psnr", "ms_ssim", "ms_ssim_db"))
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Optional
+from typing import Optional
 
 from dsr.experiments.config.schema import RestorerName
+from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
 
 
@@ -30,29 +32,28 @@ def trials(study: Study, counts: Sequence[int]) -> list[Trial]:
     """
     config, most = study.config, study.images("restore")
     found = []
-    for codec in study.codecs:
-        replicates = range(config.seeds)
-        found.append(Trial(codec.point, None, 0, [study.evaluation("CO", codec, None, n) for n in replicates]))
+    for degradation in study.degradations:
+
+        def evaluations(of: Study, configuration: str, name: RestorerName) -> list[Artefact]:
+            return [of.evaluation(Case.of(configuration, degradation, name, seed)) for seed in of.seeds]  # noqa: B023
+
+        found.append(Trial(degradation.point, None, 0, evaluations(study, "CO", config.restorers[0])))
         for count in sorted(set(counts)):
             # All of the images are what the study itself trains on, with which this then shares a restorer.
             images = None if count == most else count
             restorer = dataclasses.replace(config.restorer, images=images)
             smaller = Study(dataclasses.replace(config, restorer=restorer), study.work, study.converting)
             found += [
-                Trial(codec.point, name, count, [smaller.evaluation("RO", codec, name, n) for n in replicates])
-                for name in config.restorers
+                Trial(degradation.point, name, count, evaluations(smaller, "RO", name)) for name in config.restorers
             ]
     return found
 
 
-def scores(found: Sequence[Trial]) -> list[dict[str, Any]]:
-    """What the trials scored: [{"point", "restorer", "images", "miou": [one a seed]}]."""
+def scores(found: Sequence[Trial]) -> list[ImagesTrial]:
+    """What the trials scored."""
     return [
-        {
-            "point": trial.point,
-            "restorer": trial.restorer,
-            "images": trial.images,
-            "miou": [evaluation.manifest.summary["miou"] for evaluation in trial.evaluations],
-        }
+        ImagesTrial(
+            trial.point, trial.restorer, trial.images, [one.manifest.summary["miou"] for one in trial.evaluations]
+        )
         for trial in found
     ]

@@ -3,12 +3,11 @@ indexes (paper, Fig. 9), and how far compression shifts them for the segmenter t
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +16,8 @@ from dsr.experiments.domain import Domain
 from dsr.experiments.measurements.artefacts import features, perceptual
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.perceptual import SCORES
-from dsr.experiments.study import Study, domains
+from dsr.experiments.results import Correlation, Distances, DomainShift, Estimate, Halves, ImageScores, Shift, load
+from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.metrics.distances import DISTANCES, Sampled, between_halves, correlate, resamples
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.tfrecords.workers import run
@@ -26,28 +26,29 @@ LEAST_IMAGES = 4
 """Halves of fewer images have no covariance."""
 
 
-def perceptual_results(study: Study) -> list[dict[str, Any]]:
-    """The scores of the images that all measured domains have, in order of their keys (schema: `dsr.experiments.analysis`)."""
+def perceptual_results(study: Study) -> list[ImageScores]:
+    """The scores of the images that all measured domains have, in order of their keys."""
     scores: dict[Domain, dict[str, Any]] = {}
-    for domain in domains(study):
+    for domain in study.domains():
         artefact = perceptual(study, domain)
         if artefact.exists:
-            rows = json.loads(artefact.file(SCORES).read_text(encoding="utf-8"))
-            scores[domain] = {row["key"]: row for row in rows}
+            scores[domain] = {row["key"]: row for row in load(artefact.file(SCORES))}
     keys = _common(scores.values())
     return [
-        {**domain.words, **{name: [rows[key][name] for key in keys] for name in INDEXES}}
+        ImageScores(
+            domain.point, domain.word, domain.restorer, **{name: [rows[key][name] for key in keys] for name in INDEXES}
+        )
         for domain, rows in scores.items()
     ]
 
 
-def shift_results(study: Study) -> dict[str, Any] | None:
-    """How far each measured domain is from the originals, from the images that all of them have (schema: `dsr.experiments.analysis`).
+def shift_results(study: Study) -> Optional[Shift]:
+    """How far each measured domain is from the originals, from the images that all of them have.
 
     None if originals and another domain are not measured yet, or have too few images to speak of a distribution.
     """
     found = _features(study)
-    originals = found.pop(Domain("O"), None)
+    originals = found.pop(ORIGINAL, None)
     if originals is None or not found or len(originals.high) < LEAST_IMAGES:
         return None
     seed = study.config.seed
@@ -65,30 +66,31 @@ def shift_results(study: Study) -> dict[str, Any] | None:
     )
     distances: dict[tuple[Domain, str], Sampled] = dict(zip(pairs, sampled))
 
-    def shift(domain: Domain) -> dict[str, Any]:
-        compressed = Domain("C", domain.codec)
-        change = domain != compressed and compressed in found
+    def shift(domain: Domain) -> DomainShift:
+        change = None
+        if domain.restorer is not None and (compressed := Domain("C", domain.degradation)) in found:
+            apart = {name: _estimate(distances[domain, name] - distances[compressed, name]) for name in DISTANCES}
+            change = Distances(**apart)
         activations = found[domain].low.mean(axis=0)
-        return {
-            **domain.words,
+        return DomainShift(
+            point=domain.point,
+            domain=domain.word,
+            restorer=domain.restorer,
             **{name: _estimate(distances[domain, name]) for name in DISTANCES},
-            "change": {name: _estimate(distances[domain, name] - distances[compressed, name]) for name in DISTANCES}
-            if change
-            else None,
-            "correlation": {
-                **asdict(correlate(originals.low.mean(axis=0), activations)),
-                "activations": activations.tolist(),
-            },
-        }
+            change=change,
+            correlation=Correlation(
+                **asdict(correlate(originals.low.mean(axis=0), activations)), activations=activations.tolist()
+            ),
+        )
 
-    return {
-        "features": f"{study.config.segmenter.name}, trained on originals with seed {seed}",
-        "images": len(originals.high),
-        "channels": originals.high.shape[1],
-        "halves": {"frechet": frechet, "kernel": kernel},
-        "domains": [shift(domain) for domain in found],
-        "original": originals.low.mean(axis=0).tolist(),
-    }
+    return Shift(
+        features=f"{study.config.segmenter.name}, trained on originals with seed {seed}",
+        images=len(originals.high),
+        channels=originals.high.shape[1],
+        halves=Halves(frechet, kernel),
+        domains=[shift(domain) for domain in found],
+        original=originals.low.mean(axis=0).tolist(),
+    )
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,7 @@ class _Features:
 def _features(study: Study) -> dict[Domain, _Features]:
     """Of the domains that are measured; row i is of the same image in all of them."""
     archives = {}
-    for domain in domains(study):
+    for domain in study.domains():
         artefact = features(study, domain)
         if artefact.exists:
             with np.load(artefact.file(FEATURES), allow_pickle=False) as archive:
@@ -130,9 +132,8 @@ def _compute(job: tuple[int, Callable[[], Any]]) -> Iterator[Any]:
     yield job[1]()
 
 
-def _estimate(sampled: Sampled) -> dict[str, float]:
-    low, high = sampled.interval
-    return {"value": sampled.value, "low": low, "high": high}
+def _estimate(sampled: Sampled) -> Estimate:
+    return Estimate(sampled.value, *sampled.interval)
 
 
 def _common(keys: Iterable[Iterable[str]]) -> list[str]:

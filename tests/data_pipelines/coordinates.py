@@ -49,6 +49,12 @@ class Inverter:
     refuses: int = -1
     point: ClassVar[str] = "inverted"
 
+    kind: ClassVar[str] = "codec"
+
+    def degrade(self, pixels: NDArray[np.uint8], key: str) -> tuple[NDArray[np.uint8], bytes]:
+        bitstream = self.encode(pixels)
+        return self.decode(bitstream), bitstream
+
     def encode(self, pixels: NDArray[np.uint8]) -> bytes:
         if pixels[0, 0, 0] == self.refuses:
             raise UserError("refused")

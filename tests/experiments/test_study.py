@@ -12,8 +12,9 @@ from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.config.schema import RESTORERS, OperatingPoint, StudyConfig
+from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
-from dsr.experiments.study import Study
+from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.restorers.gan_config import RestorerError
 from dsr.models.segmenter.config import WeightsError
 
@@ -33,10 +34,10 @@ def test_a_study_trains_one_segmenter_and_two_more_for_each_operating_point(tmp_
 
 def test_the_first_letter_is_the_training_domain_and_the_second_the_test_domain(tmp_path: Path) -> None:
     study = Study(preset("demo"), tmp_path)
-    codec = study.codecs[0]
+    codec = study.degradations[0]
     domain = {"O": "original", "C": codec.point, "R": f"{codec.point}-gan"}
     for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
-        evaluation = study.evaluation(configuration, codec)
+        evaluation = study.evaluation(Case.of(configuration, codec, "gan", 0))
         trained_on = evaluation.inputs["segmenter"].inputs["shards"]
         tested_on = evaluation.inputs["shards"]
         assert trained_on.name == f"streets/train/{domain[configuration[0]]}"
@@ -49,12 +50,14 @@ def test_restorers_share_all_that_no_restorer_touches(tmp_path: Path) -> None:
     groups = [a.group for a in closure(study.evaluations())]
     assert (groups.count("segmenters"), groups.count("restorers")) == (1 + 1 + 3, 3)
     assert groups.count("evaluations") == len(study.evaluations()) == 4 + 2 * 3
-    (codec,) = study.codecs
+    (codec,) = study.degradations
     for name in config.restorers:
-        evaluation = study.evaluation("RO", codec, name)
+        evaluation = study.evaluation(Case.of("RO", codec, name, 0))
         assert evaluation.inputs["segmenter"].inputs["shards"].name == f"streets/train/jpeg-quality10-{name}"
-        assert study.shards("R", "test", codec, name).inputs["restorer"].name == f"streets/{name}-jpeg-quality10"
-        assert study.evaluation("CC", codec, name) is study.evaluation("CC", codec)
+        assert (
+            study.shards(Domain("R", codec, name), "test").inputs["restorer"].name == f"streets/{name}-jpeg-quality10"
+        )
+        assert study.evaluation(Case.of("CC", codec, name, 0)) is study.evaluation(Case.of("CC", codec, "gan", 0))
     names = [a.name for a in study.evaluations()]
     assert len(set(names)) == len(names) and "streets/OR-jpeg-quality10-rdn-msssim" in names
 
@@ -79,12 +82,13 @@ def test_seeds_repeat_the_segmenters_and_nothing_that_they_are_trained_on(tmp_pa
 
 def test_an_evaluation_tests_the_segmenter_of_its_seed_in_every_domain(tmp_path: Path) -> None:
     study = Study(apply_overrides(preset("demo"), ["seed=5", "seeds=2"]), tmp_path)
-    codec = study.codecs[0]
-    for replicate in (0, 1):
+    codec = study.degradations[0]
+    assert list(study.seeds) == [5, 6]
+    for seed in study.seeds:
         for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
-            segmenter = study.evaluation(configuration, codec, replicate=replicate).inputs["segmenter"]
-            assert segmenter is study.segmenter(configuration[0], codec, replicate=replicate)
-            assert segmenter.identity.config["seed"] == 5 + replicate
+            segmenter = study.evaluation(Case.of(configuration, codec, "gan", seed)).inputs["segmenter"]
+            assert segmenter is study.segmenter(Domain.of(configuration[0], codec, "gan"), seed)
+            assert segmenter.identity.config["seed"] == seed
 
 
 def test_a_study_with_fewer_seeds_is_part_of_one_with_more(tmp_path: Path) -> None:
@@ -106,14 +110,16 @@ def test_a_study_with_fewer_seeds_is_part_of_one_with_more(tmp_path: Path) -> No
 )
 def test_a_setting_changes_the_restorers_that_it_belongs_to(key: str, changed: set[str], tmp_path: Path) -> None:
     before, after = Study(preset("demo"), tmp_path), Study(apply_overrides(preset("demo"), [key]), tmp_path)
-    fingerprints = [{name: s.restorer(s.codecs[0], name).fingerprint for name in RESTORERS} for s in (before, after)]
+    fingerprints = [
+        {name: s.restorer(s.degradations[0], name).fingerprint for name in RESTORERS} for s in (before, after)
+    ]
     assert {name for name in RESTORERS if fingerprints[0][name] != fingerprints[1][name]} == changed
     assert len(set(fingerprints[0].values())) == len(RESTORERS)
 
 
 def test_the_restorer_sees_neither_training_nor_test_images(tmp_path: Path) -> None:
     study = Study(preset("demo"), tmp_path)
-    restorer = study.restorer(study.codecs[0])
+    restorer = study.restorer(study.degradations[0], "gan")
     keys = {split: {s.key for s in study.source.samples(split)} for split in ("restore", "train", "test")}
     assert all("/restore/" in shards.name for shards in restorer.inputs.values())
     assert not keys["restore"] & (keys["train"] | keys["test"])
@@ -147,7 +153,7 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
     for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
         (tmp_path / name).write_bytes(content)
         config = apply_overrides(preset("demo"), [f"segmenter.network.weights={tmp_path / name}"])
-        fingerprints.append(Study(config, tmp_path).segmenter("O").fingerprint)
+        fingerprints.append(Study(config, tmp_path).segmenter(ORIGINAL, 0).fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
 

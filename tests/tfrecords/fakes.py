@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -83,10 +83,15 @@ class FakeCodec:
 
     step: int = 8
     fails_at: int = -1  # the height at which encoding fails
+    kind: ClassVar[str] = "codec"
 
     @property
     def point(self) -> str:
         return f"fake-step{self.step}"
+
+    def degrade(self, pixels: np.ndarray, key: str) -> tuple[np.ndarray, bytes]:
+        bitstream = self.encode(pixels)
+        return self.decode(bitstream), bitstream
 
     def encode(self, pixels: np.ndarray) -> bytes:
         if len(pixels) == self.fails_at:

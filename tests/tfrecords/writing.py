@@ -8,7 +8,7 @@ from typing import Any
 from dsr.tfrecords.conversions import restored_identity, to_compressed, to_originals, to_restored
 from dsr.tfrecords.manifest import Identity, Manifest, check
 from dsr.tfrecords.plan import IMAGES_PER_SHARD
-from dsr.tfrecords.stages import CodecLike, RestorerLike, SourceLike
+from dsr.tfrecords.stages import DegradationLike, RestorerLike, SourceLike
 
 
 def write_originals(
@@ -23,8 +23,8 @@ def write_originals(
     return to_originals(source, split, limit=limit, images_per_shard=images_per_shard).write(folder, **how)
 
 
-def write_compressed(originals: Path, codec: CodecLike, folder: Path, **how: Any) -> Manifest:
-    return to_compressed(originals, codec).write(folder, **how)
+def write_compressed(originals: Path, degradation: DegradationLike, folder: Path, **how: Any) -> Manifest:
+    return to_compressed(originals, degradation).write(folder, **how)
 
 
 def write_restored(compressed: Path, originals: Path, restorer: RestorerLike, folder: Path, **how: Any) -> Manifest:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from dsr.experiments.results import ClassFacts, EvaluationResult, Results, from_json
+
 CLASSES = [
-    {"name": "road", "color": [128, 64, 128], "small": False},
-    {"name": "sky", "color": [70, 130, 180], "small": False},
-    {"name": "person", "color": [220, 20, 60], "small": True},
-    {"name": "traffic sign", "color": [220, 220, 0], "small": True},
+    ClassFacts(**label)
+    for label in [
+        {"name": "road", "color": [128, 64, 128], "small": False},
+        {"name": "sky", "color": [70, 130, 180], "small": False},
+        {"name": "person", "color": [220, 20, 60], "small": True},
+        {"name": "traffic sign", "color": [220, 220, 0], "small": True},
+    ]
 ]
 POINTS = {"bpg-qp45": ("bpg", 45, 0.0571), "bpg-qp37": ("bpg", 37, 0.2443), "msh-quality3": ("msh", 3, 0.1279)}
 # mIoU per configuration, in the order of POINTS
@@ -32,9 +37,7 @@ RESTORERS = {"gan": (0.0, 0.0, 0.0), "rdn-psnr": (-0.021, 1.6, 1.3), "rdn-msssim
 SEEDS = {7: (0.0, 0.0), 8: (0.011, 0.004), 9: (-0.007, 0.006)}
 
 
-def study(
-    images: Path | None = None, restorers: Sequence[str] = ("gan",), seeds: Sequence[int] = (7,)
-) -> dict[str, Any]:
+def study(images: Path | None = None, restorers: Sequence[str] = ("gan",), seeds: Sequence[int] = (7,)) -> Results:
     """The results of a study with two codecs and three operating points; with samples if a folder for them is given."""
     points: list[dict[str, Any]] = []
     for column, (name, (codec, quality, bpp)) in enumerate(POINTS.items()):
@@ -58,7 +61,7 @@ def study(
                 for rank, restorer in enumerate(restorers if "R" in configuration else (None,)):
                     apart = RESTORERS[restorer][0] + 1.7 * rank * own if restorer else 0.0
                     evaluations.append(_evaluation(configuration, name, score + apart, restorer, seed))
-    return {
+    facts = {
         "study": {
             "name": "streets-first",
             "created": "2025-05-01T10:00:00+00:00",
@@ -71,7 +74,7 @@ def study(
         "dataset": {
             "name": "streets",
             "teaching": True,
-            "classes": copy.deepcopy(CLASSES),
+            "classes": [asdict(label) for label in CLASSES],
             "images": {"restore": 40, "train": 120, "test": 60},
             "height": 24,
             "width": 32,
@@ -84,7 +87,11 @@ def study(
         "restorer_images": None,
         "inference_times": None,
         "trainings": [
-            _training("restorer", "restorer bpg-qp45", {"l1": [0.2, 0.1], "d_real": [0.5, 0.7], "d_fake": [0.5, 0.3]}),
+            _training(
+                "restorer",
+                "restorer bpg-qp45",
+                {"l1": [0.2, 0.1], "d_original_1": [0.5, 0.7], "d_restored_1": [0.5, 0.3]},
+            ),
             _training("segmenter", "segmenter O", {"loss": [2.0, 0.5], "miou": [0.1, 0.63]}),
             _training("segmenter", "segmenter C bpg-qp45", {"loss": [2.0, 0.7], "miou": [0.1, 0.56]}),
         ],
@@ -98,32 +105,42 @@ def study(
             _artefact("shards", "test bpg-qp45", "b" * 64, {"originals": "a" * 64, "model": "c" * 64}),
         ],
     }
+    return from_json(Results, facts)
 
 
-def single_point() -> dict[str, Any]:
+def single_point() -> Results:
     """One operating point, no restorer."""
     results = study()
-    results["points"] = results["points"][:1]
-    results["points"][0]["restored"] = {}
+    results.points = results.points[:1]
+    results.points[0].restored = {}
     kept = {("OO", None), *((name, "bpg-qp45") for name in ("CO", "CC", "OC"))}
-    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["point"]) in kept]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.point) in kept]
     return results
 
 
-def set_miou(results: dict[str, Any], **scores: float) -> dict[str, Any]:
+def update(value: Any, **fields: Any) -> None:
+    """Set several fields."""
+    for name, field in fields.items():
+        setattr(value, name, field)
+
+
+def set_miou(results: Results, **scores: float) -> Results:
     """Give the configurations of `single_point` other scores, adding RO if named."""
     return set_seeds(results, **{configuration: [score] for configuration, score in scores.items()})
 
 
-def set_seeds(results: dict[str, Any], restorer: str = "gan", **scores: Sequence[float]) -> dict[str, Any]:
+def set_seeds(results: Results, restorer: str = "gan", **scores: Sequence[float]) -> Results:
     """The same with a score for each of the seeds 7, 8, ..."""
     replaced = {(configuration, restorer if "R" in configuration else None) for configuration in scores}
-    kept = [e for e in results["evaluations"] if (e["configuration"], e["restorer"]) not in replaced]
+    kept = [e for e in results.evaluations if (e.configuration, e.restorer) not in replaced]
     for configuration, by_seed in scores.items():
         point = None if configuration == "OO" else "bpg-qp45"
         by = restorer if "R" in configuration else None
-        kept += [_evaluation(configuration, point, score, by, seed) for seed, score in enumerate(by_seed, 7)]
-    results["evaluations"] = kept
+        kept += [
+            EvaluationResult(**_evaluation(configuration, point, score, by, seed))
+            for seed, score in enumerate(by_seed, 7)
+        ]
+    results.evaluations = kept
     return results
 
 

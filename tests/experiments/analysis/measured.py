@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from dsr.experiments.results import ImageScores, Results, Shift, from_json
 from dsr.models.metrics.distances import DISTANCES, Sampled, between_halves, correlate, resamples
 
 IMAGES = 60
@@ -13,16 +14,16 @@ IMAGES = 60
 CHANGES = {None: 1.0, "gan": 0.3, "rdn-psnr": 0.9, "rdn-msssim": 0.85}
 
 
-def measure(results: dict[str, Any]) -> dict[str, Any]:
+def measure(results: Results) -> Results:
     """Give `results` perceptual scores and a shift of each of its domains."""
     domains = [
-        ({"point": point["point"], "domain": "restored" if restorer else "compressed", "restorer": restorer}, strength)
-        for strength, point in zip((1.0, 0.4, 0.7), results["points"])
-        for restorer in (None, *point["restored"])
+        ({"point": point.point, "domain": "restored" if restorer else "compressed", "restorer": restorer}, strength)
+        for strength, point in zip((1.0, 0.4, 0.7), results.points)
+        for restorer in (None, *point.restored)
     ]
     random = np.random.default_rng(0)
     niqe, hosa = 4 + random.gamma(4, 0.2, IMAGES), 25 + 6 * random.normal(size=IMAGES)
-    results["perceptual"] = [_scores({"point": None, "domain": "original", "restorer": None}, niqe, hosa)]
+    results.perceptual = [_scores({"point": None, "domain": "original", "restorer": None}, niqe, hosa)]
     features = random.normal(size=(IMAGES, 12))
     originals = random.gamma(1.5, 0.6, 48)
     described = []
@@ -32,7 +33,7 @@ def measure(results: dict[str, Any]) -> dict[str, Any]:
         change = strength * CHANGES[words["restorer"]]
         own = np.random.default_rng(len(described))
         worse = change * own.normal(1, 0.3, (2, IMAGES))
-        results["perceptual"].append(_scores(words, niqe + 1.5 * worse[0], hosa + 22 * worse[1]))
+        results.perceptual.append(_scores(words, niqe + 1.5 * worse[0], hosa + 22 * worse[1]))
         moved = features * (1 - 0.2 * change) + change * (0.3 + 0.1 * own.normal(size=features.shape))
         sampled = {name: Sampled.of(distance, features, moved, counts) for name, distance in DISTANCES.items()}
         if words["restorer"] is None:
@@ -54,7 +55,7 @@ def measure(results: dict[str, Any]) -> dict[str, Any]:
                 },
             }
         )
-    results["shift"] = {
+    shift = {
         "features": "deeplab-mobilenet_v2, trained on originals with seed 7",
         "images": IMAGES,
         "channels": 12,
@@ -62,11 +63,12 @@ def measure(results: dict[str, Any]) -> dict[str, Any]:
         "domains": described,
         "original": originals.tolist(),
     }
+    results.shift = from_json(Shift, shift)
     return results
 
 
-def _scores(words: dict[str, Any], niqe: np.ndarray, hosa: np.ndarray) -> dict[str, Any]:
-    return {**words, "niqe": niqe.tolist(), "hosa": hosa.tolist()}
+def _scores(words: dict[str, Any], niqe: np.ndarray, hosa: np.ndarray) -> ImageScores:
+    return ImageScores(**words, niqe=niqe.tolist(), hosa=hosa.tolist())
 
 
 def _estimate(sampled: Sampled) -> dict[str, float]:

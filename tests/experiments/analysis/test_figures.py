@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from dsr.experiments.analysis import figures, tables
+from dsr.experiments.analysis import figures, svg, tables
 from tests.experiments.analysis import example
 
 numbers = st.floats(-1e6, 1e6)
@@ -24,7 +24,7 @@ def tooltips(chart: str) -> list[str]:
 
 @given(st.lists(numbers, min_size=1, max_size=20))
 def test_a_linear_axis_covers_its_values_with_few_evenly_spaced_ticks(values):
-    axis = figures.linear_axis("", values)
+    axis = svg.linear_axis("", values)
     slack = 1e-6 * (axis.high - axis.low)
     assert axis.low - slack <= min(values) and max(values) <= axis.high + slack
     assert 2 <= len(axis.ticks) <= 8
@@ -34,24 +34,24 @@ def test_a_linear_axis_covers_its_values_with_few_evenly_spaced_ticks(values):
 
 @given(st.lists(rates, min_size=1, max_size=8))
 def test_a_rate_axis_maps_its_values_in_order_into_the_chart_and_is_logarithmic_for_wide_ranges(values):
-    axis = figures.rate_axis(values)
+    axis = svg.rate_axis(values)
     places = [axis.at(value) for value in sorted(values)]
     assert places == sorted(places)
     assert places[0] >= -1e-6 and places[-1] <= 1 + 1e-6
-    assert axis.log == (max(values) / min(values) > figures.LOG_RANGE)
+    assert axis.log == (max(values) / min(values) > svg.LOG_RANGE)
     assert all(axis.low <= tick <= axis.high for tick in axis.ticks) or not axis.log
     assert len(axis.ticks) >= 2
 
 
 def test_equal_ratios_are_equal_distances_on_a_logarithmic_axis():
-    axis = figures.rate_axis([0.01, 1.0])
+    axis = svg.rate_axis([0.01, 1.0])
     assert axis.at(0.1) - axis.at(0.01) == pytest.approx(axis.at(1.0) - axis.at(0.1))
 
 
 @given(st.lists(st.floats(20, 300), min_size=1, max_size=12))
 def test_labels_keep_their_order_and_distance_and_stay_in_the_chart(places):
     gap, low, high = 15.0, 12.0, 320.0
-    moved = figures._apart(places, gap, low, high)
+    moved = svg.spread_apart(places, gap, low, high)
     by_place = [new for _, new in sorted(zip(places, moved))]
     assert all(b - a >= gap - 1e-6 for a, b in zip(sorted(by_place), sorted(by_place)[1:]))
     assert min(moved) >= low - 1e-6 and max(moved) <= high + 1e-6
@@ -62,7 +62,7 @@ def test_labels_keep_their_order_and_distance_and_stay_in_the_chart(places):
 def test_labels_that_do_not_collide_stay(places):
     places.sort()
     assume(all(b - a >= 15 for a, b in zip(places, places[1:])))
-    assert figures._apart(places, 15.0, 12.0, 320.0) == pytest.approx(places)
+    assert svg.spread_apart(places, 15.0, 12.0, 320.0) == pytest.approx(places)
 
 
 def test_the_miou_charts_show_each_score_once_under_its_codec():
@@ -83,9 +83,9 @@ def test_the_miou_charts_show_each_score_once_under_its_codec():
 
 
 def test_markers_stand_where_their_axes_put_them():
-    x, y = figures.linear_axis("x", [0, 10]), figures.linear_axis("y", [0, 100])
-    dots = [figures.Dot(value, value**2, f"tip {value}") for value in (0, 5, 10)]
-    chart = figures.line_chart("t", "d", [figures.Series("end", "s", dots, "circle")], x, y)
+    x, y = svg.linear_axis("x", [0, 10]), svg.linear_axis("y", [0, 100])
+    dots = [svg.Dot(value, value**2, f"tip {value}") for value in (0, 5, 10)]
+    chart = svg.line_chart("t", "d", [svg.Series("end", "s", dots, "circle")], x, y)
     (line,) = [path for path in parse(chart).iter("path") if path.get("class") is None]
     places = [tuple(map(float, pair.split())) for pair in line.attrib["d"][1:].split("L")]
     (x0, y0), (x1, y1), (x2, y2) = places
@@ -113,8 +113,8 @@ def test_a_single_operating_point_has_markers_but_no_lines_except_oo():
 
 def test_rate_distortion_shows_compressed_and_restored_and_skips_what_is_missing():
     results = example.study()
-    results["points"][0]["restored"] = {}
-    results["points"][1]["compressed"]["psnr"] = None
+    results.points[0].restored = {}
+    results.points[1].compressed.psnr = None
     charts = dict(figures.rate_distortion_charts(results))
     assert len(tooltips(charts["PSNR, dB"])) == 2 * 3 - 2
     assert len(tooltips(charts["MS-SSIM, dB"])) == 2 * 3 - 1
@@ -122,7 +122,7 @@ def test_rate_distortion_shows_compressed_and_restored_and_skips_what_is_missing
 
 def series(chart: str) -> dict[str, tuple[str, str]]:
     """End label -> (style, marker) of the series of a chart; a label is drawn in the style of its series."""
-    shapes = {shape: name for name, shape in figures._MARKERS.items()}
+    shapes = {shape: name for name, shape in svg.MARKERS.items()}
     markers = {
         group.attrib["class"]: shapes[re.sub(r"^M[\d.]+ [\d.]+", "", path.attrib["d"])]
         for group in parse(chart).iter("g")
@@ -185,19 +185,19 @@ def test_one_seed_has_no_error_bars():
 
 def test_rate_distortion_has_a_line_for_each_restorer():
     results = example.study(None, tuple(example.RESTORERS))
-    results["points"] = results["points"][:2]
+    results.points = results.points[:2]
     chart = dict(figures.rate_distortion_charts(results))["PSNR, dB"]
     found = series(chart)
     assert set(found) == {"compressed", *example.RESTORERS}
     assert len({style for style, _ in found.values()}) == 4
 
 
-def test_real_and_fake_share_a_chart():
-    curves = {name: [[0, 0.5]] for name in ("l1", "d_real_full", "d_fake_full", "d_real_quarter", "d_fake_quarter")}
+def test_original_and_restored_share_a_chart():
+    curves = {name: [[0, 0.5]] for name in ("l1", "d_original_1", "d_restored_1", "d_original_4", "d_restored_4")}
     assert figures.curve_groups(curves) == [
         ["l1"],
-        ["d_real_full", "d_fake_full"],
-        ["d_real_quarter", "d_fake_quarter"],
+        ["d_original_1", "d_restored_1"],
+        ["d_original_4", "d_restored_4"],
     ]
 
 
@@ -222,9 +222,9 @@ def test_a_long_curve_is_thinned_and_keeps_both_ends():
 
 def test_text_in_charts_is_escaped():
     hostile = "<script>&\"'"
-    x = y = figures.linear_axis(hostile, [0, 1])
-    dots = [figures.Dot(0, 0, hostile), figures.Dot(1, 1, hostile)]
-    chart = figures.line_chart(hostile, hostile, [figures.Series(hostile, hostile, dots, "square")], x, y)
+    x = y = svg.linear_axis(hostile, [0, 1])
+    dots = [svg.Dot(0, 0, hostile), svg.Dot(1, 1, hostile)]
+    chart = svg.line_chart(hostile, hostile, [svg.Series(hostile, hostile, dots, "square")], x, y)
     root = parse(chart)
     assert root.get("aria-label") == hostile
     assert not list(root.iter("script"))

@@ -66,7 +66,7 @@ def test_restoring_after_a_free_compression_adds_rather_than_wins_back():
 def test_what_was_not_measured_is_not_claimed():
     assert headline(example.single_point()).lead.endswith("restoring was not part of this study.")
     without_oo = example.single_point()
-    without_oo["evaluations"] = [e for e in without_oo["evaluations"] if e["configuration"] != "OO"]
+    without_oo.evaluations = [e for e in without_oo.evaluations if e.configuration != "OO"]
     answer = headline(without_oo)
     assert "was not measured" in answer.lead
     assert "no score to stay close to" in answer.limit
@@ -95,8 +95,8 @@ def test_small_and_big_objects_are_given_as_their_class_means():
 
 def test_objects_are_left_out_where_no_class_is_small():
     results = example.study()
-    for label in results["dataset"]["classes"]:
-        label["small"] = False
+    for label in results.dataset.classes:
+        label.small = False
     assert headline(results).objects == ""
 
 
@@ -107,7 +107,7 @@ def test_the_caveat_names_seed_and_test_images():
 
 def test_a_point_larger_than_png_is_not_called_smaller():
     results = example.single_point()
-    results["original_bpp"] = results["points"][0]["compressed"]["bpp"] * 0.9
+    results.original_bpp = results.points[0].compressed.bpp * 0.9
     assert "no smaller than PNG" in headline(results).lead
 
 
@@ -171,9 +171,9 @@ def test_of_several_restorers_the_lead_names_the_best_and_how_many_there_were():
 
 def test_the_best_restorer_may_be_another_at_each_point():
     results = example.study(None, ("gan", "rdn-psnr"))
-    for entry in results["evaluations"]:
-        if (entry["configuration"], entry["point"], entry["restorer"]) == ("RO", "bpg-qp37", "rdn-psnr"):
-            entry["miou"] = 0.7
+    for entry in results.evaluations:
+        if (entry.configuration, entry.point, entry.restorer) == ("RO", "bpg-qp37", "rdn-psnr"):
+            entry.miou = 0.7
     assert [ranked_restorers(results, point)[0] for point in example.POINTS] == ["gan", "rdn-psnr", "gan"]
     assert "with rdn-psnr, the best of 2 restorers," in headline(results).others[-1]
 
@@ -181,9 +181,7 @@ def test_the_best_restorer_may_be_another_at_each_point():
 def test_a_restorer_that_was_not_evaluated_at_a_point_is_not_counted_there():
     results = example.study(None, tuple(example.RESTORERS))
     gone = {("RO", "bpg-qp45", "rdn-psnr"), ("RO", "bpg-qp37", "rdn-psnr"), ("RO", "bpg-qp37", "rdn-msssim")}
-    results["evaluations"] = [
-        e for e in results["evaluations"] if (e["configuration"], e["point"], e["restorer"]) not in gone
-    ]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.point, e.restorer) not in gone]
     answer = headline(results)
     assert "the best of 2 restorers" in answer.lead
     assert "restoring them first with gan makes no clear difference" in answer.others[-1]

@@ -47,24 +47,24 @@ def test_a_density_is_scipys_kernel_estimate_and_has_area_one(values, width):
 
 def test_changes_are_against_the_same_images_originals(results):
     for index in perceptual.INDEXES:
-        originals = results["perceptual"][0]
+        originals = results.perceptual[0]
         assert perceptual.score(results, originals, index).change is None
-        for entry in results["perceptual"][1:]:
+        for entry in results.perceptual[1:]:
             change = perceptual.score(results, entry, index).change
-            paired = np.subtract(entry[index], originals[index])
+            paired = np.subtract(getattr(entry, index), getattr(originals, index))
             assert change.value == pytest.approx(paired.mean())
-            assert change.high - change.low < 2 * 2.1 * np.std(entry[index]) / np.sqrt(measured.IMAGES)
+            assert change.high - change.low < 2 * 2.1 * np.std(getattr(entry, index)) / np.sqrt(measured.IMAGES)
 
 
 def test_images_too_small_for_an_index_do_not_count_and_an_index_without_any_is_not_shown(tmp_path):
     results = measured.measure(example.study())
-    originals, compressed = results["perceptual"][:2]
-    for entry in results["perceptual"]:
-        entry["niqe"] = [None] * measured.IMAGES
-    compressed["hosa"][:10] = [None] * 10
+    originals, compressed = results.perceptual[:2]
+    for entry in results.perceptual:
+        entry.niqe = [None] * measured.IMAGES
+    compressed.hosa[:10] = [None] * 10
     found = perceptual.score(results, compressed, "hosa")
     assert found.images == measured.IMAGES - 10
-    assert found.change.value == pytest.approx(np.mean(np.subtract(compressed["hosa"][10:], originals["hosa"][10:])))
+    assert found.change.value == pytest.approx(np.mean(np.subtract(compressed.hosa[10:], originals.hosa[10:])))
     page = Page(write_report(results, tmp_path).read_text(encoding="utf-8"))
     assert page.table("HOSA")[0] == ["Images", "HOSA"]
     assert "NIQE, lower is better" not in page.text
@@ -77,9 +77,9 @@ def test_the_page_has_a_chart_of_means_and_one_of_distributions_for_each_index_a
     assert section.count("<svg") == 4 + 2 + 2 * len(example.POINTS)  # the legend's swatches, means, distributions
     table = page.table("HOSA")
     assert [row[0] for row in table[1:5]] == ["original", "bpg-qp45", "compressed", "restored, gan"]
-    mean = np.mean(results["perceptual"][1]["niqe"])
+    mean = np.mean(results.perceptual[1].niqe)
     assert table[3][1].startswith(f"{mean:.2f} +")
-    assert f"bpg-qp45, restored, rdn-psnr: {np.mean(results['perceptual'][3]['hosa']):.1f}" in section
+    assert f"bpg-qp45, restored, rdn-psnr: {np.mean(results.perceptual[3].hosa):.1f}" in section
 
 
 def test_the_table_file_has_a_row_for_each_index_and_domain(results, tmp_path):
@@ -94,9 +94,9 @@ def test_the_table_file_has_a_row_for_each_index_and_domain(results, tmp_path):
 
 def test_equal_scores_of_all_images_are_drawn(tmp_path):
     results = measured.measure(example.study())
-    for entry in results["perceptual"]:
-        entry["niqe"] = [4.0] * measured.IMAGES
-        entry["hosa"] = [20.0]
+    for entry in results.perceptual:
+        entry.niqe = [4.0] * measured.IMAGES
+        entry.hosa = [20.0]
     text = write_report(results, tmp_path).read_text(encoding="utf-8")
     assert not re.search(r"\b(nan|inf)\b", text)
     assert Page(text).table("HOSA")[3] == ["compressed", "4.00 +0.00 +0.00 to +0.00", "20.00 +0.00"]

@@ -41,7 +41,7 @@ def test_a_label_map_has_the_colours_of_its_classes_and_ignored_pixels_are_trans
     rgba = np.asarray(decoded(pictures.label_map(tmp_path / "label.png", CLASSES)).convert("RGBA"))
     np.testing.assert_array_equal(rgba[..., 3] == 0, ids == 255)
     for train_id, label in enumerate(CLASSES):
-        assert (rgba[ids == train_id][:, :3] == label["color"]).all()
+        assert (rgba[ids == train_id][:, :3] == label.color).all()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"not an image", b"\x89PNG\r\n\x1a\n\x00\x00"])

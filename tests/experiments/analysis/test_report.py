@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import math
 import re
@@ -13,6 +14,7 @@ import pytest
 from dsr.experiments.analysis import report, tables
 from dsr.experiments.analysis.pictures import ReportError
 from dsr.experiments.analysis.report import heat, sample_views, write_report
+from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes, from_json, load
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -68,12 +70,12 @@ def test_the_same_results_make_the_same_bytes(written, tmp_path):
 
 def test_the_json_file_is_the_results(written):
     results, folder, _ = written
-    assert json.loads((folder / "results.json").read_text(encoding="utf-8")) == results
+    assert from_json(Results, load(folder / "results.json")) == results
 
 
 def test_the_csv_files_say_what_the_json_file_says(written):
     _, folder, _ = written
-    results = json.loads((folder / "results.json").read_text(encoding="utf-8"))
+    results = from_json(Results, load(folder / "results.json"))
 
     def rows(name):
         with open(folder / name, encoding="utf-8", newline="") as file:
@@ -82,19 +84,18 @@ def test_the_csv_files_say_what_the_json_file_says(written):
     case = ("configuration", "point", "restorer", "seed")
     found = {tuple(row[key] for key in case): float(row["miou"]) for row in rows("miou.csv")}
     assert found == {
-        tuple("" if e[key] is None else str(e[key]) for key in case): e["miou"] for e in results["evaluations"]
+        tuple("" if getattr(e, key) is None else str(getattr(e, key)) for key in case): e.miou
+        for e in results.evaluations
     }
     ious = {(row["configuration"], row["point"], row["class"]): float(row["iou"]) for row in rows("per_class.csv")}
     assert ious == {
-        (e["configuration"], e["point"] or "", name): iou
-        for e in results["evaluations"]
-        for name, iou in e["per_class"].items()
+        (e.configuration, e.point or "", name): iou for e in results.evaluations for name, iou in e.per_class.items()
     }
     psnr = {(row["point"], row["images"]): float(row["psnr"]) for row in rows("rate_distortion.csv")}
     assert psnr == {
-        (p["point"], domain): fidelity["psnr"]
-        for p in results["points"]
-        for domain, fidelity in (("compressed", p["compressed"]), ("restored", p["restored"]["gan"]))
+        (p.point, domain): fidelity.psnr
+        for p in results.points
+        for domain, fidelity in (("compressed", p.compressed), ("restored", p.restored["gan"]))
     }
     assert [float(row["per_image_ms"]) for row in rows("timings.csv")] == [208.333, 50.0]
 
@@ -127,8 +128,8 @@ def test_the_class_table_has_a_block_per_point_with_ious_and_object_means(writte
 
 def test_undefined_ious_are_dashes_and_do_not_count_in_the_means(tmp_path):
     results = example.single_point()
-    co = next(e for e in results["evaluations"] if e["configuration"] == "CO")
-    co["per_class"]["sky"] = None
+    co = next(e for e in results.evaluations if e.configuration == "CO")
+    co.per_class["sky"] = None
     table = Page(write(results, tmp_path)).table("traffic sign")
     row = next(row for row in table if row[0] == "CO")
     assert row[2] == "–"
@@ -138,13 +139,13 @@ def test_undefined_ious_are_dashes_and_do_not_count_in_the_means(tmp_path):
 def test_a_teaching_set_is_called_one(written, tmp_path):
     assert "streets is a teaching set" in written[2]
     results = example.study()
-    results["dataset"]["teaching"] = False
+    results.dataset.teaching = False
     assert "teaching" not in write(results, tmp_path)
 
 
 def test_a_study_without_restorer_samples_and_trainings_has_a_page(tmp_path):
     results = example.single_point()
-    results.update(trainings=[], timings=[], artefacts=[], samples=[])
+    example.update(results, trainings=[], timings=[], artefacts=[], samples=[])
     page = Page(write(results, tmp_path))
     assert "restored" not in {cell for row in page.table("PSNR, dB") for cell in row}
     assert "#images" not in page.attributes("href")
@@ -152,7 +153,7 @@ def test_a_study_without_restorer_samples_and_trainings_has_a_page(tmp_path):
 
 def test_a_study_that_has_only_evaluated_oo_has_a_page(tmp_path, images):
     results = example.study(images)
-    results.update(points=[], evaluations=results["evaluations"][:1], samples=results["samples"][:1])
+    example.update(results, points=[], evaluations=results.evaluations[:1], samples=results.samples[:1])
     page = Page(write(results, tmp_path))
     assert "No operating point has been measured yet." in "".join(page.text)
     assert page.table("traffic sign")[2][0] == "OO"
@@ -167,22 +168,22 @@ def test_restoring_that_hurts_stands_in_the_heading(tmp_path):
 def test_hostile_names_are_text(tmp_path, images):
     hostile = "</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}"
     results = example.study(images)
-    results["study"].update(name=hostile, command=hostile, config={hostile: [hostile]})
-    results["versions"] = {hostile: hostile}
-    results["dataset"]["name"] = hostile
-    results["dataset"]["classes"][0]["name"] = hostile
-    for entry in results["evaluations"]:
-        entry["per_class"][hostile] = entry["per_class"].pop("road")
-    for entry in [*results["points"], *results["evaluations"], *results["samples"]]:
-        entry["point"] = entry["point"] and hostile + entry["point"]
-    for point in results["points"]:
-        point["codec"] += hostile
-    for sample in results["samples"]:
-        sample["key"] = hostile
-    for training in results["trainings"]:
-        training.update(name=hostile, curves={hostile: [[0, 1.0], [1, 0.5]]})
-    results["timings"][0]["stage"] = hostile
-    results["artefacts"][0].update(name=hostile, kind=hostile, folder=hostile, inputs={hostile: hostile})
+    example.update(results.study, name=hostile, command=hostile, config={hostile: [hostile]})
+    results.versions = {hostile: hostile}
+    results.dataset.name = hostile
+    results.dataset.classes[0].name = hostile
+    for entry in results.evaluations:
+        entry.per_class[hostile] = entry.per_class.pop("road")
+    for entry in [*results.points, *results.evaluations, *results.samples]:
+        entry.point = entry.point and hostile + entry.point
+    for point in results.points:
+        point.codec += hostile
+    for sample in results.samples:
+        sample.key = hostile
+    for training in results.trainings:
+        example.update(training, name=hostile, curves={hostile: [[0, 1.0], [1, 0.5]]})
+    results.timings[0].stage = hostile
+    example.update(results.artefacts[0], name=hostile, kind=hostile, folder=hostile, inputs={hostile: hostile})
     page = Page(write(results, tmp_path))
     assert "x" not in page.attributes("src") and not page.attributes("onerror")
     assert sum(tag == "script" for tag, _ in page.tags) == 1
@@ -195,8 +196,8 @@ def test_hostile_names_are_text(tmp_path, images):
 
 def test_numbers_that_json_cannot_say_become_null_and_dashes(tmp_path):
     results = example.single_point()
-    results["points"][0]["compressed"].update(psnr=math.inf, ms_ssim_db=math.inf)
-    results["trainings"][1]["curves"]["loss"][1][1] = math.nan
+    example.update(results.points[0].compressed, psnr=math.inf, ms_ssim_db=math.inf)
+    results.trainings[1].curves["loss"][1][1] = math.nan
     page = Page(write(results, tmp_path))
     stored = json.loads((tmp_path / "results.json").read_text(), parse_constant=lambda name: pytest.fail(name))
     assert stored["points"][0]["compressed"]["psnr"] is None
@@ -214,9 +215,9 @@ def test_each_picture_is_embedded_once_and_shared_ones_serve_every_point(written
 
 def test_a_sample_without_restoration_shows_what_there_is(tmp_path, images):
     results = example.single_point()
-    sample = example.study(images)["samples"][0]
-    sample["restored"] = {}
-    results["samples"] = [sample]
+    sample = example.study(images).samples[0]
+    sample.restored = {}
+    results.samples = [sample]
     page = Page(write(results, tmp_path))
     pictures = [a["id"] or "" for tag, a in page.tags if tag == "img" and "id" in a]
     assert [name.rsplit("-", 1)[-1] for name in pictures] == ["original", "label", "OO", "compressed", "CO", "CC", "OC"]
@@ -252,7 +253,7 @@ def test_scores_are_means_with_their_spread_over_the_seeds(several):
     for row, point in zip(rows, example.POINTS):
         for cell, variant in zip(row[2:], tables.variants(results)):
             evaluations = tables.evaluations(results, variant.configuration, point, variant.restorer)
-            scores = [100 * entry["miou"] for entry in evaluations.values()]
+            scores = [100 * entry.miou for entry in evaluations.values()]
             assert cell.startswith(f"{np.mean(scores):.1f} ± {np.std(scores, ddof=1):.1f}")
 
 
@@ -304,7 +305,7 @@ def test_samples_show_what_each_restorer_made(several):
 
 def test_samples_beyond_the_size_of_a_page_are_left_out_and_counted(images, tmp_path, monkeypatch):
     results = example.study(images)
-    results["samples"] += [{**sample, "key": key} for key in ("b", "c") for sample in results["samples"]]
+    results.samples += [dataclasses.replace(sample, key=key) for key in ("b", "c") for sample in results.samples]
     views = sample_views(results)
     assert len(views) == 3
     monkeypatch.setattr(report, "EMBEDDED", views[0].size + views[1].size)
@@ -318,12 +319,10 @@ def test_samples_beyond_the_size_of_a_page_are_left_out_and_counted(images, tmp_
 def test_an_unfinished_study_of_several_seeds_has_a_page(images, tmp_path):
     """Seed 9 has no RO yet, and rdn-psnr has not restored the test images of one point."""
     results = example.study(images, ("gan", "rdn-psnr"), (7, 8, 9))
-    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 9)]
-    results["evaluations"] = [
-        e for e in results["evaluations"] if (e["configuration"], e["restorer"]) != ("OR", "rdn-psnr")
-    ]
-    del results["points"][0]["restored"]["rdn-psnr"]
-    del results["samples"][0]["restored"]["rdn-psnr"]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("RO", 9)]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.restorer) != ("OR", "rdn-psnr")]
+    del results.points[0].restored["rdn-psnr"]
+    del results.samples[0].restored["rdn-psnr"]
     text = write(results, tmp_path)
     assert Page(text).table("OR rdn-psnr")[1][-1] == "– –"
     assert text.count("2 to 3 seeds") == 4  # caveat, chart, scores, classes
@@ -333,15 +332,12 @@ def test_inference_times_and_images_of_the_restorer_have_a_section_each_once_mea
     assert not {"inference-times", "restorer-images"} & {tag.get("id") for _, tag in Page(written[2]).tags}
     results = example.study()
     stages = [("encode", "bpg-qp45", 0.1), ("decode", "bpg-qp45", 0.02), ("segment", None, 0.08)]
-    results["inference_times"] = {
-        "device": "a stone tablet",
-        "height": 24,
-        "width": 32,
-        "stages": [{"stage": s, "point": p, "restorer": None, "seconds": [seconds]} for s, p, seconds in stages],
-    }
-    results["restorer_images"] = [
-        {"point": "bpg-qp45", "restorer": None, "images": 0, "miou": [0.31]},
-        {"point": "bpg-qp45", "restorer": "gan", "images": 40, "miou": [0.36]},
+    results.inference_times = InferenceTimes(
+        "a stone tablet", 24, 32, [StageTimes(s, p, None, [seconds]) for s, p, seconds in stages]
+    )
+    results.restorer_images = [
+        ImagesTrial("bpg-qp45", None, 0, [0.31]),
+        ImagesTrial("bpg-qp45", "gan", 40, [0.36]),
     ]
     page = Page(write(results, tmp_path))
     assert {"inference-times", "restorer-images"} <= {tag.get("id") for _, tag in page.tags}
@@ -356,7 +352,7 @@ def test_inference_times_and_images_of_the_restorer_have_a_section_each_once_mea
 def test_a_missing_sample_image_is_named_and_leaves_the_earlier_report(tmp_path, images):
     before = write(example.study(images), tmp_path)
     results = example.study(images)
-    results["samples"][0]["images"]["compressed"] = str(tmp_path / "gone.png")
+    results.samples[0].images["compressed"] = str(tmp_path / "gone.png")
     with pytest.raises(ReportError, match=r"gone\.png"):
         write_report(results, tmp_path)
     assert (tmp_path / "report.html").read_text(encoding="utf-8") == before

@@ -5,6 +5,7 @@ import csv
 import pytest
 
 from dsr.experiments.analysis.restorers import blocks, restorers_table
+from dsr.experiments.results import EvaluationResult, Fidelity, PointResult, Rated
 from tests.experiments.analysis import example
 
 
@@ -14,7 +15,7 @@ def three(seeds=(7, 8, 9)):
 
 def test_each_point_has_the_compressed_images_and_every_restorer_once():
     found = blocks(three())
-    assert [block.point["point"] for block in found] == list(example.POINTS)
+    assert [block.point.point for block in found] == list(example.POINTS)
     for block in found:
         assert [row.restorer for row in block.rows] == [None, *example.RESTORERS]
         assert [row.configuration for row in block.rows] == ["CO", "RO", "RO", "RO"]
@@ -23,11 +24,10 @@ def test_each_point_has_the_compressed_images_and_every_restorer_once():
 def test_a_row_is_that_restorers_score_and_its_difference_to_co_of_the_same_seeds():
     results = three()
     scores = {
-        (entry["configuration"], entry["point"], entry["restorer"], entry["seed"]): entry["miou"]
-        for entry in results["evaluations"]
+        (entry.configuration, entry.point, entry.restorer, entry.seed): entry.miou for entry in results.evaluations
     }
     for block in blocks(results):
-        point = block.point["point"]
+        point = block.point.point
         compressed = block.rows[0]
         assert compressed.miou is not None and compressed.gain is None
         assert compressed.miou.values == {seed: scores["CO", point, None, seed] for seed in (7, 8, 9)}
@@ -45,19 +45,19 @@ def test_the_best_of_the_papers_table_3_are_those_it_names(shared):
         rows = [{**row, "images": names[row["images"]]} for row in csv.DictReader(file)]
     assert len(rows) == 8
     results = three(seeds=(7,))
-    results.update(points=[], evaluations=[])
+    example.update(results, points=[], evaluations=[])
     for row in rows:
-        fidelity = {"psnr": float(row["PSNR_dB"]), "ms_ssim": None, "ms_ssim_db": float(row["MS_SSIM_dB"])}
+        psnr, ms_ssim_db = float(row["PSNR_dB"]), float(row["MS_SSIM_dB"])
         if row["images"] is None:
-            compressed = {**fidelity, "bpp": float(row["bpp"])}
-            results["points"].append({"point": row["codec"], "codec": row["codec"], "compressed": compressed})
-            results["points"][-1]["restored"] = {}
+            compressed = Rated(psnr, None, ms_ssim_db, float(row["bpp"]), None, None, None)
+            results.points.append(PointResult(row["codec"], row["codec"], None, compressed, {}))
         else:
-            results["points"][-1]["restored"][row["images"]] = fidelity
-        case = {"configuration": "RO" if row["images"] else "CO", "restorer": row["images"], "point": row["codec"]}
-        results["evaluations"].append({**case, "seed": 7, "miou": float(row["mIoU"]) / 100, "per_class": {}})
+            results.points[-1].restored[row["images"]] = Fidelity(psnr, None, ms_ssim_db)
+        configuration = "RO" if row["images"] else "CO"
+        scores = (float(row["mIoU"]) / 100, None, {})
+        results.evaluations.append(EvaluationResult(configuration, row["codec"], row["images"], 7, *scores))
     best = {
-        (block.point["point"], column): [row.restorer for row in block.rows if block.best(row, column)]
+        (block.point.point, column): [row.restorer for row in block.rows if block.best(row, column)]
         for block in blocks(results)
         for column in ("miou", "gain", "psnr", "ms_ssim_db")
     }
@@ -97,8 +97,8 @@ def test_with_one_seed_less_than_a_point_tells_nobody_apart():
 
 def test_what_was_not_measured_is_empty():
     results = three()
-    results["evaluations"] = [entry for entry in results["evaluations"] if entry["restorer"] != "rdn-psnr"]
-    del results["points"][0]["restored"]["gan"]
+    results.evaluations = [entry for entry in results.evaluations if entry.restorer != "rdn-psnr"]
+    del results.points[0].restored["gan"]
     table = restorers_table(results)
     rows = {(row[0], row[2]): dict(zip(table.columns, row)) for row in table.rows}
     assert [rows["bpg-qp45", "rdn-psnr"][column] for column in ("n", "miou", "gain", "gain_low")] == [None] * 4

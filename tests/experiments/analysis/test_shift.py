@@ -37,22 +37,22 @@ def test_every_domain_has_its_row_with_distance_interval_and_change(results, wri
         cell for point in ("bpg-qp45", "bpg-qp37", "msh-quality3") for cell in
         (point, "compressed", "restored, gan", "restored, rdn-psnr")
     ]  # fmt: skip
-    found = results["shift"]["domains"][1]
-    distance = found["frechet"]
+    found = results.shift.domains[1]
+    distance = found.frechet
     assert table[3][1] == " ".join(
-        (significant(distance["value"]), significant(distance["low"]), "to", significant(distance["high"]))
+        (significant(distance.value), significant(distance.low), "to", significant(distance.high))
     )
-    assert table[3][2].startswith(significant(found["change"]["frechet"]["value"], signed=True))
+    assert table[3][2].startswith(significant(found.change.frechet.value, signed=True))
     assert table[2][2] == "–"
 
 
 def test_a_scatter_has_a_dot_for_each_channel_and_the_identity_line_from_corner_to_corner(results):
     scatters = shift.shift_view(results).scatters
-    assert len(scatters) == len(results["shift"]["domains"])
+    assert len(scatters) == len(results.shift.domains)
     for scatter in scatters:
         chart = ET.fromstring(scatter.chart)
         identity, channels = (group.find("path").get("d") for group in chart.iter("g"))
-        assert channels.count("M") == channels.count("h0") == len(results["shift"]["original"])
+        assert channels.count("M") == channels.count("h0") == len(results.shift.original)
         grid = [path.get("d") for path in chart.iter("path") if path.get("class") == "grid"]
         numbers = [[float(n) for n in re.findall(r"[\d.]+", path)] for path in grid]
         across, down = (
@@ -65,7 +65,7 @@ def test_a_scatter_has_a_dot_for_each_channel_and_the_identity_line_from_corner_
 
 def test_unchanged_activations_lie_on_the_identity_line(results):
     same = copy.deepcopy(results)
-    same["shift"]["domains"][0]["correlation"]["activations"] = list(same["shift"]["original"])
+    same.shift.domains[0].correlation.activations = list(same.shift.original)
     chart = ET.fromstring(shift.shift_view(same).scatters[0].chart)
     identity, channels = (re.findall(r"M?([\d.]+) ([\d.]+)", g.find("path").get("d")) for g in chart.iter("g"))
     (x0, y0), (x1, y1) = ((float(x), float(y)) for x, y in identity)
@@ -76,15 +76,15 @@ def test_unchanged_activations_lie_on_the_identity_line(results):
 def test_the_files_have_all_numbers(results, written):
     rows = rows_of(written[0], "shift.csv")
     assert len(rows) == 9
-    for row, entry in zip(rows, results["shift"]["domains"]):
-        assert float(row["frechet"]) == entry["frechet"]["value"]
-        assert float(row["kernel_high"]) == entry["kernel"]["high"]
+    for row, entry in zip(rows, results.shift.domains):
+        assert float(row["frechet"]) == entry.frechet.value
+        assert float(row["kernel_high"]) == entry.kernel.high
         assert (row["frechet_minus_compressed"] == "") == (row["restorer"] == "")
-        assert float(row["r2"]) == entry["correlation"]["r2"]
+        assert float(row["r2"]) == entry.correlation.r2
     channels = rows_of(written[0], "activations.csv")
-    assert len(channels) == 9 * len(results["shift"]["original"])
-    assert float(channels[5]["original"]) == results["shift"]["original"][5]
-    assert float(channels[5]["activation"]) == results["shift"]["domains"][0]["correlation"]["activations"][5]
+    assert len(channels) == 9 * len(results.shift.original)
+    assert float(channels[5]["original"]) == results.shift.original[5]
+    assert float(channels[5]["activation"]) == results.shift.domains[0].correlation.activations[5]
 
 
 def test_every_mark_of_a_distance_stands_between_the_ends_of_its_bar(results):
@@ -114,9 +114,9 @@ def test_numbers_have_three_digits_and_a_true_minus():
 def test_hostile_names_are_text(tmp_path):
     hostile = "</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}"
     results = measured.measure(example.study())
-    for entry in [*results["points"], *results["perceptual"], *results["shift"]["domains"], *results["evaluations"]]:
-        entry["point"] = entry["point"] and hostile + entry["point"]
-    results["shift"]["features"] = hostile
+    for entry in [*results.points, *results.perceptual, *results.shift.domains, *results.evaluations]:
+        entry.point = entry.point and hostile + entry.point
+    results.shift.features = hostile
     page = Page(write_report(results, tmp_path).read_text(encoding="utf-8"))
     assert "x" not in page.attributes("src") and not page.attributes("onerror")
     assert "".join(page.text).count(hostile) > 20

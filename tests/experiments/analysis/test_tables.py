@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import io
 
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dsr.experiments.analysis import tables
+from dsr.experiments.results import ClassFacts
 from tests.experiments.analysis import example
 
 ious = st.lists(st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0, 1))), max_size=30)
@@ -17,7 +19,7 @@ ious = st.lists(st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0, 1))),
 
 @given(ious)
 def test_object_means_agree_with_numpy_and_skip_absent_classes(drawn):
-    classes = [{"name": f"class {i}", "small": small} for i, (small, _) in enumerate(drawn)]
+    classes = [ClassFacts(f"class {i}", [], small) for i, (small, _) in enumerate(drawn)]
     per_class = {f"class {i}": iou for i, (_, iou) in enumerate(drawn)}
     means = tables.object_means(per_class, classes)
     values = np.array([np.nan if iou is None else iou for _, iou in drawn])
@@ -36,7 +38,7 @@ def test_object_means_reproduce_the_papers_table_2(shared):
         rows = list(csv.DictReader(file))
     names = [name for name in rows[0] if name[0].isupper() and name not in ("SmallObj", "BigObj", "MeanIoU")]
     assert len(names) == 19
-    classes = [{"name": name, "small": name in small} for name in names]
+    classes = [ClassFacts(name, [], name in small) for name in names]
     for row in rows:
         means = tables.object_means({name: float(row[name]) for name in names}, classes)
         assert means["small"] == pytest.approx(float(row["SmallObj"]), abs=0.011)
@@ -56,7 +58,7 @@ def test_csv_gives_back_every_number_exactly(make):
 def test_csv_keeps_names_with_commas_quotes_and_line_breaks():
     results = example.study()
     hostile = 'a,"b"\n<c>'
-    results["dataset"]["classes"][0]["name"] = hostile
+    results.dataset.classes[0].name = hostile
     rows = list(csv.DictReader(io.StringIO(tables.per_class_table(results).to_csv(), newline="")))
     assert {row["class"] for row in rows} == {hostile, "sky", "person", "traffic sign"}
 
@@ -64,11 +66,11 @@ def test_csv_keeps_names_with_commas_quotes_and_line_breaks():
 def test_every_evaluation_has_one_miou_row_and_its_difference_to_oo():
     results = example.study()
     rows = tables.miou_table(results).rows
-    assert len(rows) == len(results["evaluations"]) == 1 + 5 * 3
-    for row, entry in zip(rows, results["evaluations"]):
-        assert row[:4] == (entry["configuration"], entry["point"], entry["restorer"], entry["seed"])
-        assert row[5] == entry["miou"]
-        assert row[6] == pytest.approx(entry["miou"] - example.OO)
+    assert len(rows) == len(results.evaluations) == 1 + 5 * 3
+    for row, entry in zip(rows, results.evaluations):
+        assert row[:4] == (entry.configuration, entry.point, entry.restorer, entry.seed)
+        assert row[5] == entry.miou
+        assert row[6] == pytest.approx(entry.miou - example.OO)
 
 
 def test_several_restorers_and_seeds_have_a_row_for_each_evaluation_against_oo_of_its_seed():
@@ -107,7 +109,7 @@ def test_one_seed_has_differences_without_an_interval():
 
 def test_a_seed_that_one_side_lacks_is_left_out_of_their_difference():
     results = example.study(None, seeds=(7, 8, 9))
-    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 8)]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("RO", 8)]
     found = tables.difference(results, "RO", "CO", "bpg-qp45", "gan")
     assert found is not None and set(found.values) == {7, 9}
 
@@ -115,21 +117,21 @@ def test_a_seed_that_one_side_lacks_is_left_out_of_their_difference():
 def test_the_number_of_seeds_is_the_range_over_the_configurations():
     results = example.study(None, tuple(example.RESTORERS), (7, 8, 9))
     assert tables.seed_counts(results) == "3"
-    lacking = [e for e in results["evaluations"] if (e["configuration"], e["restorer"], e["seed"]) != ("RO", "gan", 8)]
-    assert tables.seed_counts({**results, "evaluations": lacking}) == "2 to 3"
-    assert tables.seed_counts({**results, "evaluations": []}) == "0"
+    lacking = [e for e in results.evaluations if (e.configuration, e.restorer, e.seed) != ("RO", "gan", 8)]
+    assert tables.seed_counts(dataclasses.replace(results, evaluations=lacking)) == "2 to 3"
+    assert tables.seed_counts(dataclasses.replace(results, evaluations=[])) == "0"
 
 
 def test_the_iou_of_a_class_is_its_mean_over_the_seeds_that_have_one():
     results = example.study(None, seeds=(7, 8, 9))
-    found = [e for e in results["evaluations"] if (e["configuration"], e["point"]) == ("CO", "bpg-qp45")]
-    found[1]["per_class"]["sky"] = None
+    found = [e for e in results.evaluations if (e.configuration, e.point) == ("CO", "bpg-qp45")]
+    found[1].per_class["sky"] = None
     ious = tables.per_class(results, "CO", "bpg-qp45")
     assert ious is not None
-    assert ious["sky"] == pytest.approx((found[0]["per_class"]["sky"] + found[2]["per_class"]["sky"]) / 2)
-    assert ious["road"] == pytest.approx(np.mean([e["per_class"]["road"] for e in found]))
+    assert ious["sky"] == pytest.approx((found[0].per_class["sky"] + found[2].per_class["sky"]) / 2)
+    assert ious["road"] == pytest.approx(np.mean([e.per_class["road"] for e in found]))
     for entry in found:
-        entry["per_class"]["sky"] = None
+        entry.per_class["sky"] = None
     assert tables.per_class(results, "CO", "bpg-qp45")["sky"] is None
 
 
@@ -140,22 +142,22 @@ def test_oo_has_the_rate_of_the_lossless_originals():
 
 def test_per_class_rows_are_evaluations_times_classes_with_undefined_ious_empty():
     results = example.study()
-    results["evaluations"][1]["per_class"]["sky"] = None
+    results.evaluations[1].per_class["sky"] = None
     table = tables.per_class_table(results)
-    assert len(table.rows) == len(results["evaluations"]) * 4
+    assert len(table.rows) == len(results.evaluations) * 4
     assert sum(row[-1] is None for row in table.rows) == 1
     assert table.to_csv().count(",sky,False,\r\n") == 1
 
 
 def test_a_point_without_restorer_has_one_rate_distortion_row():
     results = example.study()
-    results["points"][1]["restored"] = {}
+    results.points[1].restored = {}
     rows = tables.rate_distortion_table(results).rows
     assert [row[3] for row in rows if row[0] == "bpg-qp37"] == ["compressed"]
     assert [row[3] for row in rows if row[0] == "bpg-qp45"] == ["compressed", "restored"]
 
 
 def test_operating_points_are_ordered_by_rate_within_their_codec():
-    assert [point["point"] for point in tables.operating_points(example.study())] == list(example.POINTS)
-    reversed_points = {**example.study(), "points": example.study()["points"][::-1]}
-    assert [point["point"] for point in tables.operating_points(reversed_points)] == list(example.POINTS)
+    assert [point.point for point in tables.operating_points(example.study())] == list(example.POINTS)
+    reversed_points = dataclasses.replace(example.study(), points=example.study().points[::-1])
+    assert [point.point for point in tables.operating_points(reversed_points)] == list(example.POINTS)

@@ -55,7 +55,7 @@ def main(work: str, gan_batch: str, killed_at: str, *restorers: RestorerName) ->
     sys.addaudithook(watch)
     study = tiny_study(Path(work), int(gan_batch))
     try:
-        make([study.restorer(study.codecs[0], name) for name in restorers], KilledAt(int(killed_at)))
+        make([study.restorer(study.degradations[0], name) for name in restorers], KilledAt(int(killed_at)))
     except UserError as error:
         sys.exit(f"error: {error}")
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
@@ -32,7 +33,7 @@ class Graph:
 
         fingerprints = {role: other.fingerprint for role, other in inputs.items()}
         identity = Identity("thing", name, {"setting": setting}, fingerprints)
-        return Artefact("things", self.root, identity, inputs, build, units=10, seconds_per_unit=2.0)
+        return Artefact("things", self.root, identity, Domain("O"), inputs, build, units=10, seconds_per_unit=2.0)
 
 
 def test_everything_is_made_once_and_inputs_first(tmp_path: Path) -> None:

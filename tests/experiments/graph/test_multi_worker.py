@@ -75,12 +75,12 @@ def assert_equal_trainings(ours: Artefact, theirs: Artefact) -> None:
 
 def test_two_hosts_train_the_adversarial_restorer_like_one_and_only_the_first_writes(tmp_path: Path) -> None:
     alone = tiny_study(tmp_path / "alone", gan_batch=2)
-    reference = alone.restorer(alone.codecs[0], "gan")
+    reference = alone.restorer(alone.degradations[0], "gan")
     make([reference], Progress())
     first, second = run_hosts(tmp_path / "shared", 2, (-1, -1), "gan")
     assert (first.returncode, second.returncode) == (0, 0), first.output + second.output
     shared = tiny_study(tmp_path / "shared", gan_batch=2)
-    restorer = shared.restorer(shared.codecs[0], "gan")
+    restorer = shared.restorer(shared.degradations[0], "gan")
     assert_equal_trainings(restorer, reference)
     assert "writes" in first.output and "writes" not in second.output
     assert "begins shards" in first.output and "begins shards" not in second.output
@@ -92,7 +92,7 @@ def test_two_hosts_train_the_adversarial_restorer_like_one_and_only_the_first_wr
 def test_after_a_host_is_lost_all_stop_and_a_restart_ends_like_one_host(tmp_path: Path) -> None:
     """And a training whose batch of one cannot be shared is the first host's alone."""
     alone = tiny_study(tmp_path / "alone", gan_batch=1)
-    references = [alone.restorer(alone.codecs[0], name) for name in ("rdn-psnr", "gan")]
+    references = [alone.restorer(alone.degradations[0], name) for name in ("rdn-psnr", "gan")]
     make(references, Progress())
     first, second = run_hosts(tmp_path / "shared", 1, (-1, 5), "rdn-psnr", "gan")
     assert first.returncode == 1 and "error: another host was lost" in first.output, first.output
@@ -104,7 +104,7 @@ def test_after_a_host_is_lost_all_stop_and_a_restart_ends_like_one_host(tmp_path
     assert "begins restorer streets/gan" in first.output and "begins restorer streets/gan" not in second.output
     shared = tiny_study(tmp_path / "shared", gan_batch=1)
     for reference, name in zip(references, ("rdn-psnr", "gan")):
-        assert_equal_trainings(shared.restorer(shared.codecs[0], name), reference)
+        assert_equal_trainings(shared.restorer(shared.degradations[0], name), reference)
 
 
 @pytest.mark.parametrize(

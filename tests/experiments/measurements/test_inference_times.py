@@ -14,26 +14,27 @@ import pytest
 from dsr.experiments.analysis.inference_times import costs, inference_times_table
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.presets import preset
-from dsr.experiments.measurements.kept import keep, kept
+from dsr.experiments.measurements.kept import INFERENCE_TIMES
+from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
 
 
-def stage(name: str, *milliseconds: float, point: str | None = None, restorer: str | None = None) -> dict:
-    return {"stage": name, "point": point, "restorer": restorer, "seconds": [ms / 1000 for ms in milliseconds]}
+def stage(name: str, *milliseconds: float, point: str | None = None, restorer: str | None = None) -> StageTimes:
+    return StageTimes(name, point, restorer, [ms / 1000 for ms in milliseconds])
 
 
-TIMES = {
-    "device": "a stone tablet",
-    "height": 8,
-    "width": 16,
-    "stages": [
+TIMES = InferenceTimes(
+    device="a stone tablet",
+    height=8,
+    width=16,
+    stages=[
         stage("encode", 90, 100, 900, point="bpg-qp40"),
         stage("decode", 20, point="bpg-qp40"),
         stage("restore", 300, restorer="gan"),
         stage("restore", 50, restorer="rdn-psnr"),
         stage("segment", 70, 90),
     ],
-}
+)
 
 
 def test_a_configuration_costs_the_stages_its_test_images_pass() -> None:
@@ -57,12 +58,26 @@ def test_stages_that_a_configuration_does_not_have_are_empty_cells() -> None:
 
 def test_what_is_kept_is_found_again_and_damage_is_said(tmp_path: Path) -> None:
     study = Study(preset("demo"), tmp_path)
-    assert kept(study, "inference_times") is None
-    keep(study, "inference_times", TIMES, inference_times_table(TIMES))
-    assert kept(study, "inference_times") == TIMES
-    (study.folder / "inference_times.json").write_text("{")
-    with pytest.raises(ConfigError, match="dsr inference-times"):
-        kept(study, "inference_times")
+    assert INFERENCE_TIMES.kept(study) is None
+    INFERENCE_TIMES.keep(study, TIMES, inference_times_table(TIMES))
+    assert INFERENCE_TIMES.kept(study) == TIMES
+    path = study.folder / "inference_times.json"
+    whole = json.loads(path.read_text())
+    forged = [
+        "{",
+        "[]",
+        "null",
+        '"text"',
+        json.dumps({**whole, "height": "24"}),
+        json.dumps({**whole, "more": 1}),
+        json.dumps({**whole, "stages": [{"stage": "encode"}]}),
+        path.read_text().replace("0.07", "NaN"),
+        "[" * 100_000,
+    ]
+    for text in forged:
+        path.write_text(text)
+        with pytest.raises(ConfigError, match="dsr inference-times"):
+            INFERENCE_TIMES.kept(study)
 
 
 def test_times_are_measured_without_any_training(tmp_path: Path) -> None:

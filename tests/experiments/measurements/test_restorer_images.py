@@ -10,14 +10,16 @@ import pytest
 from dsr.experiments.analysis.restorer_images import restorer_images_charts, restorer_images_table
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import preset
+from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.measurements.restorer_images import trials
+from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
 
 SCORES = [
-    {"point": "bpg-qp43", "restorer": None, "images": 0, "miou": [0.3, 0.32]},
-    {"point": "bpg-qp43", "restorer": "gan", "images": 5, "miou": [0.31, 0.33]},
-    {"point": "bpg-qp43", "restorer": "gan", "images": 40, "miou": [0.35, 0.37]},
+    ImagesTrial("bpg-qp43", None, 0, [0.3, 0.32]),
+    ImagesTrial("bpg-qp43", "gan", 5, [0.31, 0.33]),
+    ImagesTrial("bpg-qp43", "gan", 40, [0.35, 0.37]),
 ]
 
 
@@ -38,10 +40,10 @@ def test_each_number_of_images_is_a_restorer_and_segmenters_of_its_own(tmp_path:
 
 def test_all_images_are_what_the_study_itself_trains_on(tmp_path: Path) -> None:
     whole = study(tmp_path)
-    (codec,) = whole.codecs
+    (codec,) = whole.degradations
     unrestored, last = trials(whole, (whole.images("restore"),))
-    assert last.evaluations[0].folder == whole.evaluation("RO", codec).folder
-    assert unrestored.evaluations == [whole.evaluation("CO", codec)]
+    assert last.evaluations[0].folder == whole.evaluation(Case.of("RO", codec, "gan", 0)).folder
+    assert unrestored.evaluations == [whole.evaluation(Case.of("CO", codec, "gan", 0))]
 
 
 def test_a_limit_of_the_study_does_not_limit_the_trials(tmp_path: Path) -> None:

@@ -18,11 +18,11 @@ from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.measurements import shift as measurements
+from dsr.experiments.measurements import artefacts as measurements
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.perceptual import SCORES
 from dsr.experiments.measurements.shift import perceptual_results, shift_results
-from dsr.experiments.study import Study
+from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training.evaluation import load_segmenter
 from dsr.experiments.training.segmenter import WEIGHTS
 from dsr.models.metrics.distances import frechet_distance
@@ -47,7 +47,7 @@ OVERRIDES = [
 
 
 def measured(study: Study) -> list[Domain]:
-    changing, nothing = study.codecs
+    changing, nothing = study.degradations
     return [Domain("O"), Domain("C", changing), Domain("R", changing, "gan"), Domain("C", nothing)]
 
 
@@ -60,12 +60,12 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """
     config = apply_overrides(preset("demo"), OVERRIDES)
     study = Study(config, tmp_path_factory.mktemp("work"), Converting(workers=1))
-    make([study.original("test")], Progress())
-    segmenter, restorer = study.segmenter("O"), study.restorer(study.codecs[0])
+    make([study.shards(ORIGINAL, "test")], Progress())
+    segmenter, restorer = study.segmenter(ORIGINAL, 0), study.restorer(study.degradations[0], "gan")
     with building(segmenter.folder, segmenter.identity) as build:
         tf.keras.utils.set_random_seed(0)
         network = build_deeplab(config.segmenter.network, study.source.table.num_classes)
-        images = np.stack([record.pixels() for record in records(study.original("test").folder)])
+        images = np.stack([record.pixels() for record in records(study.shards(ORIGINAL, "test").folder)])
         network(images.astype(np.float32) / 127.5 - 1, training=True)
         network.save_weights(str(build.path / WEIGHTS))
     generator = config.restorer.gan.generator
@@ -106,7 +106,7 @@ def test_scores_are_those_of_the_index_image_by_image_in_order_of_keys(study: St
     for domain in measured(study):
         expected = [
             {"key": record.key, **{name: index.score(record.pixels()) for name, index in indexes.items()}}
-            for record in records(domain.shards(study).folder)
+            for record in records(study.shards(domain, "test").folder)
         ]
         found = rows(study, domain)
         assert [row["key"] for row in found] == [row["key"] for row in expected]
@@ -141,13 +141,13 @@ def test_features_are_means_over_each_image_of_what_the_backbone_gives_to_the_de
     study: Study,
 ) -> None:
     training, table = study.config.segmenter, study.source.table
-    network = load_segmenter(training, table, study.segmenter("O").folder).network
+    network = load_segmenter(training, table, study.segmenter(ORIGINAL, 0).folder).network
     taken = tf.keras.Model(
         network.input, [network.get_layer(name).input for name in ("low_projection", "aspp_1x1")]
     )  # inputs of the layers behind the taps
-    domain = Domain("C", study.codecs[0])
+    domain = Domain("C", study.degradations[0])
     found = features(study, domain)
-    for number, record in enumerate(records(domain.shards(study).folder)):
+    for number, record in enumerate(records(study.shards(domain, "test").folder)):
         maps = taken(record.pixels()[None].astype(np.float32) / 127.5 - 1)
         assert found["keys"][number] == record.key
         for name, one in zip(("low", "high"), maps):
@@ -158,13 +158,13 @@ def test_features_are_means_over_each_image_of_what_the_backbone_gives_to_the_de
 def test_all_domains_are_seen_by_the_first_segmenter_trained_on_originals(tmp_path: Path) -> None:
     several = Study(apply_overrides(preset("demo"), [*OVERRIDES, "seeds=3"]), tmp_path)
     for domain in measured(several):
-        assert measurements.features(several, domain).inputs["segmenter"] is several.segmenter("O", replicate=0)
+        assert measurements.features(several, domain).inputs["segmenter"] is several.segmenter(ORIGINAL, 0)
 
 
 def test_compression_that_changes_nothing_shifts_nothing(study: Study) -> None:
     shift = shift_results(study)
     assert shift is not None
-    by_name = {(entry["point"], entry["domain"]): entry for entry in shift["domains"]}
+    by_name = {(entry.point, entry.domain): entry for entry in shift.domains}
     unchanged, changed = by_name["none", "compressed"], by_name["jpeg-quality10", "compressed"]
     for distance in ("frechet", "kernel"):
         assert changed[distance]["low"] < changed[distance]["value"] < changed[distance]["high"]
@@ -172,9 +172,9 @@ def test_compression_that_changes_nothing_shifts_nothing(study: Study) -> None:
     assert changed["frechet"]["low"] > 0
     correlation = unchanged["correlation"]
     assert (correlation["slope"], correlation["r2"], correlation["rms"]) == (pytest.approx(1), pytest.approx(1), 0)
-    assert correlation["activations"] == shift["original"]
+    assert correlation["activations"] == shift.original
     assert changed["correlation"]["rms"] > 0
-    scores = {(entry["point"], entry["domain"]): entry["hosa"] for entry in perceptual_results(study)}
+    scores = {(entry.point, entry.domain): entry.hosa for entry in perceptual_results(study)}
     assert scores["none", "compressed"] == scores[None, "original"] != scores["jpeg-quality10", "compressed"]
 
 
@@ -182,19 +182,19 @@ def test_distances_compare_the_deep_features_and_a_restorer_that_changes_nothing
     study: Study,
 ) -> None:
     shift = shift_results(study)
-    assert shift is not None and shift["images"] == IMAGES
-    compressed, restored = shift["domains"][:2]
+    assert shift is not None and shift.images == IMAGES
+    compressed, restored = shift.domains[:2]
     original, other = (features(study, domain)["high"] for domain in measured(study)[:2])
-    assert compressed["frechet"]["value"] == pytest.approx(frechet_distance(original, other), rel=1e-6)
-    assert compressed["change"] is None and restored["frechet"] == compressed["frechet"]
-    assert restored["change"] == {name: {"value": 0, "low": 0, "high": 0} for name in ("frechet", "kernel")}
+    assert compressed.frechet["value"] == pytest.approx(frechet_distance(original, other), rel=1e-6)
+    assert compressed.change is None and restored.frechet == compressed.frechet
+    assert restored.change == {name: {"value": 0, "low": 0, "high": 0} for name in ("frechet", "kernel")}
     assert shift_results(study) == shift
 
 
 def test_only_images_that_every_domain_has_are_compared(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.work, tmp_path, dirs_exist_ok=True)
     other = Study(study.config, tmp_path)
-    domain = Domain("C", study.codecs[0])
+    domain = Domain("C", study.degradations[0])
     scores, seen = measurements.perceptual(other, domain), measurements.features(other, domain)
     fewer_rows = rows(other, domain)[1:]
     fewer_features = {name: array[1:] for name, array in features(other, domain).items()}
@@ -205,10 +205,10 @@ def test_only_images_that_every_domain_has_are_compared(study: Study, tmp_path: 
     with building(seen.folder, seen.identity) as build:
         np.savez(build.path / FEATURES, **fewer_features)
     found = perceptual_results(other)
-    assert {len(entry["hosa"]) for entry in found} == {IMAGES - 1}
-    assert found[0]["hosa"] == [row["hosa"] for row in rows(study, Domain("O"))[1:]]
+    assert {len(entry.hosa) for entry in found} == {IMAGES - 1}
+    assert found[0].hosa == [row["hosa"] for row in rows(study, Domain("O"))[1:]]
     shift = shift_results(other)
-    assert shift is not None and shift["images"] == IMAGES - 1
+    assert shift is not None and shift.images == IMAGES - 1
 
 
 def test_what_is_not_measured_is_left_out(study: Study, tmp_path: Path) -> None:
@@ -231,7 +231,7 @@ def test_a_damaged_measurement_is_named_and_not_read(
     tmp_path: Path,
 ) -> None:
     copies = Study(study.config, tmp_path)
-    for domain in (Domain("O"), Domain("C", study.codecs[0])):
+    for domain in (Domain("O"), Domain("C", study.degradations[0])):
         folder = measure(study, domain).folder
         shutil.copytree(folder, tmp_path / folder.relative_to(study.work))
     damaged = measure(copies, Domain("O")).folder / name

@@ -11,13 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Meter, Progress
-from dsr.experiments.results import collect, report_of
 from dsr.experiments.study import Study
 from dsr.tfrecords.png import decode_png
 
@@ -81,7 +82,8 @@ def study(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Stud
 
 
 def trained(study: Study, group: str) -> Artefact:
-    return study.segmenter("C", study.codecs[0]) if group == "segmenters" else study.restorer(study.codecs[0])
+    (codec,) = study.degradations
+    return study.segmenter(Domain("C", codec), 0) if group == "segmenters" else study.restorer(codec, "gan")
 
 
 def weights(artefact: Artefact) -> list[np.ndarray]:
@@ -161,7 +163,7 @@ def test_tensorboard_has_every_curve_pictures_and_the_configuration(study: Study
 
 def test_the_report_covers_the_study_and_names_every_artefact(study: Study) -> None:
     results = collect(study)
-    assert {(e["configuration"], e["point"]) for e in results["evaluations"]} == {("OO", None)} | {
+    assert {(e.configuration, e.point) for e in results.evaluations} == {("OO", None)} | {
         (configuration, "jpeg-quality10") for configuration in ("CO", "RO", "CC", "OC", "OR")
     }
     page = report_of(study, results).read_text()

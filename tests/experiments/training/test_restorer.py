@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 
 from dsr.data_pipelines.input import pair_dataset
+from dsr.experiments.collecting import collect
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import collect
 from dsr.experiments.study import Study
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import read_config
@@ -45,11 +46,11 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("name", ["rdn-psnr", "rdn-msssim"])
 def test_restored_shards_hold_what_the_saved_network_makes_of_the_compressed(name: str, work: Path) -> None:
     study = Study(configured(f"restorers={name}"), work)
-    (codec,) = study.codecs
-    restored, compressed = study.restored("test", codec), study.compressed("test", codec)
+    (codec,) = study.degradations
+    restored, compressed = study.shards(Domain("R", codec, name), "test"), study.shards(Domain("C", codec), "test")
     make([restored], Progress())
     assert restored.name == f"streets/test/jpeg-quality10-{name}"
-    assert read_config(study.restorer(codec).folder) == RdnConfig(blocks=1, layers=1, growth=2, features=4)
+    assert read_config(study.restorer(codec, name).folder) == RdnConfig(blocks=1, layers=1, growth=2, features=4)
     for before, after in zip(records(compressed.folder), records(restored.folder)):
         difference = np.abs(before.pixels().astype(int) - after.pixels())
         assert before.key == after.key and before.label == after.label
@@ -58,7 +59,7 @@ def test_restored_shards_hold_what_the_saved_network_makes_of_the_compressed(nam
 
 def test_a_killed_training_ends_like_an_uninterrupted_one(work: Path, tmp_path: Path) -> None:
     whole, resumed = (
-        study.restorer(study.codecs[0], "rdn-psnr")
+        study.restorer(study.degradations[0], "rdn-psnr")
         for study in (Study(configured(), work), Study(configured(), tmp_path))
     )
     make([whole, *resumed.inputs.values()], Progress())
@@ -71,7 +72,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(work: Path, tmp_path: 
 
 def test_a_restorer_may_train_on_the_first_images_alone(work: Path) -> None:
     study = Study(configured("restorer.images=2"), work)
-    (codec,) = study.codecs
+    (codec,) = study.degradations
     restorer = study.restorer(codec, "rdn-psnr")
     make([restorer], Progress())
     assert restorer.manifest.summary["images"] == 2
@@ -88,9 +89,9 @@ def test_a_restorer_may_train_on_the_first_images_alone(work: Path) -> None:
 
 def test_a_study_with_another_restorer_has_the_same_report(work: Path) -> None:
     study = Study(configured("restorers=rdn-psnr"), work)
-    (codec,) = study.codecs
-    make([study.evaluation("RO", codec)], Progress())
+    (codec,) = study.degradations
+    make([study.evaluation(Case.of("RO", codec, "rdn-psnr", 0))], Progress())
     results = collect(study)
-    assert [(e["configuration"], e["point"]) for e in results["evaluations"]] == [("RO", "jpeg-quality10")]
-    (training,) = [t for t in results["trainings"] if t["kind"] == "restorer"]
-    assert training["point"] == "jpeg-quality10" and {"loss", "psnr", "psnr_gain"} <= set(training["curves"])
+    assert [(e.configuration, e.point) for e in results.evaluations] == [("RO", "jpeg-quality10")]
+    (training,) = [t for t in results.trainings if t.kind == "restorer"]
+    assert training.point == "jpeg-quality10" and {"loss", "psnr", "psnr_gain"} <= set(training.curves)

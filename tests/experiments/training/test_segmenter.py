@@ -12,7 +12,7 @@ from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.study import Study
+from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training import segmenter as segmentation
 from tests.experiments.training.test_loop import TINY
 
@@ -46,7 +46,7 @@ def test_statistics_of_a_pretrained_backbone_are_looked_after_unless_they_are_fr
     monkeypatch.setattr(segmentation, "train", started)
     study = Study(apply_overrides(preset("demo"), overrides), tmp_path / "work")
     with pytest.raises(Looked):
-        make([study.segmenter("O")], Progress())
+        make([study.segmenter(ORIGINAL, 0)], Progress())
     assert bool(seen) == looked
     if looked:
         assert seen[0].shape == (segmentation.CALIBRATION, 64, 64, 3) and seen[0].dtype == np.uint8

@@ -8,13 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import RESTORERS
+from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import collect, report_of
+from dsr.experiments.results import Fidelity
 from dsr.experiments.study import Study
 from dsr.tfrecords.building import building
 from dsr.tfrecords.layout import MANIFEST
@@ -70,27 +72,28 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_every_evaluation_stands_with_its_point_restorer_and_seed(study: Study) -> None:
     expected = scores(study)
     results = collect(study)
-    assert len(results["evaluations"]) == len(expected) == 2 * (1 + 2 * (3 + 2 * 3))
-    for replicate in (0, 1):
-        for codec in study.codecs:
+    assert len(results.evaluations) == len(expected) == 2 * (1 + 2 * (3 + 2 * 3))
+    for seed in (4, 5):
+        for codec in study.degradations:
             for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
                 for name in study.config.restorers if "R" in configuration else [None]:
                     (found,) = [
-                        entry["miou"]
-                        for entry in results["evaluations"]
-                        if entry["configuration"] == configuration
-                        and entry["point"] == (None if configuration == "OO" else codec.point)
-                        and entry["restorer"] == name
-                        and entry["seed"] == 4 + replicate
+                        entry.miou
+                        for entry in results.evaluations
+                        if entry.configuration == configuration
+                        and entry.point == (None if configuration == "OO" else codec.point)
+                        and entry.restorer == name
+                        and entry.seed == seed
                     ]
-                    assert found == expected[study.evaluation(configuration, codec, name, replicate).name]
+                    case = Case.of(configuration, codec, name or "gan", seed)
+                    assert found == expected[study.evaluation(case).name]
 
 
 def test_every_training_stands_once_with_its_point_restorer_and_seed(study: Study) -> None:
-    trainings = collect(study)["trainings"]
-    cases = [(t["kind"], t["domain"], t["point"], t["restorer"], t["seed"]) for t in trainings]
-    points = [codec.point for codec in study.codecs]
-    assert len(cases) == len(set(cases)) == len({t["name"] for t in trainings})
+    trainings = collect(study).trainings
+    cases = [(t.kind, t.domain, t.point, t.restorer, t.seed) for t in trainings]
+    points = [codec.point for codec in study.degradations]
+    assert len(cases) == len(set(cases)) == len({t.name for t in trainings})
     assert set(cases) == {
         *(("restorer", None, point, name, 4) for point in points for name in RESTORERS),
         *(("segmenter", "O", None, None, seed) for seed in (4, 5)),
@@ -100,27 +103,27 @@ def test_every_training_stands_once_with_its_point_restorer_and_seed(study: Stud
 
 
 def test_points_have_the_fidelity_of_each_restorer_in_the_order_of_the_study(study: Study) -> None:
-    for point, codec in zip(collect(study)["points"], study.codecs):
-        assert list(point["restored"]) == ["rdn-psnr", "gan", "rdn-msssim"]
-        for name, fidelity in point["restored"].items():
-            summary = study.restored("test", codec, name).manifest.summary
-            assert fidelity == {key: summary[key] for key in ("psnr", "ms_ssim", "ms_ssim_db")}
+    for point, codec in zip(collect(study).points, study.degradations):
+        assert list(point.restored) == ["rdn-psnr", "gan", "rdn-msssim"]
+        for name, fidelity in point.restored.items():
+            summary = study.shards(Domain("R", codec, name), "test").manifest.summary
+            assert fidelity == Fidelity(*(summary[key] for key in ("psnr", "ms_ssim", "ms_ssim_db")))
 
 
 def test_samples_have_what_each_restorer_made_and_the_predictions_of_the_first_seed(study: Study) -> None:
-    samples = collect(study)["samples"]
-    assert [sample["point"] for sample in samples] == ["jpeg-quality10"] * 2 + ["none"] * 2
+    samples = collect(study).samples
+    assert [sample.point for sample in samples] == ["jpeg-quality10"] * 2 + ["none"] * 2
     for sample in samples:
-        assert set(sample["images"]) == {"original", "compressed", "label", "OO", "CO", "CC", "OC"}
-        assert set(sample["restored"]) == set(RESTORERS)
-        for name, images in sample["restored"].items():
+        assert set(sample.images) == {"original", "compressed", "label", "OO", "CO", "CC", "OC"}
+        assert set(sample.restored) == set(RESTORERS)
+        for name, images in sample.restored.items():
             assert set(images) == {"restored", "RO", "OR"}
-            (codec,) = [codec for codec in study.codecs if codec.point == sample["point"]]
-            first = study.evaluation("RO", codec, name, 0).folder
+            (codec,) = [codec for codec in study.degradations if codec.point == sample.point]
+            first = study.evaluation(Case.of("RO", codec, name, 4)).folder
             assert Path(images["RO"]).parent == first
         paths = [
-            *sample["images"].values(),
-            *(path for images in sample["restored"].values() for path in images.values()),
+            *sample.images.values(),
+            *(path for images in sample.restored.values() for path in images.values()),
         ]
         assert all(Path(path).is_file() for path in paths)
 
@@ -134,7 +137,7 @@ def test_the_report_of_several_restorers_and_seeds_is_written_whole(study: Study
 def test_a_study_of_fewer_seeds_and_restorers_is_reported_from_the_same_folder(study: Study) -> None:
     smaller = Study(apply_overrides(study.config, ["seeds=1", "restorers=gan", "points=none"]), study.work)
     results = collect(smaller)
-    assert [(e["configuration"], e["restorer"], e["seed"]) for e in results["evaluations"]] == [
+    assert [(e.configuration, e.restorer, e.seed) for e in results.evaluations] == [
         (c, "gan" if "R" in c else None, 4) for c in ("OO", "CO", "RO", "CC", "OC", "OR")
     ]
 

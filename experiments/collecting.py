@@ -1,0 +1,222 @@
+"""From a study's artefacts to what it found, and to its report."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+from typing import Any, Optional
+
+from dsr.data_pipelines.degradations import Degradation
+from dsr.experiments.analysis.report import write_report
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.schema import ROLES
+from dsr.experiments.domain import Case, Domain
+from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES
+from dsr.experiments.measurements.shift import perceptual_results, shift_results
+from dsr.experiments.results import (
+    ArtefactFacts,
+    ClassFacts,
+    DatasetFacts,
+    EvaluationResult,
+    Fidelity,
+    PointResult,
+    Rated,
+    Results,
+    SampleImages,
+    StageTiming,
+    StudyFacts,
+    TrainingResult,
+    load,
+)
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.tfrecords.ledger import STATISTICS
+from dsr.tfrecords.manifest import records, write_atomically
+
+FIDELITY = ("psnr", "ms_ssim", "ms_ssim_db")
+RATE = ("bpp", "bpp_min", "bpp_max")
+
+
+def collect(study: Study) -> Results:
+    """What the existing artefacts of a study say.
+
+    Raises:
+      ConfigError: not one evaluation of the study exists yet.
+    """
+    evaluations = [e for e in study.evaluations() if e.exists]
+    if not evaluations:
+        raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
+    artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
+    table = study.source.table
+    original = study.shards(ORIGINAL, "test").manifest.summary
+    return Results(
+        study=StudyFacts(
+            name=study.config.name,
+            created=max(a.manifest.created for a in artefacts),
+            seconds=sum(a.seconds for a in artefacts),
+            command="dsr " + shlex.join(sys.argv[1:]),
+            config=study.config.to_json(),
+            seed=study.config.seed,
+        ),
+        versions=max(artefacts, key=lambda a: a.manifest.created).manifest.versions,
+        dataset=DatasetFacts(
+            name=study.source.name,
+            teaching=study.source.name == "streets",
+            classes=[ClassFacts(c.name, list(c.color), c.small) for c in table.classes],
+            images={role: study.images(role) for role in ROLES},
+            height=original["height"],
+            width=original["width"],
+        ),
+        points=[_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
+        original_bpp=original["bpp"],
+        evaluations=[_evaluation(e) for e in evaluations],
+        perceptual=perceptual_results(study),
+        shift=shift_results(study),
+        restorer_images=RESTORER_IMAGES.kept(study),
+        inference_times=INFERENCE_TIMES.kept(study),
+        trainings=[_training(a) for a in artefacts if a.group in ("restorers", "segmenters")],
+        samples=[sample for degradation in study.degradations for sample in _samples(study, degradation)],
+        timings=[_timing(a) for a in artefacts],
+        artefacts=[
+            ArtefactFacts(
+                kind=a.identity.kind,
+                name=a.name,
+                folder=str(a.folder.relative_to(study.work)),
+                fingerprint=a.fingerprint,
+                created=a.manifest.created,
+                seconds=a.seconds,
+                inputs=a.identity.inputs,
+            )
+            for a in artefacts
+        ],
+    )
+
+
+def report_of(study: Study, results: Results) -> Path:
+    """Write the report page and its tables to the study's folder; returns the page."""
+    return write_report(results, study.folder)
+
+
+def _point(study: Study, degradation: Degradation) -> PointResult:
+    compressed = study.shards(Domain("C", degradation), "test").manifest.summary
+    train = study.shards(Domain("C", degradation), "train")
+    restored = {name: study.shards(Domain("R", degradation, name), "test") for name in study.config.restorers}
+    return PointResult(
+        point=degradation.point,
+        codec=degradation.name,
+        quality=degradation.level,
+        compressed=Rated(
+            **{key: compressed[key] for key in (*FIDELITY, *RATE)},
+            train_bpp=train.manifest.summary["bpp"] if train.exists else None,
+        ),
+        restored={
+            name: Fidelity(**{key: shards.manifest.summary[key] for key in FIDELITY})
+            for name, shards in restored.items()
+            if shards.exists
+        },
+    )
+
+
+def _evaluation(artefact: Artefact) -> EvaluationResult:
+    case, summary = artefact.of, artefact.manifest.summary
+    assert isinstance(case, Case)
+    return EvaluationResult(
+        configuration=case.configuration,
+        point=case.changed.point,
+        restorer=case.changed.restorer,
+        seed=case.seed,
+        **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
+    )
+
+
+def _training(artefact: Artefact) -> TrainingResult:
+    """A restorer's or segmenter's size, time and curves."""
+    domain, summary = artefact.of, artefact.manifest.summary
+    assert isinstance(domain, Domain)
+    return TrainingResult(
+        kind=artefact.identity.kind,
+        name=f"{artefact.identity.kind} {artefact.name.rpartition('/')[2]}",
+        point=domain.point,
+        domain=domain.letter if artefact.group == "segmenters" else None,
+        restorer=domain.restorer,
+        seed=artefact.identity.config["seed"],
+        steps=summary["steps"],
+        seconds=artefact.seconds,
+        parameters=summary["parameters"],
+        curves=load(artefact.file(CURVES)),
+    )
+
+
+def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
+    """The test images that the evaluations kept, in every domain and with every configuration's prediction, of the first seed."""
+    compressed = study.shards(Domain("C", degradation), "test")
+    existing = {
+        case: evaluation
+        for case in study.cases()
+        if case.seed == study.config.seed and case.changed.degradation in (None, degradation)
+        if (evaluation := study.evaluation(case)).exists
+    }
+    if not existing or not compressed.exists:
+        return []
+    keys = next(iter(existing.values())).manifest.summary["samples"]
+    folder = study.folder / "samples"
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def pictures(domain: Domain) -> dict[str, tuple[str, str]]:
+        return _pictures(study.shards(domain, "test"), set(keys), folder)
+
+    originals, decoded = pictures(ORIGINAL), pictures(Domain("C", degradation))
+    restored = {name: pictures(Domain("R", degradation, name)) for name in study.config.restorers}
+
+    def predictions(number: int, restorer: Optional[str]) -> dict[str, str]:
+        """Where the evaluations put the label map of a sample: {configuration: path}."""
+        return {
+            case.configuration: str(evaluation.folder / f"prediction-{number}.png")
+            for case, evaluation in existing.items()
+            if case.changed.restorer == restorer
+        }
+
+    rows = {row["key"]: row for row in load(compressed.file(STATISTICS))}
+    return [
+        SampleImages(
+            key=key,
+            point=degradation.point,
+            images={
+                "original": originals[key][0],
+                "compressed": decoded[key][0],
+                "label": originals[key][1],
+                **predictions(number, None),
+            },
+            restored={
+                name: {"restored": found[key][0], **predictions(number, name)}
+                for name, found in restored.items()
+                if key in found
+            },
+            bytes=rows[key]["bytes"],
+            psnr=rows[key]["psnr"],
+        )
+        for number, key in enumerate(keys)
+    ]
+
+
+def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple[str, str]]:
+    """Image and label PNGs of some records, taken out of existing shards: {key: (image path, label path)}."""
+    if not shards.exists:
+        return {}
+    found: dict[str, tuple[str, str]] = {}
+    for record in records(shards.folder):
+        if record.key in keys:
+            stem = f"{shards.fingerprint[:8]}-{len(found)}"
+            image, label = folder / f"{stem}.png", folder / f"{stem}-label.png"
+            write_atomically(image, record.image)
+            write_atomically(label, record.label)
+            found[record.key] = str(image), str(label)
+    return found
+
+
+def _timing(artefact: Artefact) -> StageTiming:
+    images = artefact.manifest.summary["images"]
+    units: Any = artefact.manifest.summary.get("steps", images)
+    return StageTiming(artefact.label, images, artefact.seconds, 1000 * artefact.seconds / units)
