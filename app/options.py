@@ -19,6 +19,7 @@ from dsr.experiments.graph.artefacts import Artefact, Step, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.study import Study, last_conversion
 from dsr.tfrecords import files
+from dsr.tfrecords.engine import How
 
 Function = Callable[..., Any]
 
@@ -83,7 +84,7 @@ def study_options(command: Function) -> Function:
         shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
         config = apply_overrides(config, [*given, *overrides])
-        return command(request=Request(work, config, Converting(workers, max_errors=max_errors)), **arguments)
+        return command(request=Request(work, config, Converting(How(workers, max_errors=max_errors))), **arguments)
 
     for option in reversed(
         [

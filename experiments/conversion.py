@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,8 +16,8 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords import conversions, engine
-from dsr.tfrecords.converter import Conversion
-from dsr.tfrecords.engine import Engine
+from dsr.tfrecords.converter import HERE, Conversion
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import Manifest
 from dsr.tfrecords.plan import Part
 
@@ -25,44 +26,26 @@ SAMPLE_IMAGES = 8
 
 @dataclass(frozen=True)
 class Converting:
-    """How conversions are done, of which what they make does not depend; see `dsr.tfrecords.converter.Conversion`.
+    """What of each conversion is done, and how; what it makes does not depend on it.
 
-    `part` makes that part of each artefact's shards alone, `finish` joins the parts. `thorough` reads all of what exists
-    and repairs it.
+    `part` makes that part of each artefact's shards alone, `finish` joins the parts.
     """
 
-    workers: int | None = None
-    engine: Engine | None = None
-    max_errors: int = 0
+    how: How = HERE
     part: Part | None = None
     finish: bool = False
-    thorough: bool = False
 
     def __call__(self, conversion: Conversion, artefact: Artefact, progress: Progress) -> None:
         """Make the artefact, or what was asked for of it."""
         if self.finish:
-            conversion.finish(artefact.folder, max_errors=self.max_errors)
+            conversion.finish(artefact.folder, self.how)
             return
         with progress.meter(artefact.label, artefact.units) as meter:
-            show, folder = _shown_on(meter), artefact.folder
+            how = dataclasses.replace(self.how, progress=_shown_on(meter))
             if self.part is None:
-                conversion.write(
-                    folder,
-                    workers=self.workers,
-                    engine=self.engine,
-                    max_errors=self.max_errors,
-                    thorough=self.thorough,
-                    progress=show,
-                )
+                conversion.write(artefact.folder, how)
             else:
-                conversion.write_part(
-                    folder,
-                    self.part,
-                    workers=self.workers,
-                    engine=self.engine,
-                    max_errors=self.max_errors,
-                    progress=show,
-                )
+                conversion.write_part(artefact.folder, self.part, how)
 
 
 def build_originals(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:

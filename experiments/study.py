@@ -163,7 +163,7 @@ class Study:
             of=domain,
             inputs=inputs,
             build=partial(build, convert=self.converting),
-            thorough=self.converting.thorough,
+            thorough=self.converting.how.thorough,
             units=self.images(role),
             seconds_per_unit=SECONDS_PER_IMAGE[domain.letter],
         )

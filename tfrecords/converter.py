@@ -7,7 +7,7 @@ Which image goes to which shard follows from the sorted keys and `images_per_sha
 those they come from, so a shard is a unit of work that gives the same bytes whenever and wherever it is done. An engine
 converts one shard at a time; a finished shard is on disk under its name before its result is, and a later run takes
 every shard that has both. An image that cannot be converted is left out and written down, or ends the run: see
-`max_errors`.
+`How.max_errors`.
 
 Memory: each worker holds one image with what becomes of it and the rows of one shard; the calling process the listing of
 the dataset (some 0.5 kB an image) and an entry for each shard. Neither holds images or rows of the whole set.
@@ -20,16 +20,14 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
 from dsr.tfrecords.engine import (
     Done,
-    Engine,
+    How,
     Meter,
-    ProgressCallback,
     ShardWriter,
     check_errors,
     one_sentence,
@@ -43,81 +41,53 @@ from dsr.tfrecords.manifest import Identity, Manifest
 from dsr.tfrecords.plan import Part, Shard
 from dsr.tfrecords.schema import read_shard
 from dsr.tfrecords.stages import Stage
-from dsr.tfrecords.workers import run
 
 KEEP_TIME_EVERY = 5.0  # seconds
+
+HERE = How()
+"""With as many processes of this machine as it has cores."""
 
 
 @dataclass(frozen=True)
 class Conversion:
-    """What is to be made of what, see `originals`, `compressed` and `restored`."""
+    """What is to be made of what, see `dsr.tfrecords.conversions`."""
 
     identity: Identity
     stage: Stage
     shards: Callable[[Part | None], Sequence[Shard]]
     """All of them, or those of a part, planned when they are needed."""
 
-    def write(
-        self,
-        folder: Path,
-        *,
-        workers: int | None = None,
-        engine: Engine | None = None,
-        max_errors: int = 0,
-        thorough: bool = False,
-        progress: ProgressCallback | None = None,
-    ) -> Manifest:
-        """Make the artefact, or what is missing of it.
-
-        Of one that exists, files that are missing or of another size are made anew; with `thorough` all files are read,
-        and those with another digest are too.
-
-        Args:
-          workers: number of processes, by default one a core.
-          engine: what does the work instead of processes of this machine.
-          max_errors: how many images may be left out because they cannot be converted. After a run that had to stop
-            because there were more, the next tries those images again.
-          progress: called in this process.
+    def write(self, folder: Path, how: How = HERE) -> Manifest:
+        """Make the artefact, or what is missing of it; of one that exists, what is damaged.
 
         Raises:
-          ArtefactError: `folder` is something else or is being made by another process, more images than `max_errors`
+          ArtefactError: `folder` is something else or is being made by another process, more images than `how.max_errors`
             cannot be converted, the disk is full or will be, or what is damaged cannot be made as it was.
         """
-        engine, progress = engine or partial(run, workers=workers), progress or (lambda _: None)
         with one_sentence(folder):
             existing = finished(folder, self.identity)
             if existing is not None:
-                damaged = set(damages(folder, existing.files, digests=thorough))
+                damaged = set(damages(folder, existing.files, digests=how.thorough))
                 if damaged:
-                    self._repair(files.location(folder), existing, damaged, engine, progress)
+                    self._repair(files.location(folder), existing, damaged, how)
                 return existing
             with building(folder, self.identity) as build:
                 shards = self.shards(None)
-                self._fill(build, shards, max_errors, engine, progress)
-                _join(build, shards, max_errors)
+                self._fill(build, shards, how)
+                _join(build, shards, how.max_errors)
         return Manifest.load(folder)
 
-    def write_part(
-        self,
-        folder: Path,
-        part: Part,
-        *,
-        workers: int | None = None,
-        engine: Engine | None = None,
-        max_errors: int = 0,
-        progress: ProgressCallback | None = None,
-    ) -> None:
+    def write_part(self, folder: Path, part: Part, how: How = HERE) -> None:
         """Make one part of the shards, while other processes and hosts make others; nothing if the artefact is whole.
 
-        What it is made from needs no more than the same part. `max_errors` counts this part's alone. See `write`.
+        What it is made from needs no more than the same part. `how.max_errors` counts this part's alone. See `write`.
         """
-        engine, progress = engine or partial(run, workers=workers), progress or (lambda _: None)
         with one_sentence(folder):
             if finished(folder, self.identity) is None:
                 with building(folder, self.identity, f"{part.number}-of-{part.of}") as build:
-                    self._fill(build, self.shards(part), max_errors, engine, progress)
+                    self._fill(build, self.shards(part), how)
 
-    def finish(self, folder: Path, *, max_errors: int = 0) -> Manifest:
+    def finish(self, folder: Path, how: How = HERE) -> Manifest:
         """Join the parts to the artefact, having read and compared all their files.
 
         Raises ArtefactError also if parts are missing or damaged, which are named: run those again.
@@ -139,12 +109,10 @@ class Conversion:
                     for shard in missing:
                         Result.path(build.scratch, shard).unlink(missing_ok=True)
                     raise ArtefactError(f"{folder} cannot be joined yet: {_whose(missing, len(shards), build.parts)}")
-                _join(build, shards, max_errors)
+                _join(build, shards, how.max_errors)
         return Manifest.load(folder)
 
-    def _fill(
-        self, build: Build, shards: Sequence[Shard], max_errors: int, engine: Engine, progress: ProgressCallback
-    ) -> None:
+    def _fill(self, build: Build, shards: Sequence[Shard], how: How) -> None:
         """Make the shards that are not there."""
         sweep(build.scratch, shards)
         results, entries = {}, {}
@@ -154,15 +122,15 @@ class Conversion:
                 results[shard.name], entries[shard.name] = Done.of(result), result.entry
         lost = damages(build.path, entries)
         there = {name: done for name, done in results.items() if name not in lost}
-        if sum(done.errors for done in there.values()) > max_errors:
+        if sum(done.errors for done in there.values()) > how.max_errors:
             there = {name: done for name, done in there.items() if not done.errors}
         errors = sum(done.errors for done in there.values())
         todo = [shard for shard in shards if shard.name not in there]
         _check_room(build.path, self.stage.estimate(todo))
-        meter = Meter(sum(shard.images for shard in shards), list(there.values()), progress)
+        meter = Meter(sum(shard.images for shard in shards), list(there.values()), how.progress)
         kept = time.monotonic()
         try:
-            with closing(engine(ShardWriter(self.stage, build.path, build.scratch, max_errors), todo)) as items:
+            with closing(how.run(ShardWriter(self.stage, build.path, build.scratch, how.max_errors), todo)) as items:
                 for shard, row in items:
                     if row is not None:
                         meter.count(row)
@@ -173,14 +141,12 @@ class Conversion:
                     result = Result.load(build.scratch, shard)
                     if result and result.failures:
                         errors += len(result.failures)
-                        check_errors(errors, max_errors, result.failures[-1])
+                        check_errors(errors, how.max_errors, result.failures[-1])
         finally:
             build.keep_time()
             sweep(build.scratch, shards)
 
-    def _repair(
-        self, folder: Path, manifest: Manifest, damaged: set[str], engine: Engine, progress: ProgressCallback
-    ) -> None:
+    def _repair(self, folder: Path, manifest: Manifest, damaged: set[str], how: How) -> None:
         """Make the damaged files anew, each as the manifest has it."""
         shards = self.shards(None)
         if [shard.name for shard in shards] != manifest.shards:
@@ -191,8 +157,8 @@ class Conversion:
         expected = {shard.name: manifest.files[shard.name]["sha256"] for shard in todo}
         with repairing(folder) as scratch:
             writer = ShardWriter(self.stage, folder, scratch, manifest.summary["errors"], expected)
-            meter = Meter(sum(shard.images for shard in todo), [], progress)
-            with closing(engine(writer, todo)) as items:
+            meter = Meter(sum(shard.images for shard in todo), [], how.progress)
+            with closing(how.run(writer, todo)) as items:
                 for _, row in items:
                     if row is not None:
                         meter.count(row)

@@ -17,6 +17,7 @@ from dsr.tfrecords.ledger import Failure, Result, Row, row_of
 from dsr.tfrecords.plan import Shard
 from dsr.tfrecords.schema import encode_record
 from dsr.tfrecords.stages import Stage
+from dsr.tfrecords.workers import run
 
 
 class Work(Protocol):
@@ -68,6 +69,31 @@ class Progress:
 
 
 ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class How:
+    """How a conversion is done; what it makes does not depend on it.
+
+    Attributes:
+        workers: Number of processes; one a core if None.
+        engine: What does the work instead of processes of this machine.
+        max_errors: How many images may be left out because they cannot be converted. After a run that had to stop because there
+            were more, the next tries those images again.
+        thorough: Whether to read all files of what exists, and to make anew those with another digest, not only those that are
+            missing or of another size.
+        progress: Called in this process after every image.
+    """
+
+    workers: int | None = None
+    engine: Engine | None = None
+    max_errors: int = 0
+    thorough: bool = False
+    progress: ProgressCallback = lambda _: None
+
+    def run(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, Row | None], None, None]:
+        """Have the work done; see `Engine`."""
+        return self.engine(work, tasks) if self.engine else run(work, tasks, self.workers)
 
 
 @dataclass(frozen=True)

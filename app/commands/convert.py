@@ -12,7 +12,7 @@ from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, point_of, study_options
 from dsr.experiments.config.overrides import ConfigError, guess
 from dsr.experiments.config.schema import RESTORERS, ROLES, OperatingPoint, RestorerName
-from dsr.experiments.conversion import sample_pixels
+from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure
 from dsr.tfrecords.engine import Engine
@@ -109,9 +109,8 @@ def command(
     if restore:
         request = request.restored_by(restore)
     whole = part is None and not finish
-    converting = dataclasses.replace(
-        request.converting, part=part, finish=finish, thorough=whole, engine=_engine(engine, beam_options)
-    )
+    how = dataclasses.replace(request.converting.how, thorough=whole, engine=_engine(engine, beam_options))
+    converting = Converting(how, part, finish)
     request = dataclasses.replace(request, converting=converting)
     study = request.at(point).study()
     (made,) = study.degradations

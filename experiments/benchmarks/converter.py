@@ -31,6 +31,7 @@ import numpy as np
 from dsr.data_pipelines.codecs import Codec, make_codec
 from dsr.experiments.benchmarks.pictures import Pictures, PictureSample, tiled
 from dsr.tfrecords.conversions import to_compressed, to_originals
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.workers import run
 
@@ -87,7 +88,7 @@ def converting(source: Pictures, codec: Codec, originals: Path, workers: int, re
 
     def whole(done: Callable[[object], None]) -> None:
         with tempfile.TemporaryDirectory(dir=originals.parent) as folder:
-            to_compressed(originals, codec).write(Path(folder, "compressed"), workers=workers, progress=done)
+            to_compressed(originals, codec).write(Path(folder, "compressed"), How(workers, progress=done))
 
     pairs = [(Timing.of(alone), Timing.of(whole)) for _ in range(repeats)]
     cells = [str(workers)]

@@ -25,6 +25,7 @@ import numpy as np
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import Sample
 from dsr.tfrecords.conversions import to_compressed, to_originals
+from dsr.tfrecords.engine import How
 
 SIDE, IMAGES_PER_SHARD, WORKERS = 32, 100, 2
 
@@ -54,8 +55,8 @@ def convert(count: int, answer: Connection) -> None:
     """Both stages; answers the peak MB of this process and of its largest worker."""
     with tempfile.TemporaryDirectory() as folder:
         original = Path(folder, "original")
-        to_originals(Noise(count), "all", images_per_shard=IMAGES_PER_SHARD).write(original, workers=WORKERS)
-        to_compressed(original, make_codec("jpeg", 20)).write(Path(folder, "compressed"), workers=WORKERS)
+        to_originals(Noise(count), "all", images_per_shard=IMAGES_PER_SHARD).write(original, How(WORKERS))
+        to_compressed(original, make_codec("jpeg", 20)).write(Path(folder, "compressed"), How(WORKERS))
     kinds = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
     answer.send([resource.getrusage(kind).ru_maxrss / 1024 for kind in kinds])
 

@@ -26,6 +26,7 @@ from pathlib import Path
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import open_source
 from dsr.tfrecords.conversions import to_compressed, to_originals
+from dsr.tfrecords.engine import How
 
 IMAGES, IMAGES_PER_SHARD, WORKERS = 48, 3, 2
 STAGES = ("original", "compressed")
@@ -35,8 +36,8 @@ def convert(work: Path) -> None:
     """Both stages, or what is missing of them."""
     source = open_source("streets", height=96, width=128, test=IMAGES)
     original, compressed = (work / stage for stage in STAGES)
-    to_originals(source, "test", images_per_shard=IMAGES_PER_SHARD).write(original, workers=WORKERS)
-    to_compressed(original, make_codec("jpeg", 20)).write(compressed, workers=WORKERS)
+    to_originals(source, "test", images_per_shard=IMAGES_PER_SHARD).write(original, How(WORKERS))
+    to_compressed(original, make_codec("jpeg", 20)).write(compressed, How(WORKERS))
 
 
 def contents(work: Path) -> dict[str, bytes]:

@@ -27,7 +27,7 @@ def perceptual(study: Study, domain: Domain) -> Artefact:
     """The perceptual indexes of each image."""
 
     def build(artefact: Artefact, progress: Progress) -> None:
-        build_perceptual(study.converting.workers, artefact, progress)
+        build_perceptual(study.converting.how.workers, artefact, progress)
 
     shards = study.shards(domain, "test")
     weights = {name: hashlib.sha256((FOLDER / f"{name}.npz").read_bytes()).hexdigest() for name in INDEXES}

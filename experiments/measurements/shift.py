@@ -62,7 +62,7 @@ def shift_results(study: Study) -> Optional[Shift]:
             ),
             *(partial(between_halves, distance, originals.high, seed) for distance in DISTANCES.values()),
         ],
-        study.converting.workers,
+        study.converting.how.workers,
     )
     distances: dict[tuple[Domain, str], Sampled] = dict(zip(pairs, sampled))
 

@@ -17,6 +17,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dsr.models.errors import UserError
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import fingerprint
 from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
@@ -33,6 +34,9 @@ def inline(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterat
     for task in tasks:
         for item in work(task):
             yield task, item
+
+
+INLINE = How(engine=inline)
 
 
 def in_worker() -> bool:

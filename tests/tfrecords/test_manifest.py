@@ -151,7 +151,8 @@ def test_a_crash_at_the_end_loses_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_a_second_maker_hears_at_once_who_the_first_is(tmp_path: Path) -> None:
     code = (
-        "import sys, time; from pathlib import Path; from dsr.tfrecords.manifest import *\n"
+        "import sys, time; from pathlib import Path\n"
+        "from dsr.tfrecords.building import building; from dsr.tfrecords.manifest import Identity\n"
         "with building(Path(sys.argv[1]), Identity('trainings', 'x', {})): print('in', flush=True); time.sleep(60)"
     )
     with subprocess.Popen([sys.executable, "-c", code, tmp_path / "it"], cwd=ROOT, stdout=subprocess.PIPE) as holder:

@@ -14,7 +14,7 @@ from dsr.tfrecords.converter import Conversion
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
 from dsr.tfrecords.plan import Part
-from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource, inline
+from tests.tfrecords.fakes import INLINE, FakeCodec, FakeRestorer, FakeSource
 from tests.tfrecords.writing import restored
 
 STAGES = ("o", "c", "r")
@@ -34,7 +34,7 @@ def conversion(work: Path, stage: str, images: int = 10) -> Conversion:
 
 def write_part(work: Path, part: str, images: int = 10) -> None:
     for stage in STAGES:
-        conversion(work, stage, images).write_part(work / stage, Part.parse(part), engine=inline)
+        conversion(work, stage, images).write_part(work / stage, Part.parse(part), INLINE)
 
 
 def finish(work: Path) -> None:
@@ -53,7 +53,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture
 def whole(tmp_path: Path) -> Path:
     for stage in STAGES:
-        conversion(tmp_path / "whole", stage).write(tmp_path / "whole" / stage, engine=inline)
+        conversion(tmp_path / "whole", stage).write(tmp_path / "whole" / stage, INLINE)
     return tmp_path / "whole"
 
 
@@ -108,7 +108,7 @@ def test_a_run_without_parts_makes_what_parts_left(tmp_path: Path, whole: Path) 
     write_part(work, "2/4")
     before = (work / "o.partial" / "shard-00001-of-00005.tfrecord").stat().st_mtime_ns
     for stage in STAGES:
-        conversion(work, stage).write(work / stage, engine=inline)
+        conversion(work, stage).write(work / stage, INLINE)
     assert (work / "o" / "shard-00001-of-00005.tfrecord").stat().st_mtime_ns == before
     assert contents(work) == contents(whole)
     write_part(work, "1/4")  # nothing is left to do
@@ -118,16 +118,16 @@ def test_one_part_has_one_maker_and_who_joins_waits_for_none(tmp_path: Path) -> 
     original = conversion(tmp_path, "o")
     with building(tmp_path / "o", original.identity, "1-of-2"):
         with pytest.raises(ArtefactError, match=r"part 1-of-2 of .*o is being made by process \d+ on "):
-            original.write_part(tmp_path / "o", Part(1, 2), engine=inline)
+            original.write_part(tmp_path / "o", Part(1, 2), INLINE)
         with pytest.raises(ArtefactError, match=r"o is being made by process"):
             original.finish(tmp_path / "o")
         with pytest.raises(ArtefactError, match=r"o is being made by process"):
-            original.write(tmp_path / "o", engine=inline)
-        original.write_part(tmp_path / "o", Part(2, 2), engine=inline)
+            original.write(tmp_path / "o", INLINE)
+        original.write_part(tmp_path / "o", Part(2, 2), INLINE)
     with pytest.raises(ArtefactError, match="is being made in 2 parts"):
-        original.write_part(tmp_path / "o", Part(1, 3), engine=inline)
+        original.write_part(tmp_path / "o", Part(1, 3), INLINE)
     with building(tmp_path / "o", original.identity), pytest.raises(ArtefactError, match="is being made by process"):
-        original.write_part(tmp_path / "o", Part(1, 2), engine=inline)
+        original.write_part(tmp_path / "o", Part(1, 2), INLINE)
 
 
 def test_a_part_of_another_configuration_is_refused(tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_a_part_of_another_configuration_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_part_of_compressed_shards_needs_that_part_of_the_originals_alone(tmp_path: Path) -> None:
-    conversion(tmp_path, "o").write_part(tmp_path / "o", Part(1, 2), engine=inline)
-    conversion(tmp_path, "c").write_part(tmp_path / "c", Part(1, 2), engine=inline)
+    conversion(tmp_path, "o").write_part(tmp_path / "o", Part(1, 2), INLINE)
+    conversion(tmp_path, "c").write_part(tmp_path / "c", Part(1, 2), INLINE)
     with pytest.raises(ArtefactError, match="part 2/2 of .*o is not finished; convert that first"):
-        conversion(tmp_path, "c").write_part(tmp_path / "c", Part(2, 2), engine=inline)
+        conversion(tmp_path, "c").write_part(tmp_path / "c", Part(2, 2), INLINE)

@@ -12,7 +12,7 @@ from dsr.tfrecords.conversions import original_identity, to_originals
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest, check, records
 from dsr.tfrecords.plan import Part
-from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource, inline
+from tests.tfrecords.fakes import INLINE, FakeCodec, FakeRestorer, FakeSource, inline
 from tests.tfrecords.object_store import object_store
 from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
@@ -45,11 +45,11 @@ def test_an_artefact_in_a_store_is_the_same_made_resumed_joined_and_repaired(
 
         source = FakeSource(4)
         conversion = to_originals(source, "test", images_per_shard=2)
-        conversion.write_part(work / "parts", Part(2, 2), engine=inline)
+        conversion.write_part(work / "parts", Part(2, 2), INLINE)
         assert begun(work / "parts") == original_identity(source, "test", images_per_shard=2)
         with pytest.raises(ArtefactError, match="1 of 2 shards are missing"):
             conversion.finish(work / "parts")
-        conversion.write_part(work / "parts", Part(1, 2), engine=inline)
+        conversion.write_part(work / "parts", Part(1, 2), INLINE)
         assert conversion.finish(work / "parts").summary["images"] == 4
         write_originals(source, "test", tmp_path / "parts", images_per_shard=2, engine=inline)
         assert check(work / "parts").files == Manifest.load(tmp_path / "parts").files

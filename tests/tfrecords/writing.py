@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from dsr.tfrecords.conversions import restored_identity, to_compressed, to_originals, to_restored
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import Identity, Manifest, check
 from dsr.tfrecords.plan import IMAGES_PER_SHARD
 from dsr.tfrecords.stages import DegradationLike, RestorerLike, SourceLike
@@ -20,16 +21,16 @@ def write_originals(
     images_per_shard: int = IMAGES_PER_SHARD,
     **how: Any,
 ) -> Manifest:
-    return to_originals(source, split, limit=limit, images_per_shard=images_per_shard).write(folder, **how)
+    return to_originals(source, split, limit=limit, images_per_shard=images_per_shard).write(folder, How(**how))
 
 
 def write_compressed(originals: Path, degradation: DegradationLike, folder: Path, **how: Any) -> Manifest:
-    return to_compressed(originals, degradation).write(folder, **how)
+    return to_compressed(originals, degradation).write(folder, How(**how))
 
 
 def write_restored(compressed: Path, originals: Path, restorer: RestorerLike, folder: Path, **how: Any) -> Manifest:
     identity = restored(check(compressed).identity, check(originals).identity, restorer)
-    return to_restored(compressed, originals, restorer, identity).write(folder, **how)
+    return to_restored(compressed, originals, restorer, identity).write(folder, How(**how))
 
 
 def restored(compressed: Identity, original: Identity, restorer: RestorerLike) -> Identity:

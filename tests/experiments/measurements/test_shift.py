@@ -31,6 +31,7 @@ from dsr.models.restorers.networks import build_network
 from dsr.models.restorers.saved import save_network
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.tfrecords.building import building
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
 from tests.experiments.training.test_loop import TINY
@@ -59,7 +60,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     and the restorer changes nothing.
     """
     config = apply_overrides(preset("demo"), OVERRIDES)
-    study = Study(config, tmp_path_factory.mktemp("work"), Converting(workers=1))
+    study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))
     make([study.shards(ORIGINAL, "test")], Progress())
     segmenter, restorer = study.segmenter(ORIGINAL, 0), study.restorer(study.degradations[0], "gan")
     with building(segmenter.folder, segmenter.identity) as build:
@@ -119,7 +120,7 @@ def test_scores_are_those_of_the_index_image_by_image_in_order_of_keys(study: St
 
 def test_the_number_of_workers_changes_no_byte(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.work / "shards", tmp_path / "shards")
-    alone = Study(study.config, tmp_path, Converting(workers=1))
+    alone = Study(study.config, tmp_path, Converting(How(workers=1)))
     make([measurements.perceptual(alone, Domain("O"))], Progress())
     folders = (measurements.perceptual(one, Domain("O")).folder / SCORES for one in (study, alone))
     assert len({folder.read_bytes() for folder in folders}) == 1
