@@ -11,6 +11,7 @@ from typing import Any, Callable, Optional
 import click
 
 from dsr.app.console import Console, duration
+from dsr.data_pipelines.datasets import DATASETS
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoint, RestorerName, StudyConfig
@@ -93,7 +94,7 @@ def study_options(command: Function) -> Function:
             ),
             click.option(
                 "--dataset",
-                help="Instead of the preset's: streets, camvid, cityscapes, inria_aerial, semantic_drone, folder.",
+                help=f"Instead of the preset's: {', '.join(DATASETS)}.",
             ),
             click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
             click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),

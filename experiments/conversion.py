@@ -96,8 +96,8 @@ def sample_pixels(source: Source, split: str) -> list[np.ndarray]:
     return pixels
 
 
-def _shown_on(meter: Meter) -> Callable[[engine.Progress], None]:
-    def show(state: engine.Progress) -> None:
+def _shown_on(meter: Meter) -> Callable[[engine.ConversionState], None]:
+    def show(state: engine.ConversionState) -> None:
         rate = f"{8 * state.bytes / state.pixels:.3f} bpp" if state.pixels else ""
         meter.update(state.images, rate)
 

@@ -12,7 +12,7 @@ from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
 from dsr.tfrecords.ledger import Result
 from dsr.tfrecords.manifest import Identity, Manifest, check, release
-from dsr.tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, chosen, planned, shards_in_all
+from dsr.tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, plan_shards, select_samples, shards_in_all
 from dsr.tfrecords.stages import Compressed, DegradationLike, Originals, Restored, RestorerLike, SourceLike
 
 
@@ -77,10 +77,10 @@ def to_originals(
     identity = identity or original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
 
     def shards(part: Part | None) -> list[Shard]:
-        samples = chosen(source.samples(split), limit)
+        samples = select_samples(source.samples(split), limit)
         if not samples:
             raise ArtefactError(f"split {split!r} of {source.name} has no images to convert")
-        return [shard for shard in planned(samples, images_per_shard) if part is None or part.owns(shard)]
+        return [shard for shard in plan_shards(samples, images_per_shard) if part is None or part.owns(shard)]
 
     return Conversion(identity, Originals(source, split), shards)
 

@@ -25,9 +25,9 @@ from pathlib import Path
 from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
 from dsr.tfrecords.engine import (
+    ConversionCounter,
     Done,
     How,
-    Meter,
     ShardWriter,
     check_errors,
     one_sentence,
@@ -127,7 +127,7 @@ class Conversion:
         errors = sum(done.errors for done in there.values())
         todo = [shard for shard in shards if shard.name not in there]
         _check_room(build.path, self.stage.estimate(todo))
-        meter = Meter(sum(shard.images for shard in shards), list(there.values()), how.progress)
+        meter = ConversionCounter(sum(shard.images for shard in shards), list(there.values()), how.progress)
         kept = time.monotonic()
         try:
             with closing(how.run(ShardWriter(self.stage, build.path, build.scratch, how.max_errors), todo)) as items:
@@ -157,7 +157,7 @@ class Conversion:
         expected = {shard.name: manifest.files[shard.name]["sha256"] for shard in todo}
         with repairing(folder) as scratch:
             writer = ShardWriter(self.stage, folder, scratch, manifest.summary["errors"], expected)
-            meter = Meter(sum(shard.images for shard in todo), [], how.progress)
+            meter = ConversionCounter(sum(shard.images for shard in todo), [], how.progress)
             with closing(how.run(writer, todo)) as items:
                 for _, row in items:
                     if row is not None:

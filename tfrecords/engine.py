@@ -43,7 +43,7 @@ class Engine(Protocol):
 
 
 @dataclass(frozen=True)
-class Progress:
+class ConversionState:
     """How far a conversion is, told after every image.
 
     `images` of `total` are in finished shards or done in those under way, `earlier` of them by earlier runs; `pixels`
@@ -68,7 +68,7 @@ class Progress:
         return (self.total - self.images) / self.images_per_s if self.images > self.earlier else None
 
 
-ProgressCallback = Callable[[Progress], None]
+ProgressCallback = Callable[[ConversionState], None]
 
 
 @dataclass(frozen=True)
@@ -134,7 +134,7 @@ class ShardWriter:
         yield None
 
 
-class Meter:
+class ConversionCounter:
     """Counts images, of earlier runs and of this one, and tells."""
 
     def __init__(self, total: int, earlier: Sequence[Done], progress: ProgressCallback) -> None:
@@ -147,7 +147,7 @@ class Meter:
         self.pixels += row.get("height", 0) * row.get("width", 0)
         self.bytes += row.get("bytes") or 0
         seconds = time.monotonic() - self.started
-        self.progress(Progress(self.images, self.total, self.earlier, self.pixels, self.bytes, seconds))
+        self.progress(ConversionState(self.images, self.total, self.earlier, self.pixels, self.bytes, seconds))
 
 
 @dataclass(frozen=True)

@@ -76,7 +76,7 @@ class Part:
         return f"{self.number}/{self.of}"
 
 
-def chosen(samples: Sequence[Any], limit: int | None) -> list[Any]:
+def select_samples(samples: Sequence[Any], limit: int | None) -> list[Any]:
     """The samples in order of their keys; with `limit` so many of them, spread evenly (a video's first are all alike)."""
     ordered = sorted(samples, key=lambda sample: (sample.key, sample.image, sample.part))
     if limit is None or limit >= len(ordered):
@@ -84,7 +84,7 @@ def chosen(samples: Sequence[Any], limit: int | None) -> list[Any]:
     return [ordered[i * len(ordered) // limit] for i in range(limit)]
 
 
-def planned(samples: Sequence[Any], images_per_shard: int) -> list[Shard]:
+def plan_shards(samples: Sequence[Any], images_per_shard: int) -> list[Shard]:
     """The shards of samples that are in order of their keys: at most `images_per_shard` in each, sizes differ by one at most."""
     repeated = {sample.key for sample, following in zip(samples, samples[1:]) if sample.key == following.key}
     count = -(-len(samples) // images_per_shard)

@@ -17,21 +17,29 @@ from dsr.data_pipelines.datasets.photos import Photos
 from dsr.data_pipelines.datasets.semantic_drone import SemanticDrone
 from dsr.data_pipelines.datasets.streets.dataset import Streets
 
-__all__ = ["DATASETS", "IGNORE", "DatasetError", "Label", "LabelTable", "Sample", "Source", "open_source"]
+__all__ = [
+    "DATASETS",
+    "IGNORE",
+    "DatasetError",
+    "Label",
+    "LabelTable",
+    "Sample",
+    "Source",
+    "dataset_class",
+    "open_source",
+]
 
-_SOURCES: dict[str, type[Source]] = {
+DATASETS: dict[str, type[Source]] = {
     source.name: source for source in (Streets, CamVid, Cityscapes, InriaAerial, SemanticDrone, Folder, Photos)
 }
-DATASETS: dict[str, str] = {
-    "streets": "built-in teaching set: drawn street scenes with exact labels; nothing to download",
-    "camvid": "CamVid in SegNet's layout: 701 driving images, 11 classes",
-    "cityscapes": "Cityscapes: 2975 + 500 labelled street images, 19 classes",
-    "inria_aerial": "INRIA Aerial Image Labeling: 360 aerial images of 10 cities, buildings or not",
-    "semantic_drone": "Semantic Drone Dataset: 400 drone images, 20 classes",
-    "folder": "your own: a folder of images, a folder of label maps, a list of classes",
-    "photos": "your own photographs without labels, to train a learned codec on",
-}
-"""Name of each dataset -> one line about it."""
+"""Name of each dataset -> its class; a new one is a file and its place in this list."""
+
+
+def dataset_class(name: str) -> type[Source]:
+    """The class of the dataset called `name`; raises DatasetError, with the nearest name, if there is none."""
+    if name not in DATASETS:
+        raise DatasetError(f"No dataset is called '{name}'{_nearest(name, DATASETS)}; there are {', '.join(DATASETS)}.")
+    return DATASETS[name]
 
 
 def open_source(name: str, root: str | os.PathLike[str] | None = None, **options: Any) -> Source:
@@ -39,15 +47,14 @@ def open_source(name: str, root: str | os.PathLike[str] | None = None, **options
 
     Reads no images. Raises DatasetError for an unknown name or option, naming the nearest, or a value out of range.
     """
-    if name not in _SOURCES:
-        raise DatasetError(f"No dataset is called '{name}'{_nearest(name, _SOURCES)}; there are {', '.join(_SOURCES)}.")
-    known = [option for option in inspect.signature(_SOURCES[name]).parameters if option != "root"]
+    source = dataset_class(name)
+    known = [option for option in inspect.signature(source).parameters if option != "root"]
     for option in options:
         if option not in known:
             raise DatasetError(
                 f"Dataset {name} has no option '{option}'{_nearest(option, known)}; its options are {', '.join(known)}."
             )
-    return _SOURCES[name](root, **options)  # type: ignore[call-arg]  # each source takes its root first
+    return source(root, **options)  # type: ignore[call-arg]  # each source takes its root first
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

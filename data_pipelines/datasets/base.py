@@ -8,7 +8,7 @@ import itertools
 import json
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -52,6 +52,10 @@ class Source(ABC):
     """
 
     name: ClassVar[str]
+    about: ClassVar[str]
+    """One line for lists of datasets."""
+    roles: ClassVar[Mapping[str, str]] = {}
+    """Role -> split, where splits are not named after the roles (restore, train, test)."""
     table: LabelTable
     splits: tuple[str, ...]
     choosing: ClassVar[frozenset[str]] = frozenset()

@@ -7,7 +7,8 @@ V. Badrinarayanan, A. Kendall, R. Cipolla: "SegNet" (2017), https://github.com/a
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images
 from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
@@ -35,6 +36,8 @@ class CamVid(FileSource):
     """`root` holds {train,val,test}/NAME.png and {train,val,test}annot/NAME.png (ids 0-11); images may be .webp too."""
 
     name = "camvid"
+    about = "CamVid in SegNet's layout: 701 driving images, 11 classes"
+    roles: ClassVar[Mapping[str, str]] = {"restore": "val"}
     table = TABLE
     splits = ("train", "val", "test")
     layout = "train/, trainannot/, val/, valannot/, test/ and testannot/"

@@ -7,7 +7,8 @@ https://www.cityscapes-dataset.com; packages leftImg8bit_trainvaltest, gtFine_tr
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images
 from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
@@ -64,6 +65,8 @@ class Cityscapes(FileSource):
     """
 
     name = "cityscapes"
+    about = "Cityscapes: 2975 + 500 labelled street images, 19 classes"
+    roles: ClassVar[Mapping[str, str]] = {"restore": "coarse", "test": "val"}
     table = TABLE
     splits = ("train", "val", "coarse")
     choosing = frozenset({"coarse_limit"})

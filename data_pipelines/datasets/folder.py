@@ -25,6 +25,7 @@ class Folder(FileSource):
     """
 
     name = "folder"
+    about = "your own: a folder of images, a folder of label maps, a list of classes"
     choosing = frozenset({"test_share", "restore_share", "seed"})
     layout = "images/, labels/ and classes.csv (or say where with the options images, labels and classes)"
 

@@ -31,6 +31,7 @@ class InriaAerial(FileSource):
     """
 
     name = "inria_aerial"
+    about = "INRIA Aerial Image Labeling: 360 aerial images of 10 cities, buildings or not"
     table = TABLE
     splits = ("train", "test", "restore")
     choosing = frozenset({"test_city"})

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -21,6 +22,8 @@ class Photos(FileSource):
     """
 
     name = "photos"
+    about = "your own photographs without labels, to train a learned codec on"
+    roles: ClassVar[Mapping[str, str]] = {"restore": "all", "train": "all", "test": "all"}
     layout = "images, at any depth"
     splits = (SPLIT,)
     table = LabelTable((Label(0, 0, "unlabelled", (0, 0, 0)),))

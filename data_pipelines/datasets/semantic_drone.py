@@ -68,6 +68,7 @@ class SemanticDrone(FileSource):
     """
 
     name = "semantic_drone"
+    about = "Semantic Drone Dataset: 400 drone images, 20 classes"
     table = TABLE
     splits = ("train", "test", "restore")
     choosing = frozenset({"test", "restore", "seed"})

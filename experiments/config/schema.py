@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Optional, Union
 
 from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
-from dsr.data_pipelines.datasets import Source, open_source
+from dsr.data_pipelines.datasets import Source, dataset_class, open_source
 from dsr.experiments.config.overrides import nearest
 from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.gan_config import AdversarialConfig, RestorerError
@@ -20,13 +20,6 @@ CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
 
 ROLES = ("restore", "train", "test")
 """What a study uses images for: codec and restorer, segmenter training, segmenter test. The three never share an image."""
-
-SPLITS_OF_ROLES: dict[str, dict[str, Any]] = {
-    "camvid": {"restore": "val"},
-    "cityscapes": {"restore": "coarse", "test": "val"},
-    "photos": {"restore": "all", "train": "all", "test": "all"},
-}
-"""Where a dataset's splits are not named after the roles."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +39,8 @@ class DatasetConfig:
     @classmethod
     def of(cls, name: str, root: Optional[str] = None) -> DatasetConfig:
         """A dataset with the splits that the paper gives to the three roles (section V-A)."""
-        return cls(name=name, root=root, **SPLITS_OF_ROLES.get(name, {}))
+        splits: dict[str, Any] = dict(dataset_class(name).roles)
+        return cls(name, root, **splits)
 
     def open(self) -> Source:
         """The source of pixels; raises DatasetError for an unknown name or option, or a wrong root."""

@@ -28,7 +28,7 @@ class HostError(UserError):
     """The hosts do not fit together, or one of them was lost."""
 
 
-def several() -> bool:
+def is_multi_host() -> bool:
     """Whether this process is one of several hosts."""
     return place()[1] > 1
 
@@ -40,7 +40,7 @@ def is_chief() -> bool:
 
 def share(batch: int | None) -> bool:
     """Whether the hosts train together on batches of this size; None is for what is no training."""
-    return several() and batch is not None and batch % join().num_replicas_in_sync == 0
+    return is_multi_host() and batch is not None and batch % join().num_replicas_in_sync == 0
 
 
 @functools.lru_cache(maxsize=1)  # a process can join its cluster once

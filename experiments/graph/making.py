@@ -13,7 +13,7 @@ def make(targets: Iterable[Artefact], progress: Progress) -> None:
     """Build all that is missing, inputs first; see `dsr.experiments.graph.together` for what several hosts do."""
     targets = list(targets)
     missing = [artefact for artefact in closure(targets, beyond_existing=False) if not artefact.whole]
-    if hosts.several():
+    if hosts.is_multi_host():
         together.make(closure(targets), missing, progress)
         return
     for artefact in missing:

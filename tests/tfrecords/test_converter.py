@@ -13,7 +13,7 @@ import pytest
 from dsr.models.errors import UserError
 from dsr.models.metrics.fidelity import ms_ssim, psnr, to_db
 from dsr.tfrecords.conversions import compressed_identity, original_identity
-from dsr.tfrecords.engine import Progress
+from dsr.tfrecords.engine import ConversionState
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest, records
 from dsr.tfrecords.workers import WorkerError, run
@@ -174,7 +174,7 @@ def test_what_is_there_is_not_made_again(converted: Path) -> None:
 
 
 def test_progress_ends_at_the_total_and_counts_bytes_and_pixels(tmp_path: Path) -> None:
-    told: list[Progress] = []
+    told: list[ConversionState] = []
     summary = write_originals(FakeSource(10), "test", tmp_path / "it", images_per_shard=3, progress=told.append).summary
     assert [progress.images for progress in told] == list(range(1, 11))
     last = told[-1]
@@ -249,7 +249,7 @@ def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_pat
     log = tmp_path / "log"
     source = CountingSource(12, log=str(log))
 
-    def stop(progress: Progress) -> None:
+    def stop(progress: ConversionState) -> None:
         if progress.images == 7:
             raise KeyboardInterrupt
 
@@ -257,7 +257,7 @@ def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_pat
         write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=stop)
     assert multiprocessing.active_children() == []
     assert not list((tmp_path / "x.partial").rglob("*.tmp"))
-    told: list[Progress] = []
+    told: list[ConversionState] = []
     log.unlink()
     write_originals(source, "test", tmp_path / "x", images_per_shard=3, workers=1, progress=told.append)
     assert log.read_text().split("\n")[:-1] == [f"test/image {i:03d}" for i in range(6, 12)]

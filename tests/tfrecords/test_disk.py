@@ -15,7 +15,7 @@ import pytest
 
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
-from dsr.tfrecords.plan import planned
+from dsr.tfrecords.plan import plan_shards
 from dsr.tfrecords.stages import Originals
 from tests.tfrecords.fakes import FakeCodec, FakeSource, inline
 from tests.tfrecords.writing import write_compressed, write_originals
@@ -27,7 +27,7 @@ def size(folder: Path) -> int:
 
 def test_the_estimate_is_near_what_is_written(tmp_path: Path) -> None:
     source = FakeSource(40)
-    shards = planned(sorted(source.samples("test"), key=lambda sample: sample.key), 4)
+    shards = plan_shards(sorted(source.samples("test"), key=lambda sample: sample.key), 4)
     write_originals(source, "test", tmp_path / "o", images_per_shard=4, engine=inline)
     assert Originals(source, "test").estimate(shards) == pytest.approx(size(tmp_path / "o"), rel=0.4)
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsr.tfrecords.plan import Part, Shard, chosen, planned, shards_in_all
+from dsr.tfrecords.plan import Part, Shard, plan_shards, select_samples, shards_in_all
 from tests.tfrecords.fakes import FakeSample
 
 SAMPLES = [FakeSample(f"image {number:04d}", "") for number in range(300)]
@@ -14,7 +14,7 @@ SAMPLES = [FakeSample(f"image {number:04d}", "") for number in range(300)]
 @given(st.integers(1, 300), st.integers(1, 40), st.integers(0, 9))
 def test_every_image_is_in_one_shard_in_order_and_sizes_differ_by_one_at_most(count, images_per_shard, seed):
     listed = [SAMPLES[i] for i in np.random.default_rng(seed).permutation(count)]
-    shards = planned(chosen(listed, None), images_per_shard)
+    shards = plan_shards(select_samples(listed, None), images_per_shard)
     assert [sample for shard in shards for sample in shard.samples] == SAMPLES[:count]
     sizes = [shard.images for shard in shards]
     assert max(sizes) - min(sizes) <= 1 and max(sizes) <= images_per_shard
@@ -45,5 +45,5 @@ def test_what_is_no_part_is_refused(text):
 
 def test_keys_that_repeat_are_marked_also_across_two_shards():
     keys = ["a", "b", "b", "c", "d", "d", "d", "e"]
-    shards = planned([FakeSample(key, "") for key in keys], 2)
+    shards = plan_shards([FakeSample(key, "") for key in keys], 2)
     assert [shard.repeated for shard in shards] == [{"b"}, {"b"}, {"d"}, {"d"}]

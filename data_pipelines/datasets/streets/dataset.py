@@ -41,6 +41,7 @@ class Streets(Source):
     """
 
     name = "streets"
+    about = "built-in teaching set: drawn street scenes with exact labels; nothing to download"
     table = TABLE
     splits = ("train", "test", "restore")
     version = 1  # of the drawing: raise it when the same options give other pixels

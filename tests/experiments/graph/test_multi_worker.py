@@ -119,10 +119,10 @@ def test_after_a_host_is_lost_all_stop_and_a_restart_ends_like_one_host(tmp_path
 def test_a_cluster_that_makes_no_sense_is_one_sentence(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TF_CONFIG", text)
     with pytest.raises(HostError, match="TF_CONFIG"):
-        hosts.several()
+        hosts.is_multi_host()
 
 
 def test_one_worker_is_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
     for text in ("", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}'):
         monkeypatch.setenv("TF_CONFIG", text)
-        assert not hosts.several() and hosts.is_chief() and not hosts.share(8)
+        assert not hosts.is_multi_host() and hosts.is_chief() and not hosts.share(8)
