@@ -18,7 +18,8 @@ from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoi
 from dsr.experiments.conversion import Converting
 from dsr.experiments.graph.artefacts import Artefact, Step, plan
 from dsr.experiments.graph.making import make
-from dsr.experiments.study import Study, last_conversion
+from dsr.experiments.last_conversion import last_conversion
+from dsr.experiments.study import Study
 from dsr.tfrecords import files
 from dsr.tfrecords.engine import How
 

@@ -56,6 +56,7 @@ class DatasetFacts:
     images: dict[str, int]  # role -> how many
     height: int
     width: int
+    file_bpp: Optional[float] = None  # bits per pixel of the files that were read; None if there were none
 
 
 @dataclass

@@ -18,14 +18,13 @@ from typing import Any, TypeVar
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments import conversion
 from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.config.schema import CONFIGURATIONS, OBJECTIVES, ROLES, OperatingPoint, RestorerName, StudyConfig
+from dsr.experiments.config.schema import CONFIGURATIONS, OBJECTIVES, ROLES, RestorerName, StudyConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords.conversions import compressed_identity, original_identity, restored_identity
-from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.manifest import Identity, Manifest
+from dsr.tfrecords.manifest import Identity
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_IMAGE = {"O": 0.02, "C": 0.1, "R": 0.3}
@@ -318,20 +317,3 @@ def _by_content(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
         return f"sha256:{digest}" if value == weights else value
 
     return replace(config)
-
-
-def last_conversion(study: Study) -> OperatingPoint:
-    """The operating point of the newest compressed shards of the study's dataset; the study's first point if there are none."""
-    originals = {study.shards(ORIGINAL, role).fingerprint for role in ROLES}
-    newest: Manifest | None = None
-    for path in (study.work / "shards" / study.source.name).glob("*/*/manifest.json"):
-        try:
-            manifest = Manifest.load(path.parent)
-        except ArtefactError:
-            continue  # damaged, or of another version of dsr: whoever needs it hears of it
-        if manifest.config["domain"] == "compressed" and manifest.inputs["original"] in originals:
-            newest = manifest if newest is None or manifest.created > newest.created else newest
-    if newest is None:
-        return study.config.points[0]
-    codec = newest.config["codec"]
-    return OperatingPoint(codec["name"], codec["quality"], codec["options"])

@@ -15,6 +15,7 @@ from dsr.experiments.config.schema import RESTORERS, ROLES, OperatingPoint, Rest
 from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure
+from dsr.experiments.last_conversion import remember_conversion
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.ledger import ERRORS
 from dsr.tfrecords.plan import Part
@@ -124,6 +125,8 @@ def command(
     if not whole:
         _check_trained(targets)
     plan_and_make([*there, *targets], console)
+    if not part:
+        remember_conversion(study)
     for target in targets:
         if target.exists:
             click.echo(f"{target.name}: {_closing_line(target.manifest.summary)}")

@@ -18,8 +18,11 @@ from dsr.experiments.analysis.tables import (
 )
 from dsr.experiments.results import PointResult, Results
 
-# Trainings that differ in nothing but the seed end about this many points of mIoU apart: with one seed, what is smaller is no finding.
-NOISE = 1.0
+CLOSE = 1.0
+"""Points of mIoU within which a score counts as that of training without compression."""
+
+DECIDE = "--seeds 3"
+"""What a study of one seed is to be repeated with: its differences may be chance."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +30,7 @@ class Headline:
     """Sentences for the top of the report.
 
     lead: the answer at the hardest compression, with the restorer that scores best there; others: the same at the other operating
-    points; limit: how hard one may compress within NOISE of OO; objects: small against big objects ("" if either is missing);
+    points; limit: how hard one may compress within CLOSE of OO; objects: small against big objects ("" if either is missing);
     caveat: what the seeds carry and what they do not.
     """
 
@@ -54,10 +57,8 @@ class Effect:
 
     @property
     def clear(self) -> bool:
-        """Whether there is an effect at all: its interval excludes zero; of one seed, it is no noise."""
-        if self.interval is None:
-            return abs(self.points) >= NOISE
-        return self.interval[0] > 0 or self.interval[1] < 0
+        """Whether there is an effect at all: its interval excludes zero. One seed shows none."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
 
     @property
     def evidence(self) -> str:
@@ -114,45 +115,51 @@ def _at_point(results: Results, point: PointResult) -> str:
     def effect(configuration: str, minus: str) -> Optional[Effect]:
         return Effect.of(difference(results, configuration, minus, point.point, best))
 
-    cost = effect("OO", "CO")
-    if not ranked:
-        gain = "restoring was not part of this study"
-    else:
+    cost, gain, rest = effect("OO", "CO"), effect("RO", "CO"), effect("RO", "OO")
+    sentence = f"At {_rate(results, point)}, {_cost(cost)}; "
+    if ranked:
         which = f" with {best}" if len(restorers(results)) > 1 else ""
         which += f", the best of {len(ranked)} restorers," if len(ranked) > 1 else ""
-        gain = f"restoring them first{which} {_gain(cost, effect('RO', 'CO'), effect('RO', 'OO'))}"
-    return f"At {_rate(results, point)}, {_cost(cost)}; {gain}."
+        sentence += f"restoring them first{which} {_gain(cost, gain, rest)}"
+    else:
+        sentence += "restoring was not part of this study"
+    undecided = any(found and found.interval is None for found in (cost, gain))
+    chance = f". Whether that is more than chance, one seed does not decide: repeat with {DECIDE}"
+    return f"{sentence}{chance if undecided else ''}."
 
 
 def _rate(results: Results, point: PointResult) -> str:
     bpp = point.compressed.bpp
-    if bpp is None or results.original_bpp is None:
+    files, kind = results.dataset.file_bpp, "the files that were read"
+    if files is None:
+        files, kind = results.original_bpp, "PNG"
+    if bpp is None or files is None:
         return point.point
-    times = results.original_bpp / bpp
+    times = files / bpp
     size = f"{times:.{0 if times >= 10 else 1}f} times smaller" if times >= 1.05 else "no smaller"
-    return f"{bpp:.2g} bpp ({point.point}, {size} than PNG)"
+    return f"{bpp:.2g} bpp ({point.point}, {size} than {kind})"
 
 
 def _cost(cost: Optional[Effect]) -> str:
     """What training on compressed images does to the score on originals."""
     if cost is None:
         return "the cost of training on compressed images was not measured"
+    if cost.interval is None:
+        return f"training on compressed images scored {(-cost).points:+.1f} points of mIoU against originals"
     if not cost.clear:
         return f"training on compressed images makes no clear difference ({(-cost).measured(' of mIoU')})"
     if cost.points > 0:
         return cost.said(f"training on compressed images costs {cost.points:.1f} points of mIoU")
-    above = (-cost).said(
-        f"training on compressed images scores {-cost.points:.1f} points of mIoU above training on originals"
-    )
-    return f"{above}, which compression does not explain" + (
-        ": repeat with other seeds" if cost.interval is None else ""
-    )
+    above = f"training on compressed images scores {-cost.points:.1f} points of mIoU above training on originals"
+    return f"{(-cost).said(above)}, which compression does not explain"
 
 
 def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]) -> str:
     """What restoring the training images changes, and how much of the cost that is; `rest` is RO against OO."""
     if gain is None:
         return "cannot be compared, as training on compressed images was not evaluated"
+    if gain.interval is None:
+        return f"scored {gain.points:+.1f} points against that"
     if not gain.clear:
         return f"makes no clear difference ({gain.measured()})"
     if gain.points < 0:
@@ -163,47 +170,46 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
         return rest.said(f"wins back all of it and ends {rest.points:.1f} points above training on originals")
     if gain.points < cost.points:
         return gain.said(f"wins back {gain.points:.1f} of them")
-    if gain.interval is None:
-        return "wins back all of it"
     return gain.said(f"wins back {gain.points:.1f}") + ", which leaves no clear difference to training on originals"
 
 
 def _limit(results: Results, ranked: list[PointResult]) -> str:
-    """The lowest measured rate whose score on originals stays within NOISE of OO, per way of training."""
+    """The lowest measured rate that is shown to stay within CLOSE of OO, as all higher ones of its codec are, per way of training."""
     reference = miou(results, "OO", "")
     if reference is None:
         return "Training on originals (OO) was not evaluated, so there is no score to stay close to."
-    found = []
+    goal = f"within {CLOSE:.0f} point of the score without compression (OO, {100 * reference.mean:.1f} % mIoU"
+    if not ranked:
+        return ""
+    if reference.n < 2:
+        return f"Which rate stays {goal}) is not decided by one seed: repeat with {DECIDE}."
+    goal += f", {reference.n} seeds)"
+    shown = []
     for configuration, how in (("CO", "training on the compressed images"), ("RO", "restoring them first")):
-        losses = []
-        for point in ranked:
-            name = next(iter(ranked_restorers(results, point.point)), None)
-            loss = Effect.of(difference(results, "OO", configuration, point.point, name))
-            if loss is not None:
-                losses.append((_place(point), name if configuration == "RO" else None, loss))
-        close = next(((place, name, loss) for place, name, loss in losses if loss.points <= NOISE), None)
-        if losses:
-            found.append((how, close))
-    seeds = f", {reference.n} seeds" if reference.n > 1 else ""
-    goal = f"within {NOISE:.0f} point of the score without compression (OO, {100 * reference.mean:.1f} % mIoU{seeds})"
-    if not any(close for _, close in found):
-        return f"No measured rate stays {goal}." if found else ""
-    rates = (_close(results, how, close) for how, close in found)
-    return f"The lowest rate {goal}: {', '.join(rates)}."
+        limits = [
+            limit
+            for codec in dict.fromkeys(point.codec for point in ranked)
+            if (limit := _lowest(results, configuration, [p for p in ranked if p.codec == codec]))
+        ]
+        if limits:
+            shown.append(f"{min(limits)[1]} when {how}")
+    if not shown:
+        return f"No measured rate is shown to stay {goal}."
+    return f"The lowest rate shown to stay {goal}, as all higher ones do: {', '.join(shown)}."
 
 
-def _place(point: PointResult) -> str:
-    """The rate of an operating point; its name where it has none."""
-    return point.point if point.compressed.bpp is None else f"{point.compressed.bpp:.2g} bpp"
-
-
-def _close(results: Results, how: str, close: Optional[tuple[str, Optional[str], Effect]]) -> str:
-    if close is None:
-        return f"no measured rate when {how}"
-    place, name, loss = close
-    by = f" with {name}" if name and len(restorers(results)) > 1 else ""
-    apart = f" ({(-loss).measured()})" if loss.interval else ""
-    return f"{place} when {how}{by}{apart}"
+def _lowest(results: Results, configuration: str, points: list[PointResult]) -> Optional[tuple[float, str]]:
+    """Of one codec's points, the lowest of those from the highest rate down that stay close: its place on the axis, and words."""
+    lowest = None
+    for point in sorted(points, key=lambda point: -point.place):
+        name = next(iter(ranked_restorers(results, point.point)), None)
+        loss = Effect.of(difference(results, "OO", configuration, point.point, name))
+        if loss is None or loss.interval is None or loss.interval[1] > CLOSE:
+            break
+        by = f" with {name}" if configuration == "RO" and len(restorers(results)) > 1 else ""
+        rate = point.point if point.compressed.bpp is None else f"{point.compressed.bpp:.2g} bpp"
+        lowest = point.place, f"{rate}{by} ({(-loss).measured()})"
+    return lowest
 
 
 def _objects(results: Results, point: PointResult) -> str:
@@ -228,8 +234,8 @@ def _caveat(results: Results) -> str:
     images = results.dataset.images["test"]
     if len(seeds) < 2:
         return (
-            f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images, "
-            "so differences of about a point of mIoU are noise."
+            f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images: "
+            "one seed cannot tell an effect from chance."
         )
     several = len(restorers(results))
     chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""

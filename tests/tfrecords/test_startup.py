@@ -5,13 +5,14 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 
 from dsr.data_pipelines.codecs import Codec, make_codec
 from dsr.data_pipelines.datasets import open_source
+from dsr.data_pipelines.degradations import Degraded
 from dsr.models.errors import UserError
 from tests.tfrecords.writing import write_compressed, write_originals
 
@@ -29,19 +30,17 @@ class Guarded:
     """A codec that fails where its process has imported something heavy."""
 
     codec: Codec
+    kind: ClassVar[str] = "codec"
 
     @property
     def point(self) -> str:
         return self.codec.point
 
-    def encode(self, pixels: np.ndarray) -> bytes:
+    def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
         refuse_heavy_imports()
-        return self.codec.encode(pixels)
-
-    def decode(self, bitstream: bytes) -> np.ndarray:
-        pixels = self.codec.decode(bitstream)
+        degraded = self.codec.degrade(pixels, key)
         refuse_heavy_imports()
-        return pixels
+        return degraded
 
     def describe(self) -> dict[str, Any]:
         return self.codec.describe()
@@ -58,4 +57,4 @@ def test_the_guard_sees_what_is_imported() -> None:
     import tensorflow  # noqa: F401
 
     with pytest.raises(UserError, match="tensorflow"):
-        Guarded(make_codec("jpeg")).encode(np.zeros((8, 8, 3), np.uint8))
+        Guarded(make_codec("jpeg")).degrade(np.zeros((8, 8, 3), np.uint8), "key")

@@ -1,0 +1,65 @@
+"""The operating point that was converted last: what commands take that are not told one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.schema import ROLES, OperatingPoint
+from dsr.experiments.results import from_json, load
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.files import write_atomically
+from dsr.tfrecords.layout import MANIFEST
+from dsr.tfrecords.manifest import Manifest
+
+LAST = "last-conversion.json"
+
+
+def remember_conversion(study: Study) -> None:
+    """Write down that the study's one operating point was converted last."""
+    (point,) = study.config.points
+    files.make_folder(study.folder)
+    write_atomically(study.folder / LAST, json.dumps(asdict(point)).encode())
+
+
+def last_conversion(study: Study) -> OperatingPoint:
+    """The operating point that was converted last under the study's name; its first point if nothing was converted.
+
+    Where it is not written down, the only one that the work folder has of the study's images. Clocks decide nothing: those of
+    hosts that share a work folder differ.
+
+    Raises:
+      ConfigError: it is not written down, and there are several; or what is written down is damaged.
+    """
+    path = study.folder / LAST
+    try:
+        return from_json(OperatingPoint, load(path))
+    except FileNotFoundError:
+        pass
+    except (UserError, ValueError) as error:
+        raise ConfigError(f"{path} is damaged ({error}); remove it, or name --codec and --quality") from None
+    found = _converted(study)
+    if len(found) > 1:
+        raise ConfigError(
+            f"{study.work} has {', '.join(sorted(found))} of {study.source.name}: say which with --codec and --quality"
+        )
+    return next(iter(found.values()), study.config.points[0])
+
+
+def _converted(study: Study) -> dict[str, OperatingPoint]:
+    """The operating points of which the work folder has compressed shards of the study's images."""
+    originals = {study.shards(ORIGINAL, role).fingerprint for role in ROLES}
+    found = {}
+    for path in (study.work / "shards" / study.source.name).glob(f"*/*/{MANIFEST}"):
+        try:
+            manifest = Manifest.load(path.parent)
+        except ArtefactError:
+            continue  # damaged, or of another version of dsr: whoever needs it hears of it
+        if manifest.inputs.get("original") in originals and (codec := manifest.config.get("codec")):
+            point = OperatingPoint(codec["name"], codec["quality"], codec["options"])
+            found[point.make().point] = point
+    return found

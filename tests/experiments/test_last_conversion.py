@@ -1,0 +1,60 @@
+"""The operating point that commands take when they are told none does not depend on clocks."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.schema import OperatingPoint
+from dsr.experiments.domain import Domain
+from dsr.experiments.graph.making import make
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.last_conversion import LAST, last_conversion, remember_conversion
+from dsr.experiments.study import Study
+
+SMALL = [
+    f"dataset.options.{key}={value}"
+    for key, value in {"height": 16, "width": 16, "restore": 1, "train": 1, "test": 1}.items()
+]
+
+
+def study(work: Path, points: str = "jpeg-quality7") -> Study:
+    return Study(apply_overrides(preset("demo"), [*SMALL, f"points={points}"]), work)
+
+
+def convert(work: Path, point: str) -> Study:
+    made = study(work, point)
+    make([made.shards(Domain("C", made.degradations[0]), "test")], Progress())
+    return made
+
+
+def test_nothing_converted_is_the_studys_first_point(tmp_path: Path) -> None:
+    assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 7)
+
+
+def test_the_last_is_the_one_that_was_written_down_whatever_the_clock_says(tmp_path: Path) -> None:
+    for point in ("webp-quality20", "jpeg-quality10"):
+        remember_conversion(convert(tmp_path, point))
+    for path in tmp_path.rglob("*webp*"):
+        os.utime(path, (2e9, 2e9))
+    assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 10)
+
+
+def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: Path) -> None:
+    convert(tmp_path, "webp-quality20")
+    assert last_conversion(study(tmp_path)).make().point == "webp-quality20"
+    convert(tmp_path, "jpeg-quality10")
+    with pytest.raises(ConfigError, match="jpeg-quality10, webp-quality20 of streets: say which with --codec"):
+        last_conversion(study(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"codec": 7}', '{"codec": "jpeg", "more": 1}'])
+def test_a_damaged_note_is_named(tmp_path: Path, text: str) -> None:
+    remember_conversion(convert(tmp_path, "jpeg-quality10"))
+    (study(tmp_path).folder / LAST).write_text(text)
+    with pytest.raises(ConfigError, match=f"{LAST} is damaged"):
+        last_conversion(study(tmp_path))
