@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments import conversion
+from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import CONFIGURATIONS, OBJECTIVES, ROLES, RestorerName, StudyConfig
 from dsr.experiments.conversion import Converting
@@ -66,6 +67,7 @@ class Study:
         self.config = config
         self.work = work
         self.converting = converting or Converting()
+        check_numbers(config)
         self._answers: dict[str, dict[Any, Any]] = {}
         self.source = config.dataset.open()
         self.degradations: tuple[Degradation, ...] = tuple(point.make() for point in config.points)
@@ -74,8 +76,6 @@ class Study:
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
         if not config.restorers or len(set(config.restorers)) < len(config.restorers):
             raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
-        if config.seeds < 1:
-            raise ConfigError(f"seeds is {config.seeds}: a study needs one segmenter for each domain at least")
         config.segmenter.network.check_weights()
         for role in ROLES:
             self.images(role)

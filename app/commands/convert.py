@@ -164,7 +164,10 @@ def _codec_options(options: tuple[str, ...], **shortcuts: Optional[str]) -> dict
     if len(parsed) < len(options):
         raise click.UsageError("--codec-option takes KEY=VALUE, each key once")
     given = {key: value for key, value in shortcuts.items() if value is not None}
-    return {key: guess(value) for key, value in parsed.items()} | given
+    try:
+        return {key: guess(value) for key, value in parsed.items()} | given
+    except ValueError as error:
+        raise click.UsageError(f"--codec-option: {error}") from None
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:

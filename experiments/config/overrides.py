@@ -16,6 +16,10 @@ from dsr.models.errors import UserError
 Config = TypeVar("Config")
 
 
+MOST = 1e15
+"""What a number may be: beyond it some arithmetic overflows, or is no longer exact."""
+
+
 class ConfigError(UserError):
     """A configuration key or value that does not exist or does not fit."""
 
@@ -63,7 +67,10 @@ def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
     value = config
     for depth, name in enumerate(path):
         if isinstance(value, dict):
-            changes[".".join(path[depth:])] = guess(text)
+            try:
+                changes[".".join(path[depth:])] = guess(text)
+            except ValueError as error:
+                raise ConfigError(f'"{text}" does not fit {key}: {error}') from None
             return
         if not dataclasses.is_dataclass(value) or name not in {f.name for f in dataclasses.fields(value)}:
             raise ConfigError(f'no configuration key "{key}"{nearest(key, valid)}')
@@ -73,7 +80,10 @@ def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
     if dataclasses.is_dataclass(value):
         raise ConfigError(f'"{key}" is a group of keys{nearest(key, (v for v in valid if v.startswith(key + ".")))}')
     try:
-        changes[name] = convert(text, typing.get_type_hints(type(owner))[name])
+        kind = typing.get_type_hints(type(owner))[name]
+        if typing.get_origin(kind) is dict:
+            raise ValueError(f"it holds keys of its own: write {key}.NAME=VALUE")
+        changes[name] = convert(text, kind)
     except ValueError as error:
         raise ConfigError(f'"{text}" does not fit {key}: {error}') from None
 
@@ -89,7 +99,10 @@ def _rebuild(config: Any, changes: dict[str, Any]) -> Any:
             new[name] = {**value, **change}
         else:
             new[name] = change
-    return dataclasses.replace(config, **new)
+    try:
+        return dataclasses.replace(config, **new)
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise ConfigError(f"{', '.join(new)} do not fit together: {error}") from None
 
 
 def convert(text: str, kind: Any) -> Any:
@@ -116,19 +129,26 @@ def convert(text: str, kind: Any) -> Any:
         return text.lower() == "true"
     if kind in (int, float):
         try:
-            return kind(text)
+            number = kind(text)
         except ValueError:
             raise ValueError(f"expected {'a whole number' if kind is int else 'a number'}") from None
+        if not abs(number) <= MOST:
+            raise ValueError(f"expected a number up to {MOST:g}")
+        return number
     if hasattr(kind, "parse"):
         return kind.parse(text)
     return text
 
 
 def guess(text: str) -> Any:
-    """`text` as int, float, bool, or itself: for free keys, which have no declared type."""
-    for kind in (int, float, bool):
+    """`text` as int, float, bool, or itself: for free keys, which have no declared type.
+
+    Raises ValueError for numbers that are not finite, or huge.
+    """
+    for kind in (int, float):
         try:
-            return convert(text, kind)
+            kind(text)
         except ValueError:
             continue
-    return text
+        return convert(text, kind)
+    return text.lower() == "true" if text.lower() in ("true", "false") else text

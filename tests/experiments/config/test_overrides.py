@@ -41,7 +41,7 @@ class Outer:
     options: dict[str, Any] = field(default_factory=dict)
 
 
-@given(st.integers(), st.floats(allow_nan=False), st.booleans())
+@given(st.integers(-(10**15), 10**15), st.floats(-1e15, 1e15), st.booleans())
 def test_numbers_and_switches_round_trip(steps: int, rate: float, flip: bool) -> None:
     changed = apply_overrides(Outer(), [f"inner.steps={steps}", f"inner.rate={rate!r}", f"inner.flip={flip}"])
     assert changed.inner == dataclasses.replace(Inner(), steps=steps, rate=rate, flip=flip)
@@ -78,6 +78,12 @@ def test_values_that_only_fit_together_are_checked_together() -> None:
         ("inner.rate=fast", "a number"),
         ("inner.flip=1", "true or false"),
         ("inner.kind=rmsprop", "sgd, adam"),
+        ("inner.rate=nan", "a number up to"),
+        ("inner.rate=-inf", "a number up to"),
+        ("inner.rate=1e300", "a number up to"),
+        ("inner.steps=99999999999999999999", "a number up to"),
+        ("options.height=nan", "a number up to"),
+        ("options=3", "options.NAME=VALUE"),
     ],
 )
 def test_a_wrong_override_says_what_is_right(override: str, says: str) -> None:
