@@ -36,6 +36,10 @@ work_option = click.option(
 )
 
 
+SMALLEST = "demo"
+"""The preset that is taken if none is named."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Request:
     """What the shared options say."""
@@ -72,6 +76,7 @@ def study_options(command: Function) -> Function:
         preset_name: str,
         dataset: Optional[str],
         root: Optional[str],
+        name: Optional[str],
         weights: Optional[str],
         vgg: Optional[str],
         overrides: Sequence[str],
@@ -82,8 +87,12 @@ def study_options(command: Function) -> Function:
     ) -> Any:
         config = preset(preset_name)
         if dataset is not None and dataset != config.dataset.name:
-            config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset))
-        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg}
+            config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
+            if preset_name == SMALLEST:
+                Console().say(
+                    f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
+                )
+        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
         config = apply_overrides(config, [*given, *overrides])
         return command(request=Request(work, config, Converting(How(workers, max_errors=max_errors))), **arguments)
@@ -91,13 +100,16 @@ def study_options(command: Function) -> Function:
     for option in reversed(
         [
             click.option(
-                "--preset", "preset_name", default="demo", show_default=True, help=f"One of {', '.join(PRESETS)}."
+                "--preset", "preset_name", default=SMALLEST, show_default=True, help=f"One of {', '.join(PRESETS)}."
             ),
             click.option(
                 "--dataset",
                 help=f"Instead of the preset's: {', '.join(DATASETS)}.",
             ),
             click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
+            click.option(
+                "--name", help="Of the study, and of its report's folder.  [default: the preset's, or the root's]"
+            ),
             click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),
             click.option("--vgg", metavar="FILE", help="VGG-16 weights of the loss of gan: a file, imagenet or none."),
             click.option(
@@ -116,6 +128,11 @@ def study_options(command: Function) -> Function:
     ):
         option(wrapped)
     return wrapped
+
+
+def _own_name(dataset: str, root: Optional[str]) -> str:
+    """What the study of another dataset than the preset's is called: two of them share no report and no measurement."""
+    return Path(root).expanduser().resolve().name or dataset if root else dataset
 
 
 def at_point(command: Function) -> Function:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -68,6 +69,8 @@ class Study:
         self.work = work
         self.converting = converting or Converting()
         check_numbers(config)
+        if not re.fullmatch(r"[^\s/\\.\x00-\x1f][^/\\\x00-\x1f\ud800-\udfff]{0,99}", config.name):
+            raise ConfigError(f"{config.name!r} cannot be a study's name, which is a folder's: give one by --name")
         self._answers: dict[str, dict[Any, Any]] = {}
         self.source = config.dataset.open()
         self.degradations: tuple[Degradation, ...] = tuple(point.make() for point in config.points)

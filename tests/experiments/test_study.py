@@ -171,6 +171,7 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
         ("restorers=", ConfigError),
         ("restorers=rdn", ConfigError),
         ("seeds=0", ConfigError),
+        *((f"name={name}", ConfigError) for name in ("", "..", "../other", "/tmp/other", ".hidden", "a\nb", "n" * 200)),
         ("restorer.images=1000", ConfigError),
         ("restorer.images=0", RestorerError),
     ],
