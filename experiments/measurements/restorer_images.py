@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.config.schema import RestorerName
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
@@ -33,20 +34,21 @@ def trials(study: Study, counts: Sequence[int]) -> list[Trial]:
     config, most = study.config, study.images("restore")
     found = []
     for degradation in study.degradations:
-
-        def evaluations(of: Study, configuration: str, name: RestorerName) -> list[Artefact]:
-            return [of.evaluation(Case.of(configuration, degradation, name, seed)) for seed in of.seeds]  # noqa: B023
-
-        found.append(Trial(degradation.point, None, 0, evaluations(study, "CO", config.restorers[0])))
+        found.append(Trial(degradation.point, None, 0, _by_seed(study, "CO", degradation, config.restorers[0])))
         for count in sorted(set(counts)):
             # All of the images are what the study itself trains on, with which this then shares a restorer.
             images = None if count == most else count
             restorer = dataclasses.replace(config.restorer, images=images)
             smaller = Study(dataclasses.replace(config, restorer=restorer), study.work, study.converting)
             found += [
-                Trial(degradation.point, name, count, evaluations(smaller, "RO", name)) for name in config.restorers
+                Trial(degradation.point, name, count, _by_seed(smaller, "RO", degradation, name))
+                for name in config.restorers
             ]
     return found
+
+
+def _by_seed(study: Study, configuration: str, degradation: Degradation, restorer: RestorerName) -> list[Artefact]:
+    return [study.evaluation(Case.of(configuration, degradation, restorer, seed)) for seed in study.seeds]
 
 
 def scores(found: Sequence[Trial]) -> list[ImagesTrial]:

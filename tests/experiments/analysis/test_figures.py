@@ -201,6 +201,18 @@ def test_original_and_restored_share_a_chart():
     ]
 
 
+def test_what_a_discriminator_really_says_of_both_shares_a_chart():
+    """By the names that the adversarial training writes down, not by made-up ones."""
+    from dsr.models.restorers.gan import AdversarialRestorer
+    from dsr.models.restorers.gan_config import AdversarialConfig
+
+    config = AdversarialConfig.tiny()
+    names = [metric.name for metric in AdversarialRestorer(config).metrics]
+    pairs = [group for group in figures.curve_groups({name: [[0, 0.5]] for name in names}) if len(group) > 1]
+    assert sorted(name for pair in pairs for name in pair) == sorted(n for n in names if n.startswith("d_"))
+    assert len(pairs) == len(config.discriminator.scales) and all(len(pair) == 2 for pair in pairs)
+
+
 def test_a_diverged_curve_says_how_many_values_are_missing():
     ((names, _),) = figures.curve_charts({"loss": [[0, 2.0], [1, None], [2, None]]})
     assert names == ["loss (2 values not finite)"]
