@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
@@ -12,6 +12,7 @@ from dsr.experiments.analysis.restorers import blocks
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
 from dsr.experiments.results import Results
+from dsr.experiments.summaries import EvaluationSummary
 
 
 def print_results(results: Results) -> None:
@@ -57,12 +58,14 @@ def _print_restorers(results: Results, paired: bool) -> None:
     click.echo("* the best of its column" + ("; [95 % interval over the seeds]" if paired else ""))
 
 
-def print_evaluations(configuration: str, summaries: Sequence[dict[str, Any]]) -> None:
+def print_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:
     """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent; of several seeds mean ± standard deviation."""
-    for name in summaries[0]["per_class"]:
-        iou = _by_seed(summary["per_class"][name] for summary in summaries)
+    for name in summaries[0].per_class:
+        iou = _by_seed(summary.per_class[name] for summary in summaries)
         click.echo(f"{name:<20}{_score(iou):>{8 if len(summaries) < 2 else 14}}")
-    scores, accuracies = (_by_seed(summary[key] for summary in summaries) for key in ("miou", "pixel_accuracy"))
+    scores, accuracies = (
+        _by_seed(values) for values in zip(*((summary.miou, summary.pixel_accuracy) for summary in summaries))
+    )
     seeds = "" if len(summaries) < 2 else f" ({len(summaries)} seeds)"
     click.echo(f"{configuration}: mIoU {_score(scores)} %, pixel accuracy {_score(accuracies)} %{seeds}")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Optional
+from typing import Optional
 
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.analysis.report import write_report
@@ -32,11 +33,9 @@ from dsr.experiments.results import (
     load,
 )
 from dsr.experiments.study import ORIGINAL, Study
+from dsr.experiments.summaries import EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records, write_atomically
-
-FIDELITY = ("psnr", "ms_ssim", "ms_ssim_db")
-RATE = ("bpp", "bpp_min", "bpp_max")
 
 
 def collect(study: Study) -> Results:
@@ -50,7 +49,7 @@ def collect(study: Study) -> Results:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
     artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
     table = study.source.table
-    original = study.shards(ORIGINAL, "test").manifest.summary
+    original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
     return Results(
         study=StudyFacts(
             name=study.config.name,
@@ -66,11 +65,11 @@ def collect(study: Study) -> Results:
             teaching=study.source.name == "streets",
             classes=[ClassFacts(c.name, list(c.color), c.small) for c in table.classes],
             images={role: study.images(role) for role in ROLES},
-            height=original["height"],
-            width=original["width"],
+            height=original.height,
+            width=original.width,
         ),
         points=[_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
-        original_bpp=original["bpp"],
+        original_bpp=original.bpp,
         evaluations=[_evaluation(e) for e in evaluations],
         perceptual=perceptual_results(study),
         shift=shift_results(study),
@@ -100,7 +99,7 @@ def report_of(study: Study, results: Results) -> Path:
 
 
 def _point(study: Study, degradation: Degradation) -> PointResult:
-    compressed = study.shards(Domain("C", degradation), "test").manifest.summary
+    compressed = study.shards(Domain("C", degradation), "test").summary(ShardsSummary)
     train = study.shards(Domain("C", degradation), "train")
     restored = {name: study.shards(Domain("R", degradation, name), "test") for name in study.config.restorers}
     return PointResult(
@@ -108,32 +107,37 @@ def _point(study: Study, degradation: Degradation) -> PointResult:
         codec=degradation.name,
         quality=degradation.level,
         compressed=Rated(
-            **{key: compressed[key] for key in (*FIDELITY, *RATE)},
-            train_bpp=train.manifest.summary["bpp"] if train.exists else None,
+            **asdict(_fidelity(compressed)),
+            bpp=compressed.bpp,
+            bpp_min=compressed.bpp_min,
+            bpp_max=compressed.bpp_max,
+            train_bpp=train.summary(ShardsSummary).bpp if train.exists else None,
         ),
-        restored={
-            name: Fidelity(**{key: shards.manifest.summary[key] for key in FIDELITY})
-            for name, shards in restored.items()
-            if shards.exists
-        },
+        restored={name: _fidelity(one.summary(ShardsSummary)) for name, one in restored.items() if one.exists},
     )
 
 
+def _fidelity(summary: ShardsSummary) -> Fidelity:
+    return Fidelity(summary.psnr, summary.ms_ssim, summary.ms_ssim_db)
+
+
 def _evaluation(artefact: Artefact) -> EvaluationResult:
-    case, summary = artefact.of, artefact.manifest.summary
+    case, summary = artefact.of, artefact.summary(EvaluationSummary)
     assert isinstance(case, Case)
     return EvaluationResult(
         configuration=case.configuration,
         point=case.changed.point,
         restorer=case.changed.restorer,
         seed=case.seed,
-        **{key: summary[key] for key in ("miou", "pixel_accuracy", "per_class")},
+        miou=summary.miou,
+        pixel_accuracy=summary.pixel_accuracy,
+        per_class=summary.per_class,
     )
 
 
 def _training(artefact: Artefact) -> TrainingResult:
     """A restorer's or segmenter's size, time and curves."""
-    domain, summary = artefact.of, artefact.manifest.summary
+    domain, summary = artefact.of, artefact.summary(TrainingSummary)
     assert isinstance(domain, Domain)
     return TrainingResult(
         kind=artefact.identity.kind,
@@ -142,9 +146,9 @@ def _training(artefact: Artefact) -> TrainingResult:
         domain=domain.letter if artefact.group == "segmenters" else None,
         restorer=domain.restorer,
         seed=artefact.identity.config["seed"],
-        steps=summary["steps"],
+        steps=summary.steps,
         seconds=artefact.seconds,
-        parameters=summary["parameters"],
+        parameters=summary.parameters,
         curves=load(artefact.file(CURVES)),
     )
 
@@ -160,7 +164,7 @@ def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
     }
     if not existing or not compressed.exists:
         return []
-    keys = next(iter(existing.values())).manifest.summary["samples"]
+    keys = next(iter(existing.values())).summary(EvaluationSummary).samples
     folder = study.folder / "samples"
     folder.mkdir(parents=True, exist_ok=True)
 
@@ -217,6 +221,9 @@ def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple
 
 
 def _timing(artefact: Artefact) -> StageTiming:
-    images = artefact.manifest.summary["images"]
-    units: Any = artefact.manifest.summary.get("steps", images)
+    if artefact.batch is not None:
+        training = artefact.summary(TrainingSummary)
+        images, units = training.images, training.steps
+    else:
+        images = units = artefact.summary(ImagesSummary).images
     return StageTiming(artefact.label, images, artefact.seconds, 1000 * artefact.seconds / units)

@@ -300,15 +300,15 @@ def finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def from_json(kind: type[Stored], value: Any) -> Stored:
-    """The dataclass that `to_json` made `value` of.
+def from_json(kind: type[Stored], value: Any, strict: bool = True) -> Stored:
+    """The dataclass that `to_json` made `value` of; unless `strict`, there may be more in it.
 
-    Raises ValueError if it is none: an unknown or missing field, a value of another type, a number that is not finite.
+    Raises ValueError if it is none: an unknown or missing field, or a value of another type.
     """
     if not isinstance(value, dict):
         raise ValueError(f"expected an object, not {type(value).__name__}")  # noqa: TRY004 (it is the content of a file)
     try:
-        return dacite.from_dict(kind, value, dacite.Config(strict=True))  # type: ignore[type-var]  # a dataclass
+        return dacite.from_dict(kind, value, dacite.Config(strict=strict))  # type: ignore[type-var]  # a dataclass
     except dacite.DaciteError as error:
         raise ValueError(str(error)[:200]) from None
 

@@ -16,6 +16,7 @@ from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure
 from dsr.experiments.last_conversion import remember_conversion
+from dsr.experiments.summaries import ShardsSummary
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.ledger import ERRORS
 from dsr.tfrecords.plan import Part
@@ -129,15 +130,16 @@ def command(
         remember_conversion(study)
     for target in targets:
         if target.exists:
-            click.echo(f"{target.name}: {_closing_line(target.manifest.summary)}")
+            click.echo(f"{target.name}: {_closing_line(target.summary(ShardsSummary))}")
             click.echo(f"  {target.folder}")
         else:
             click.echo(f"{target.name}: part {part} is done; when all are, join them with --finish")
     for artefact in closure(targets):
-        if artefact.group == "shards" and artefact.exists and artefact.manifest.summary["errors"]:
-            summary = artefact.manifest.summary
-            click.echo(f"{artefact.name}: left out {summary['errors']} of {summary['inputs']} images")
-            click.echo(f"  {artefact.folder / ERRORS}")
+        if artefact.group == "shards" and artefact.exists:
+            summary = artefact.summary(ShardsSummary)
+            if summary.errors:
+                click.echo(f"{artefact.name}: left out {summary.errors} of {summary.inputs} images")
+                click.echo(f"  {artefact.folder / ERRORS}")
 
 
 def _check_trained(targets: Sequence[Artefact]) -> None:
@@ -180,9 +182,13 @@ def _find(point: OperatingPoint, target_bpp: float, request: Request, console: C
     return dataclasses.replace(point, quality=found.codec.quality)
 
 
-def _closing_line(summary: dict[str, Any]) -> str:
-    rate = f"{summary['bpp']:.4f} bpp ({summary['bpp_min']:.4f} to {summary['bpp_max']:.4f})"
-    fidelity = "lossless"
-    if summary["psnr"] is not None:
-        fidelity = f"PSNR {summary['psnr']:.2f} dB, MS-SSIM {summary['ms_ssim']:.4f} ({summary['ms_ssim_db']:.2f} dB)"
-    return f"{summary['images']} images, {rate}, {fidelity}, {summary['mb_per_s']:.1f} MB/s"
+def _closing_line(summary: ShardsSummary) -> str:
+    said = [f"{summary.images} images"]
+    if summary.bpp is not None:
+        said.append(f"{summary.bpp:.4f} bpp ({summary.bpp_min:.4f} to {summary.bpp_max:.4f})")
+    if summary.psnr is None:
+        said.append("lossless")
+    else:
+        similarity = "" if summary.ms_ssim_db is None else f" ({summary.ms_ssim_db:.2f} dB)"
+        said.append(f"PSNR {summary.psnr:.2f} dB, MS-SSIM {summary.ms_ssim:.4f}{similarity}")
+    return f"{', '.join(said)}, {summary.mb_per_s:.1f} MB/s"

@@ -8,6 +8,14 @@ import click
 
 from dsr.app.console import duration, size
 from dsr.app.options import work_option
+from dsr.experiments.summaries import (
+    EvaluationSummary,
+    ImagesSummary,
+    PerceptualSummary,
+    ShardsSummary,
+    TrainingSummary,
+    summary_of,
+)
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
@@ -36,26 +44,29 @@ def command(work: Path) -> None:
         for folder in whole:
             try:
                 manifest = Manifest.load(folder)
+                headline = _headline(manifest, folder)
             except ArtefactError as error:
                 click.echo(f"  {error}")
                 continue
             total = sum(entry["bytes"] for entry in manifest.files.values())
             click.echo(
-                f"  {folder.relative_to(work / kind)!s:<64} {size(total):>9}  {manifest.created[:16]}  {_headline(manifest)}"
+                f"  {folder.relative_to(work / kind)!s:<64} {size(total):>9}  {manifest.created[:16]}  {headline}"
             )
         for folder in begun:
             click.echo(f"  {folder.relative_to(work / kind)!s:<64} not finished: the same command goes on with it")
 
 
-def _headline(manifest: Manifest) -> str:
-    summary = manifest.summary
+def _headline(manifest: Manifest, folder: Path) -> str:
     if manifest.kind == "shards":
-        rate = f", {summary['bpp']:.3f} bpp" if "bpp" in summary else ""
-        return f"{summary['images']} images{rate}"
+        shards = summary_of(manifest, ShardsSummary, folder)
+        return f"{shards.images} images" + ("" if shards.bpp is None else f", {shards.bpp:.3f} bpp")
     if manifest.kind == "evaluation":
-        return f"mIoU {100 * summary['miou']:.2f} %"
+        return f"mIoU {100 * summary_of(manifest, EvaluationSummary, folder).miou:.2f} %"
     if manifest.kind == "perceptual":
-        return ", ".join(f"{name} {summary[name]:.2f}" for name in INDEXES if summary[name] is not None)
+        scores = summary_of(manifest, PerceptualSummary, folder)
+        means = ((name, getattr(scores, name)) for name in INDEXES)
+        return ", ".join(f"{name} {mean:.2f}" for name, mean in means if mean is not None)
     if manifest.kind == "features":
-        return f"{summary['images']} images"
-    return f"{summary['steps']} steps in {duration(manifest.seconds)}"
+        return f"{summary_of(manifest, ImagesSummary, folder).images} images"
+    training = summary_of(manifest, TrainingSummary, folder)
+    return f"{training.steps} steps in {duration(training.seconds)}"

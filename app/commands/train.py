@@ -8,6 +8,7 @@ from dsr.app.console import Console
 from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
 from dsr.app.tables import print_evaluations
 from dsr.experiments.config.schema import CONFIGURATIONS
+from dsr.experiments.summaries import EvaluationSummary
 
 
 @click.command("train")
@@ -38,4 +39,4 @@ def command(request: Request, configuration: str) -> None:
     study = request.study()
     targets = [study.evaluation(case) for case in study.cases(configuration)]
     plan_and_make(targets, Console())
-    print_evaluations(configuration, [target.manifest.summary for target in targets])
+    print_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])

@@ -9,6 +9,7 @@ import click
 from dsr.app.console import Console, duration
 from dsr.app.options import Request, plan_and_make, study_options
 from dsr.data_pipelines.codecs.msh import shipped_path
+from dsr.experiments.summaries import CodecSummary
 from dsr.models.hyperprior.saved import WEIGHTS_FILE
 
 
@@ -39,9 +40,9 @@ def command(request: Request, quality: int, start: Optional[str]) -> None:
     given = [f"codec.quality={quality}"] + ([f"codec.start={start}"] if start else [])
     target = request.overridden(*given).study().trained_codec()
     plan_and_make([target], Console())
-    summary = target.manifest.summary
+    summary = target.summary(CodecSummary)
     click.echo(
-        f"{target.name}: {summary['parameters']:,} parameters, {summary['steps']} steps in {duration(target.seconds)}; "
-        f"on training patches {summary['rd_bpp']:.3f} bpp (estimated), {summary['rd_psnr']:.2f} dB"
+        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.seconds)}; "
+        f"on training patches {summary.rd_bpp:.3f} bpp (estimated), {summary.rd_psnr:.2f} dB"
     )
     click.echo(f"  dsr convert --codec msh --quality {quality} --model {target.folder / WEIGHTS_FILE}")

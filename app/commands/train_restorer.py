@@ -8,6 +8,7 @@ import click
 
 from dsr.app.console import Console, duration
 from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer
+from dsr.experiments.summaries import TrainingSummary
 
 
 @click.command("train-restorer")
@@ -31,8 +32,8 @@ def command(request: Request, images: Optional[int]) -> None:
     study = request.study()
     target = study.restorer(study.degradations[0], study.config.restorers[0])
     plan_and_make([target], Console())
-    summary = target.manifest.summary
+    summary = target.summary(TrainingSummary)
     click.echo(
-        f"{target.name}: {summary['parameters']:,} parameters, {summary['steps']} steps in {duration(target.manifest.seconds)}"
+        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.manifest.seconds)}"
     )
     click.echo(f"  {target.folder}")

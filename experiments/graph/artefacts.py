@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.summaries import Summary, TrainingSummary, summary_of
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages
@@ -88,10 +89,14 @@ class Artefact:
             )
         return self.folder / name
 
+    def summary(self, kind: type[Summary]) -> Summary:
+        """What its manifest says in sum; ArtefactError if it does not."""
+        return summary_of(self.manifest, kind, self.folder)
+
     @property
     def seconds(self) -> float:
         """What it took to make: all runs of a training that was interrupted, else the one run."""
-        return self.manifest.summary.get("seconds", self.manifest.seconds)
+        return self.summary(TrainingSummary).seconds if self.batch is not None else self.manifest.seconds
 
     @property
     def kind_of_work(self) -> tuple[str | None, ...]:

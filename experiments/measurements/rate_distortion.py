@@ -9,6 +9,7 @@ from dsr.experiments.analysis.rate_distortion import RatePoint
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.summaries import ShardsSummary
 
 LADDERS: dict[str, Sequence[float]] = {
     "bpg": (24, 28, 32, 36, 40, 44, 48),
@@ -28,9 +29,8 @@ def ladder(codec: str) -> tuple[OperatingPoint, ...]:
 
 def rate_point(compressed: Artefact) -> RatePoint:
     """What a conversion measured."""
-    domain, summary = compressed.of, compressed.manifest.summary
+    domain, found = compressed.of, compressed.summary(ShardsSummary)
     assert isinstance(domain, Domain) and domain.degradation is not None
     degradation = domain.degradation
-    return RatePoint(
-        degradation.name, degradation.point, *(summary[key] for key in ("bpp", "psnr", "ms_ssim", "ms_ssim_db"))
-    )
+    assert found.bpp is not None and found.ms_ssim is not None, "a codec has a rate, and what it decodes is measured"
+    return RatePoint(degradation.name, degradation.point, found.bpp, found.psnr, found.ms_ssim, found.ms_ssim_db)

@@ -13,6 +13,7 @@ from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
+from dsr.experiments.summaries import EvaluationSummary
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,10 @@ def scores(found: Sequence[Trial]) -> list[ImagesTrial]:
     """What the trials scored."""
     return [
         ImagesTrial(
-            trial.point, trial.restorer, trial.images, [one.manifest.summary["miou"] for one in trial.evaluations]
+            trial.point,
+            trial.restorer,
+            trial.images,
+            [one.summary(EvaluationSummary).miou for one in trial.evaluations],
         )
         for trial in found
     ]

@@ -2,30 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from click.testing import CliRunner
 
 from dsr.app.commands.status import KINDS, command
+from dsr.experiments.summaries import (
+    EvaluationSummary,
+    ImagesSummary,
+    PerceptualSummary,
+    ShardsSummary,
+    TrainingSummary,
+)
 from dsr.tfrecords.building import building
 from dsr.tfrecords.manifest import Identity
 
+SHARDS = ShardsSummary(12, 12, 0, 8, 8, 0.25, 0.2, 0.3, 30.0, 0.9, 10.0, 1.5)
 MADE = {
-    "shards": ("shards", {"images": 12, "bpp": 0.25}, "12 images, 0.250 bpp"),
-    "codecs": ("codec", {"steps": 70}, "70 steps in"),
-    "restorers": ("restorer", {"steps": 80}, "80 steps in"),
-    "segmenters": ("segmenter", {"steps": 90}, "90 steps in"),
-    "evaluations": ("evaluation", {"images": 12, "miou": 0.4321}, "mIoU 43.21 %"),
-    "perceptual": ("perceptual", {"images": 12, "niqe": None, "hosa": 21.5}, "hosa 21.50"),
-    "features": ("features", {"images": 12}, "12 images"),
+    "shards": ("shards", SHARDS, "12 images, 0.250 bpp"),
+    "codecs": ("codec", TrainingSummary(70, 9.0, 5, 3), "70 steps in"),
+    "restorers": ("restorer", TrainingSummary(80, 9.0, 5, 3), "80 steps in"),
+    "segmenters": ("segmenter", TrainingSummary(90, 9.0, 5, 3), "90 steps in"),
+    "evaluations": ("evaluation", EvaluationSummary(12, 0.4321, 0.9, {}, []), "mIoU 43.21 %"),
+    "perceptual": ("perceptual", PerceptualSummary(12, None, 21.5), "hosa 21.50"),
+    "features": ("features", ImagesSummary(12), "12 images"),
 }
+
+
+def test_a_manifest_that_says_something_else_is_named_and_the_rest_listed(tmp_path: Path) -> None:
+    for number, summary in enumerate(({}, {"images": "12"}, {"images": None}, {"images": [1]})):
+        with building(tmp_path / "features" / "set" / f"name{number}-12345678", Identity("features", "n", {})) as build:
+            build.summary.update(summary)
+    with building(tmp_path / "features" / "set" / "whole-12345678", Identity("features", "n", {})) as build:
+        build.summary.update(images=12)
+    result = CliRunner().invoke(command, ["--work", str(tmp_path)])
+    assert result.exit_code == 0, result.output
+    assert result.output.count("manifest.json is damaged") == 4 and "12 images" in result.output
 
 
 def test_every_kind_of_artefact_has_its_line(tmp_path: Path) -> None:
     assert set(MADE) == set(KINDS)
     for group, (kind, summary, _) in MADE.items():
         with building(tmp_path / group / "set" / "name-12345678", Identity(kind, "set/name", {})) as build:
-            build.summary.update(summary)
+            build.summary.update(asdict(summary))
     result = CliRunner().invoke(command, ["--work", str(tmp_path)])
     assert result.exit_code == 0, result.output
     headings, lines = result.output.splitlines()[::2], result.output.splitlines()[1::2]

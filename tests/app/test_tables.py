@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from dsr.app.tables import print_evaluations, print_results
+from dsr.experiments.summaries import EvaluationSummary
 from tests.experiments.analysis import example
 
 THREE = tuple(example.RESTORERS)
@@ -48,9 +49,7 @@ def test_several_seeds_are_printed_as_mean_and_deviation_with_paired_intervals(
     lines = printed(capsys, THREE, (7, 8, 9))
     results = example.study(None, THREE, (7, 8, 9))
     scores = [
-        100 * e["miou"]
-        for e in results["evaluations"]
-        if (e["configuration"], e["point"], e["restorer"]) == ("RO", "bpg-qp45", "gan")
+        100 * e.miou for e in results.evaluations if (e.configuration, e.point, e.restorer) == ("RO", "bpg-qp45", "gan")
     ]
     assert lines[1][6] == f"{np.mean(scores):.2f}±{np.std(scores, ddof=1):.2f}"
     (gan, *_) = [line for line in lines[lines.index([]) :] if line[:2] == ["bpg-qp45", "gan"]]
@@ -59,15 +58,15 @@ def test_several_seeds_are_printed_as_mean_and_deviation_with_paired_intervals(
 
 def test_configurations_of_unequal_numbers_of_seeds_are_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     results = example.study(None, ("gan",), (7, 8, 9))
-    results["evaluations"] = [e for e in results["evaluations"] if (e["configuration"], e["seed"]) != ("RO", 9)]
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("RO", 9)]
     print_results(results)
     assert "deviation of 2 to 3 seeds" in capsys.readouterr().out
 
 
 def test_a_configuration_of_several_seeds_has_means_over_them(capsys: pytest.CaptureFixture[str]) -> None:
     summaries = [
-        {"miou": 0.5, "pixel_accuracy": 0.8, "per_class": {"road": 0.9, "sky": None}},
-        {"miou": 0.52, "pixel_accuracy": 0.8, "per_class": {"road": 0.8, "sky": None}},
+        EvaluationSummary(3, 0.5, 0.8, {"road": 0.9, "sky": None}, []),
+        EvaluationSummary(3, 0.52, 0.8, {"road": 0.8, "sky": None}, []),
     ]
     print_evaluations("RO", summaries[:1])
     assert capsys.readouterr().out.splitlines() == [

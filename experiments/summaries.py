@@ -1,0 +1,86 @@
+"""What the manifests of artefacts say in sum, as values: read by everything that shows or collects it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional, TypeVar
+
+from dsr.experiments.results import from_json
+from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.layout import MANIFEST
+from dsr.tfrecords.manifest import Manifest
+
+
+@dataclass(frozen=True)
+class ShardsSummary:
+    """Of shards: images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to the originals."""
+
+    inputs: int
+    images: int
+    errors: int
+    height: int
+    width: int
+    bpp: Optional[float]
+    bpp_min: Optional[float]
+    bpp_max: Optional[float]
+    psnr: Optional[float]
+    ms_ssim: Optional[float]
+    ms_ssim_db: Optional[float]
+    mb_per_s: float
+
+
+@dataclass(frozen=True)
+class TrainingSummary:
+    """Of a codec, restorer or segmenter."""
+
+    steps: int
+    seconds: float
+    parameters: int
+    images: int
+
+
+@dataclass(frozen=True)
+class CodecSummary(TrainingSummary):
+    """Of a trained codec: also its estimated rate, bits a pixel, and PSNR, dB, on patches of its training images."""
+
+    rd_bpp: float
+    rd_psnr: float
+
+
+@dataclass(frozen=True)
+class EvaluationSummary:
+    """Of an evaluation: fractions in [0, 1], None where no pixel has the class; `samples` are keys of the images shown."""
+
+    images: int
+    miou: float
+    pixel_accuracy: float
+    per_class: dict[str, Optional[float]]
+    samples: list[str]
+
+
+@dataclass(frozen=True)
+class PerceptualSummary:
+    """Means of the indexes over the images of a domain; None where all are too small for one."""
+
+    images: int
+    niqe: Optional[float]
+    hosa: Optional[float]
+
+
+@dataclass(frozen=True)
+class ImagesSummary:
+    """Of all that goes over images."""
+
+    images: int
+
+
+Summary = TypeVar("Summary")
+
+
+def summary_of(manifest: Manifest, kind: type[Summary], folder: Path) -> Summary:
+    """What `manifest`, that of `folder`, says in sum; ArtefactError if it does not say all of that kind."""
+    try:
+        return from_json(kind, manifest.summary, strict=False)
+    except ValueError as error:
+        raise ArtefactError(f"{folder / MANIFEST} is damaged ({error}); delete {folder} and make it anew") from None
