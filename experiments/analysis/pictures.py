@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import io
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +33,11 @@ class Picture:
     width: int
     height: int
     cropped: bool
+
+
+MAX_BYTES = 1 << 30
+MAX_PIXELS = 200_000_000
+"""Of a picture that a report shows, checked before it is read; all that dsr writes are PNG."""
 
 
 def photograph(path: str | Path) -> Picture:
@@ -69,7 +76,12 @@ def label_map(path: str | Path, classes: Sequence[ClassFacts]) -> Picture:
 
 def _open(path: str | Path, mode: str) -> tuple[Image.Image, bool]:
     try:
-        with Image.open(path) as opened:
+        size = os.stat(path)
+        if not stat.S_ISREG(size.st_mode) or size.st_size > MAX_BYTES:
+            raise ValueError("it is no file of a picture")
+        with Image.open(path, formats=["PNG"]) as opened:
+            if opened.width * opened.height > MAX_PIXELS:
+                raise ValueError(f"it claims {opened.width}x{opened.height} pixels")
             width, height = min(opened.width, CROP_WIDTH), min(opened.height, CROP_HEIGHT)
             left, top = (opened.width - width) // 2, (opened.height - height) // 2
             cropped = (width, height) != opened.size

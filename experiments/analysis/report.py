@@ -18,7 +18,8 @@ from dsr.experiments.analysis.pictures import Picture, label_map, photograph
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.tables import CONFIGURATIONS
 from dsr.experiments.results import ClassFacts, Results, SampleImages, TrainingResult, from_json, to_json
-from dsr.tfrecords.manifest import write_atomically
+from dsr.tfrecords.errors import cannot_write
+from dsr.tfrecords.files import write_atomically
 
 EMBEDDED = 6_000_000  # characters of pictures in a page, after which further samples are left out
 HEAT_FULL = 20.0  # points of IoU at which a cell of the per-class table has its full colour
@@ -77,9 +78,9 @@ def write_report(results: Results, folder: str | Path) -> Path:
 
     Raises:
         ReportError: a sample image is missing or damaged.
+        ArtefactError: the disk is full or may not be written.
     """
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
     # On the page as in the file: what is not finite becomes None.
     results = from_json(Results, to_json(results))
     page = render(results)
@@ -96,8 +97,12 @@ def write_report(results: Results, folder: str | Path) -> Path:
         "activations.csv": shift.activations_table(results).to_csv(),
         "report.html": page,
     }
-    for name, text in texts.items():
-        write_atomically(folder / name, text.encode("utf-8"))
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in texts.items():
+            write_atomically(folder / name, text.encode("utf-8"))
+    except OSError as error:
+        raise cannot_write(folder, error) from None
     return folder / "report.html"
 
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import io
+import os
 
 import numpy as np
 import pytest
@@ -65,3 +66,25 @@ def test_a_train_id_without_a_class_is_refused(tmp_path):
     Image.fromarray(np.full((4, 4), len(CLASSES), np.uint8)).save(tmp_path / "label.png")
     with pytest.raises(pictures.ReportError, match=r"label\.png has the train id 4"):
         pictures.label_map(tmp_path / "label.png", CLASSES)
+
+
+def test_only_png_is_read_whatever_the_name(tmp_path):
+    """Pillow would start Ghostscript on an EPS."""
+    for name, content in (("eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"), ("bmp", None)):
+        path = tmp_path / f"{name}.png"
+        if content is None:
+            Image.new("RGB", (4, 4)).save(path, "BMP")
+        else:
+            path.write_bytes(content)
+        with pytest.raises(pictures.ReportError, match=name):
+            pictures.photograph(path)
+
+
+def test_a_picture_that_claims_too_many_pixels_or_is_no_file_is_refused(tmp_path, monkeypatch):
+    Image.new("L", (30, 30)).save(tmp_path / "large.png")
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 899)
+    with pytest.raises(pictures.ReportError, match="30x30 pixels"):
+        pictures.photograph(tmp_path / "large.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    with pytest.raises(pictures.ReportError, match="no file"):
+        pictures.photograph(tmp_path / "pipe.png")

@@ -15,6 +15,7 @@ from dsr.experiments.analysis import report, tables
 from dsr.experiments.analysis.pictures import ReportError
 from dsr.experiments.analysis.report import heat, sample_views, write_report
 from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes, from_json, load
+from dsr.models.errors import UserError
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -376,3 +377,9 @@ def test_heat_says_direction_and_strength():
 def test_the_report_does_not_import_tensorflow():
     code = "import sys, dsr.experiments.analysis.report; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_disk_that_cannot_be_written_is_one_sentence(tmp_path):
+    (tmp_path / "report").write_text("a file where the folder should be")
+    with pytest.raises(UserError, match=r"report cannot be written"):
+        write_report(example.study(), tmp_path / "report")
