@@ -95,7 +95,7 @@ def collect(study: Study) -> Results:
 
 def report_of(study: Study, results: Results) -> Path:
     """Write the report page and its tables to the study's folder; returns the page."""
-    return write_report(results, study.folder)
+    return write_report(results, study.claim_folder())
 
 
 def _point(study: Study, degradation: Degradation) -> PointResult:
@@ -165,8 +165,8 @@ def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
     if not existing or not compressed.exists:
         return []
     keys = next(iter(existing.values())).summary(EvaluationSummary).samples
-    folder = study.folder / "samples"
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = study.claim_folder() / "samples"
+    folder.mkdir(exist_ok=True)
 
     def pictures(domain: Domain) -> dict[str, tuple[str, str]]:
         return _pictures(study.shards(domain, "test"), set(keys), folder)

@@ -22,8 +22,9 @@ LAST = "last-conversion.json"
 def remember_conversion(study: Study) -> None:
     """Write down that the study's one operating point was converted last."""
     (point,) = study.config.points
-    files.make_folder(study.folder)
-    write_atomically(study.folder / LAST, json.dumps(asdict(point)).encode())
+    if files.is_url(study.work):
+        return  # where whoever comes next is told
+    write_atomically(study.claim_folder() / LAST, json.dumps(asdict(point)).encode())
 
 
 def last_conversion(study: Study) -> OperatingPoint:
@@ -37,6 +38,8 @@ def last_conversion(study: Study) -> OperatingPoint:
     """
     path = study.folder / LAST
     try:
+        if files.is_url(study.work):
+            raise FileNotFoundError
         return from_json(OperatingPoint, load(path))
     except FileNotFoundError:
         pass

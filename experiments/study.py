@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -25,7 +26,10 @@ from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.results import load
 from dsr.tfrecords.conversions import compressed_identity, original_identity, restored_identity
+from dsr.tfrecords.errors import cannot_write
+from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import Identity
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
@@ -39,6 +43,9 @@ NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 """Training settings that change what is written down on the way but not the trained network."""
 
 ORIGINAL = Domain("O")
+
+OWNER = "dataset.json"
+"""Whose images a study's folder is about."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -90,6 +97,29 @@ class Study:
     def folder(self) -> Path:
         """Where its report is written."""
         return self.work / "studies" / self.config.name
+
+    def claim_folder(self) -> Path:
+        """The same, made if need be, where it is of this study's dataset.
+
+        Raises:
+          ConfigError: it is that of another dataset under the same name.
+          ArtefactError: it cannot be written.
+        """
+        root = self.config.dataset.root
+        mine = {"dataset": self.source.name, "root": root and str(Path(root).expanduser().resolve())}
+        note = self.folder / OWNER
+        try:
+            theirs = load(note)
+        except FileNotFoundError:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                write_atomically(note, json.dumps(mine).encode())
+            except OSError as error:
+                raise cannot_write(self.folder, error) from None
+        else:
+            if theirs != mine:
+                raise ConfigError(f"{self.folder} is of other images ({note} names them): give this study a --name")
+        return self.folder
 
     @property
     def seeds(self) -> range:

@@ -32,9 +32,9 @@ class Kept(Generic[Value]):
 
     def keep(self, study: Study, value: Value, table: Table) -> None:
         """Writes both files, each at once."""
-        study.folder.mkdir(parents=True, exist_ok=True)
-        write_atomically(study.folder / f"{self.name}.json", json.dumps(to_json(value), indent=1).encode())
-        write_atomically(study.folder / f"{self.name}.csv", table.to_csv().encode())
+        folder = study.claim_folder()
+        write_atomically(folder / f"{self.name}.json", json.dumps(to_json(value), indent=1).encode())
+        write_atomically(folder / f"{self.name}.csv", table.to_csv().encode())
 
     def kept(self, study: Study) -> Optional[Value]:
         """What was kept last; None if nothing was. Raises ConfigError if it is damaged."""

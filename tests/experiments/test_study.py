@@ -6,12 +6,13 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
-from dsr.experiments.config.schema import RESTORERS, OperatingPoint, StudyConfig
+from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.study import ORIGINAL, Study
@@ -180,6 +181,18 @@ def test_a_study_that_cannot_be_fails_before_any_work(override: str, error: type
     with pytest.raises(error):
         Study(apply_overrides(preset("demo"), [override]), tmp_path).evaluations()
     assert not list(tmp_path.iterdir())
+
+
+def test_two_datasets_share_no_folder_under_one_name(tmp_path: Path) -> None:
+    def study(root: str) -> Study:
+        (tmp_path / root).mkdir(exist_ok=True)
+        Image.new("RGB", (8, 8)).save(tmp_path / root / "a.png")
+        config = dataclasses.replace(preset("demo"), dataset=DatasetConfig.of("photos", str(tmp_path / root)))
+        return Study(config, tmp_path / "work")
+
+    assert study("one").claim_folder() == study("one").claim_folder() == tmp_path / "work" / "studies" / "demo"
+    with pytest.raises(ConfigError, match="is of other images .*--name"):
+        study("two").claim_folder()
 
 
 def test_every_preset_can_be_written_down_and_its_docstring_gives_the_command() -> None:
