@@ -5,6 +5,24 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
+
+CORE = [line.split("#")[0].strip() for line in (HERE / "requirements-core.in").read_text(encoding="utf-8").splitlines()]
+"""What a device needs that only converts: `pip install -r requirements-core.lock`, then `pip install --no-deps dsr`."""
+
+CUDA = [
+    "nvidia-cublas-cu11==11.11.3.6",
+    "nvidia-cuda-cupti-cu11==11.8.87",
+    "nvidia-cuda-nvcc-cu11==11.8.89",
+    "nvidia-cuda-runtime-cu11==11.8.89",
+    "nvidia-cudnn-cu11==8.7.0.84",
+    "nvidia-cufft-cu11==10.9.0.58",
+    "nvidia-curand-cu11==10.3.0.86",
+    "nvidia-cusolver-cu11==11.4.1.48",
+    "nvidia-cusparse-cu11==11.7.5.86",
+    "nvidia-nccl-cu11==2.16.5",
+]
+"""What `tensorflow[and-cuda]` 2.14.1 asks for, less TensorRT 8.5.3.1: nothing here uses it, and Python 3.11 has no wheel of it."""
+
 setup(
     name="dsr",
     version="0.3.1",
@@ -21,37 +39,32 @@ setup(
         "dsr.models.metrics.perceptual": ["weights/*.npz"],
     },
     install_requires=[
+        *filter(None, CORE),
         "tensorflow>=2.14.1,<2.15",  # the newest that tensorflow-compression and tensorflow-addons share
         "tensorflow-compression>=2.14.1,<2.15",
         "tensorflow-addons>=0.23,<0.24",
         "keras-cv>=0.9,<0.10",
         "tensorflow-datasets>=4.9.3,<4.9.5",  # later ones need importlib_resources without saying so
         "tensorflow-metadata==1.15.0",  # newer breaks `import tensorflow_datasets` here, older pulls protobuf 3.20
-        "protobuf>=3.20.3,<4.26",
-        "numpy>=1.26,<2",
-        "pillow>=11.3",  # AVIF came with 11.3
-        "av>=15.1",  # x265 encoder and HEVC decoder for BPG
-        "etils[epath]>=1.5",  # paths that may be URLs of object stores
-        "isal>=1.7",  # deflate at four times zlib's speed, for the PNGs of records
         "scipy>=1.11",  # BD-rates, t-intervals, filters and distributions of the perceptual indexes
-        "google-crc32c>=1.5",  # TFRecord framing without importing TensorFlow
-        "click>=8.1",
         "dacite>=1.9",  # stored results become typed values, or are refused
         "jinja2>=3.1",  # the report page, escaped by default
+        "markupsafe>=2.1",
         "setuptools<81",  # TensorBoard 2.14 imports pkg_resources, which later ones left out
     ],
     extras_require={
         "beam": ["apache-beam>=2.60"],
-        "gpu": ["tensorflow[and-cuda]>=2.14.1,<2.15"],
+        "gpu": CUDA,
         "dev": [
             "apache-beam>=2.70; python_version >= '3.10'",  # an older one needs a compiler
             "cryptography>=40",  # certificates of the object store in the tests
             "pytest>=8",
+            "pytest-xdist>=3.5",  # the suite on two cores
             "hypothesis>=6.100",
             "ruff==0.17.6",
             "mypy>=1.13",
         ],
     },
     entry_points={"console_scripts": ["dsr = dsr.app.cli:main"]},
-    classifiers=["Programming Language :: Python :: 3.9", "Programming Language :: Python :: 3.11"],
+    classifiers=[f"Programming Language :: Python :: 3.{minor}" for minor in (9, 10, 11)],
 )
