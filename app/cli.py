@@ -9,6 +9,7 @@ import sys
 
 import click
 
+from dsr.app.packages import required
 from dsr.models.errors import UserError
 
 COMMANDS = {
@@ -73,7 +74,8 @@ def main() -> None:
     # TensorFlow's start-up logs what it could not find (CUDA, TensorRT) as errors; what fails in earnest raises.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        sys.exit(cli(standalone_mode=False))
+        with required():
+            sys.exit(cli(standalone_mode=False))
     except UserError as error:
         click.secho(f"dsr: {error}", fg="red", err=True)
         sys.exit(1)

@@ -43,7 +43,8 @@ def run(
     different tasks come interleaved. Processes: `workers`, or one per core, and never more than tasks. Closing the
     iterator kills them, and so does any error; they also die with this process, however it ends.
 
-    Raises UserError as `work` raised it, WorkerError for any other exception of it, ArtefactError if a process dies.
+    Raises UserError and ModuleNotFoundError as `work` raised them, WorkerError for any other exception of it,
+    ArtefactError if a process dies.
     """
     waiting = deque(tasks)
     busy: dict[Connection, tuple[BaseProcess, Task]] = {}
@@ -126,7 +127,7 @@ def _serve(connection: Connection, work: Callable[[Any], Iterator[Any]]) -> None
             try:
                 for item in work(task):
                     connection.send(("item", item))
-            except UserError as error:
+            except (UserError, ModuleNotFoundError) as error:  # of a missing package the command says what to install
                 connection.send(("error", error))
             except OSError as error:  # a full disk, a missing permission: the user's to put right
                 connection.send(("error", ArtefactError(f"{task}: {error}")))

@@ -14,11 +14,7 @@ import click
 
 from dsr.app.console import size
 from dsr.app.options import work_option
-
-PACKAGES = (
-    "dsr", "tensorflow", "keras", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets",
-    "tensorflow-metadata", "numpy", "pillow", "av", "protobuf", "click",
-)  # fmt: skip
+from dsr.app.packages import BEYOND_CORE, CORE, INSTALL, PackageError, required
 
 
 @click.command("doctor")
@@ -26,20 +22,20 @@ PACKAGES = (
 def command(work: Path) -> None:
     """Check versions, devices, codecs and disk; exit status 1 if something needed is broken.
 
+    An installation without TensorFlow is a light core, which converts and verifies: that is not broken.
+
     \b
     Example:
       dsr doctor
     """
-    healthy = True
     click.echo(f"python      {platform.python_version()} at {sys.executable}")
-    for package in PACKAGES:
-        try:
-            click.echo(f"{package:<24}{importlib.metadata.version(package)}")
-        except importlib.metadata.PackageNotFoundError:
-            click.secho(f"{package:<24}missing: install requirements.lock again", fg="red")
-            healthy = False
-
-    healthy &= _devices()
+    healthy = _installed("dsr", *CORE)
+    if _has("tensorflow"):
+        healthy &= _installed(*BEYOND_CORE)
+        healthy &= _devices()
+    else:
+        click.echo("light core  converts and verifies; training, restoring, the learned codec and reports need more:")
+        click.echo(f"            {INSTALL}")
     healthy &= _codecs()
 
     existing = next(folder for folder in (work.resolve(), *work.resolve().parents) if folder.exists())
@@ -52,11 +48,30 @@ def command(work: Path) -> None:
         raise click.exceptions.Exit(1)
 
 
+def _has(package: str) -> bool:
+    try:
+        importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _installed(*packages: str) -> bool:
+    """Print the version of each; False if one is missing."""
+    for package in packages:
+        if _has(package):
+            click.echo(f"{package:<24}{importlib.metadata.version(package)}")
+        else:
+            click.secho(f"{package:<24}missing: run {INSTALL}", fg="red")
+    return all(map(_has, packages))
+
+
 def _devices() -> bool:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
+        import keras_cv  # noqa: F401 (that it imports is the check)
         import tensorflow as tf
-        import tensorflow_compression  # noqa: F401 (that it imports is the check)
+        import tensorflow_compression  # noqa: F401
         import tensorflow_datasets  # noqa: F401
 
         import dsr.models.restorers.normalization  # noqa: F401 (tensorflow-addons)
@@ -82,11 +97,14 @@ def _codecs() -> bool:
     healthy = True
     for name in CODECS:
         try:
-            codec = make_codec(name)
-            bitstream = codec.encode(pixels)
-            decibel = psnr(pixels, codec.decode(bitstream))
+            with required():
+                codec = make_codec(name)
+                bitstream = codec.encode(pixels)
+                decibel = psnr(pixels, codec.decode(bitstream))
             fidelity = "lossless" if math.isinf(decibel) else f"{decibel:.1f} dB"
             click.echo(f"codec       {codec.point:<20} works: 64x64 test image in {len(bitstream)} bytes, {fidelity}")
+        except PackageError as error:  # whether it should be there is said above
+            click.echo(f"codec       {name}: {error}")
         except UserError as error:
             click.secho(f"codec       {name}: {error}", fg="red")
             healthy = False
