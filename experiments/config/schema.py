@@ -129,7 +129,7 @@ class SegmenterConfig:
 
     @property
     def name(self) -> str:
-        return f"deeplab-{self.network.backbone}"
+        return f"deeplab-{self.network.backbone}".replace(":", "-")  # of keras_cv:NAME
 
 
 @dataclass(frozen=True)

@@ -8,21 +8,58 @@ from pathlib import Path
 
 from dsr.models.errors import UserError
 
-BACKBONES = ("xception65", "resnet50", "mobilenet_v2")
-
 
 class WeightsError(UserError):
     """A pretrained weight file is missing, damaged or made for another network."""
+
+
+class BackboneError(UserError):
+    """A network that cannot be the backbone of DeepLabv3+; says why."""
+
+
+@dataclass(frozen=True)
+class KnownBackbone:
+    """What is known of a backbone without TensorFlow.
+
+    Attributes:
+      module: has its `build`, see `dsr.models.segmenter.backbones`.
+      has_width: whether its channels can be scaled.
+      no_imagenet: why Keras has no ImageNet weights of it, and what to do; empty if it has.
+    """
+
+    module: str
+    has_width: bool = True
+    no_imagenet: str = ""
+
+
+BACKBONES: dict[str, KnownBackbone] = {
+    "xception65": KnownBackbone(
+        "dsr.models.segmenter.backbones.xception",
+        no_imagenet="Keras has no ImageNet weights of xception65 (its Xception has other layers): give the path of "
+        "model.ckpt.index from http://download.tensorflow.org/models/deeplabv3_xception_2018_01_04.tar.gz as weights, or 'none', "
+        "or take resnet50 or mobilenet_v2",
+    ),
+    "resnet50": KnownBackbone("dsr.models.segmenter.backbones.resnet", has_width=False),
+    "mobilenet_v2": KnownBackbone("dsr.models.segmenter.backbones.mobilenet"),
+    "keras_cv": KnownBackbone("dsr.models.segmenter.backbones.kerascv", has_width=False),
+}
+"""Name -> what is known of it. `keras_cv:NAME` is the preset NAME of keras-cv."""
+
+
+def split_name(backbone: str) -> tuple[str, str]:
+    """`keras_cv:resnet18_v2` as its key in `BACKBONES` and the preset's name, which is empty for all others."""
+    key, _, preset = backbone.partition(":")
+    return key, preset
 
 
 @dataclass(frozen=True)
 class DeepLabConfig:
     """What a DeepLabv3+ is made of. Raises UserError if the values make no network.
 
-    `width` scales the backbone's channels (not resnet50's). `weights` is 'imagenet' (downloaded by Keras), 'none' (random)
-    or the path of a weight file, see `dsr.models.segmenter.backbones.build_backbone`. `freeze_batch_norm` keeps the backbone's batch
-    normalisation at its pretrained statistics: for batches of a few images, and for weight files whose statistics were
-    folded into the kernels.
+    `backbone` is one of `BACKBONES`, or `keras_cv:` and the name of a preset. `width` scales its channels, where it has a
+    width. `weights` is 'imagenet' (downloaded by Keras or keras-cv), 'none' (random) or the path of a weight file, see
+    `dsr.models.segmenter.backbones.build_backbone`. `freeze_batch_norm` keeps the backbone's batch normalisation at its
+    pretrained statistics: for batches of a few images, and for weight files whose statistics were folded into the kernels.
     """
 
     backbone: str = "xception65"
@@ -37,15 +74,20 @@ class DeepLabConfig:
     batch_norm_momentum: float = 0.9997
 
     def __post_init__(self) -> None:
-        if self.backbone not in BACKBONES:
-            nearest = get_close_matches(self.backbone, BACKBONES, 1) or BACKBONES
-            raise UserError(f"there is no backbone {self.backbone!r}: take {' or '.join(nearest)}")
+        key, preset = split_name(self.backbone)
+        if key not in BACKBONES:
+            nearest = get_close_matches(key, BACKBONES, 1) or BACKBONES
+            raise BackboneError(f"there is no backbone {self.backbone!r}: take {' or '.join(nearest)}")
+        if (key == "keras_cv") != bool(preset):
+            raise BackboneError(
+                f"there is no backbone {self.backbone!r}: keras_cv, and it alone, has presets, as keras_cv:resnet50_v2_imagenet"
+            )
         if self.output_stride not in (8, 16):
             raise UserError(f"output_stride is {self.output_stride}: DeepLabv3+ has 8 or 16")
         if min(self.aspp_width, self.decoder_width, self.low_level_width) < 1 or self.width <= 0:
             raise UserError("aspp_width, decoder_width, low_level_width and width of the segmenter must be positive")
-        if self.backbone == "resnet50" and self.width != 1:
-            raise UserError(f"resnet50 has no width multiplier: set width to 1 instead of {self.width}")
+        if self.width != 1 and not BACKBONES[key].has_width:
+            raise UserError(f"{self.backbone} has no width multiplier: set width to 1 instead of {self.width}")
         if not (0 <= self.dropout < 1 and 0 <= self.batch_norm_momentum < 1):
             raise UserError("dropout and batch_norm_momentum of the segmenter must be at least 0 and below 1")
 
@@ -55,13 +97,16 @@ class DeepLabConfig:
         return (6, 12, 18) if self.output_stride == 16 else (12, 24, 36)
 
     def check_weights(self) -> None:
-        """Raise WeightsError if the weights cannot be had, as far as is known without downloading or reading them."""
-        if self.weights == "imagenet" and self.backbone == "xception65":
-            raise WeightsError(
-                "Keras has no ImageNet weights of xception65 (its Xception has other layers): give the path of model.ckpt.index "
-                "from http://download.tensorflow.org/models/deeplabv3_xception_2018_01_04.tar.gz as weights, or 'none', or take "
-                "resnet50 or mobilenet_v2"
-            )
+        """Raise WeightsError or BackboneError if the weights or the preset cannot be had, as far as is known without a download."""
+        key, preset = split_name(self.backbone)
+        if self.weights == "imagenet" and BACKBONES[key].no_imagenet:
+            raise WeightsError(BACKBONES[key].no_imagenet)
+        if preset:
+            from dsr.models.segmenter.backbones.kerascv import (
+                check_preset,
+            )  # the one that needs TensorFlow to know its names
+
+            check_preset(preset, self.weights)
         if self.weights not in ("imagenet", "none") and not Path(self.weights).is_file():
             raise WeightsError(f"there is no weight file {self.weights}: give a file, 'imagenet' or 'none'")
 

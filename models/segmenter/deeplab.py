@@ -34,7 +34,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from dsr.models.segmenter.backbones import build_backbone
-from dsr.models.segmenter.config import DeepLabConfig
+from dsr.models.segmenter.config import DeepLabConfig, split_name
 
 
 class LatticeUpsampling(tf.keras.layers.Layer):
@@ -78,7 +78,8 @@ class CountedDropout(tf.keras.layers.Dropout):
 def build_deeplab(config: DeepLabConfig, num_classes: int) -> tf.keras.Model:
     """The network of `config`: float RGB (B, H, W, 3) in [-1, 1], any H and W, to float32 logits (B, H, W, num_classes).
 
-    Follows Keras's global dtype policy; weights and logits stay float32. Raises WeightsError as `build_backbone` does.
+    Follows Keras's global dtype policy; weights and logits stay float32. Raises WeightsError and BackboneError as
+    `build_backbone` does.
     """
     config.check_weights()
     backbone = build_backbone(
@@ -122,7 +123,7 @@ def build_deeplab(config: DeepLabConfig, num_classes: int) -> tf.keras.Model:
     x = separable(x, config.decoder_width, 1, "decoder_conv2")
     x = tf.keras.layers.Conv2D(num_classes, 1, dtype="float32", name="classes")(x)
     logits = LatticeUpsampling(4, dtype="float32", name="logits")((x, image))
-    return tf.keras.Model(image, logits, name=f"deeplabv3plus_{config.backbone}")
+    return tf.keras.Model(image, logits, name=f"deeplabv3plus_{split_name(config.backbone)[0]}")
 
 
 def freeze_batch_norm(model: tf.keras.Model) -> None:

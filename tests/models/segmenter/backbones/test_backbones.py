@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dsr.models.segmenter.backbones import build_backbone, dilate, recalibrate_if_folded
+from dsr.models.segmenter.backbones import build_backbone, recalibrate_if_folded
+from dsr.models.segmenter.backbones.dilation import dilate
+from dsr.models.segmenter.backbones.xception import xception65
 from dsr.models.segmenter.config import DeepLabConfig, WeightsError
-from dsr.models.segmenter.xception import xception65
 
 
 def randomized(model: tf.keras.Model) -> tf.keras.Model:

@@ -4,6 +4,18 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dsr.models.segmenter.backbones.base import Backbone, load_keras_file
+
+
+def build(width: float, weights: str | None, preset: str) -> Backbone:
+    """Aligned Xception-65 of a width with random weights, tapped where the published DeepLab model is."""
+    return Backbone(
+        xception65(width),
+        "entry_flow.block2.unit_1.xception_module.separable_conv2_pointwise.BatchNorm",
+        "exit_flow.block2.unit_1.xception_module.separable_conv3_pointwise_relu",
+        load=_load,
+    )
+
 
 def xception65(width: float = 1.0) -> tf.keras.Model:
     """Aligned Xception-65 (Chen et al. 2018, figure 4) at its natural output stride of 32, random weights.
@@ -60,6 +72,14 @@ def xception65(width: float = 1.0) -> tf.keras.Model:
     x = block(x, (728, 1024, 1024), 2, "conv", "exit_flow.block1.unit_1")
     x = block(x, (1536, 1536, 2048), 1, "none", "exit_flow.block2.unit_1")
     return tf.keras.Model(image, x, name="xception65")
+
+
+def _load(model: tf.keras.Model, path: str) -> None:
+    """A Keras weight file, or the `.index` of a checkpoint."""
+    if path.endswith(".index"):
+        _load_slim_checkpoint(model, path[: -len(".index")])
+    else:
+        load_keras_file(model, path)
 
 
 def _load_slim_checkpoint(model: tf.keras.Model, prefix: str) -> None:
