@@ -13,7 +13,7 @@ CORE = ("numpy", "pillow", "av", "isal", "google-crc32c", "protobuf", "etils", "
 
 BEYOND_CORE = (
     "tensorflow", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets", "tensorflow-metadata",
-    "scipy", "jinja2", "markupsafe", "setuptools",
+    "scipy", "dacite", "jinja2", "markupsafe", "setuptools",
 )  # fmt: skip
 """What training, restoring, the learned codec and reports need on top."""
 
