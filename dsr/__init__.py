@@ -18,7 +18,8 @@ A whole study, as `dsr run --preset demo` does it:
 
     study = Study(preset("demo"), Path("dsr-work"))
     make(study.evaluations(), Progress())
-    print(study.evaluation("OO").manifest.summary["miou"])
+    for case in study.cases():
+        print(case.configuration, case.changed.point, study.evaluation(case).manifest.summary["miou"])
 
 | name | what it is |
 | --- | --- |
@@ -29,7 +30,9 @@ A whole study, as `dsr run --preset demo` does it:
 | `Progress` | what `make` tells how far it is; this one is silent |
 | `ShardSet` | shards as TensorFlow reads them |
 | `SavedRestorer` | a trained restorer, from pixels to pixels |
-| `Codec`, `Source`, `Sample`, `Label`, `LabelTable` | what codecs and datasets of your own are made of: see `examples/` |
+| `DatasetConfig`, `OperatingPoint` | which images a study is of, and at which codecs and qualities |
+| `Codec`, `CodecError`, `QualityScale`, `CODECS` | what a codec of your own is made of, and where it is registered |
+| `Source`, `Sample`, `Label`, `LabelTable`, `DATASETS` | the same for a dataset of your own; see `examples/` of the repository |
 | `UserError` | what every function raises if the caller can put it right; its text says how |
 
 The folders of the repository are this package's rooms: `dsr.app`, `dsr.experiments`, `dsr.data_pipelines`, `dsr.tfrecords`,
@@ -42,11 +45,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from dsr.data_pipelines.codecs import Codec, make_codec
+    from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, QualityScale, make_codec
     from dsr.data_pipelines.codecs.search import find_quality
-    from dsr.data_pipelines.datasets import Label, LabelTable, Sample, Source
+    from dsr.data_pipelines.datasets import DATASETS, Label, LabelTable, Sample, Source
     from dsr.data_pipelines.datasets import open_source as open_dataset
     from dsr.experiments.config.presets import preset
+    from dsr.experiments.config.schema import DatasetConfig, OperatingPoint
     from dsr.experiments.graph.making import make
     from dsr.experiments.graph.progress import Progress
     from dsr.experiments.study import Study
@@ -58,10 +62,16 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "CODECS",
+    "DATASETS",
     "Codec",
+    "CodecError",
+    "DatasetConfig",
     "Label",
     "LabelTable",
+    "OperatingPoint",
     "Progress",
+    "QualityScale",
     "Sample",
     "SavedRestorer",
     "ShardSet",
@@ -78,10 +88,16 @@ __all__ = [
 ]
 
 _HOMES = {
+    "CODECS": "dsr.data_pipelines.codecs:CODECS",
+    "DATASETS": "dsr.data_pipelines.datasets:DATASETS",
     "Codec": "dsr.data_pipelines.codecs:Codec",
+    "CodecError": "dsr.data_pipelines.codecs:CodecError",
+    "DatasetConfig": "dsr.experiments.config.schema:DatasetConfig",
     "Label": "dsr.data_pipelines.datasets:Label",
     "LabelTable": "dsr.data_pipelines.datasets:LabelTable",
+    "OperatingPoint": "dsr.experiments.config.schema:OperatingPoint",
     "Progress": "dsr.experiments.graph.progress:Progress",
+    "QualityScale": "dsr.data_pipelines.codecs:QualityScale",
     "Sample": "dsr.data_pipelines.datasets:Sample",
     "SavedRestorer": "dsr.models.restorers.saved:SavedRestorer",
     "ShardSet": "dsr.tfrecords.reader:ShardSet",
