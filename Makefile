@@ -27,12 +27,12 @@ setup: .venv/installed
 setup-core: .venv/installed-core
 
 # Python 3.9-3.11 is what TensorFlow 2.14 runs on. A name on PATH is not enough (pyenv leaves shims of versions that are not
-# active), so each candidate must run, be of a right version and be able to make an environment.
+# active), so each candidate must run, be of a right version and be able to make an environment. PYTHON=... is tried first.
 define make_venv
 set -e; \
 fits='import sys, venv, ensurepip; sys.exit(not (3, 9) <= sys.version_info[:2] <= (3, 11))'; \
 shopt -s nullglob; rm -rf .venv; \
-for python in python3.11 python3.10 python3.9 python3 python \
+for python in $(PYTHON) python3.11 python3.10 python3.9 python3 python \
     "$${PYENV_ROOT:-$$HOME/.pyenv}"/versions/3.{11,10,9}.*/bin/python; do \
   if "$$python" -c "$$fits" 2>/dev/null; then "$$python" -m venv .venv; break; fi; \
 done; \
