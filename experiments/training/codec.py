@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import tensorflow as tf
 
 from dsr.data_pipelines.input import WHOLE, Share, patch_dataset
-from dsr.experiments.graph import together
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.training.loop import describe, strategy, train
+from dsr.experiments.training.loop import Schedule, Training, train
 from dsr.models.hyperprior.config import LAMBDAS, CodecTrainingConfig
 from dsr.models.hyperprior.network import HyperpriorTraining, psnr_of, to_float
 from dsr.models.hyperprior.saved import load_hyperprior, save_hyperprior
 from dsr.models.hyperprior.start import start_from_images
+from dsr.tfrecords.building import Build
 from dsr.tfrecords.reader import ShardSet
 
 PICTURES = 4
@@ -30,51 +32,52 @@ def build_codec(config: CodecTrainingConfig, seed: int, artefact: Artefact, prog
       HyperpriorError: `config.start` is no codec or of another size. UserError: patches do not fit into the images. ArtefactError:
         damaged shards, or another process trains it.
     """
-    shards = ShardSet(artefact.inputs["original"].folder)
+    train(CodecTraining(config, seed, ShardSet(artefact.inputs["original"].folder)), artefact, progress)
 
-    def patches(start: int, share: Share = WHOLE) -> tf.data.Dataset:
-        return patch_dataset(shards, batch=config.batch, crop=config.patch, seed=seed, start_step=start, share=share)
 
-    with together.building(artefact) as build:
-        tf.keras.utils.set_random_seed(seed)
-        sample = next(iter(patches(0).unbatch().batch(SAMPLE)))["image"]
-        with strategy(config.batch).scope():
-            model = HyperpriorTraining(config, seed)
-            if config.start is not None:
-                load_hyperprior(config.start, model.network)
-            else:
-                # The scale of MS-SSIM is another one, but the step size is right for the same quality.
-                start_from_images(model.network, to_float(sample).numpy(), LAMBDAS["mse"][config.quality - 1])
-        shown = to_float(sample[:PICTURES])
+class CodecTraining(Training[HyperpriorTraining]):
+    """A mean-scale hyperprior on random patches."""
 
-        def measured() -> dict[str, float]:
-            values = model.measure(shown, training=False)
-            return {"rd_bpp": float(values["bpp"]), "rd_psnr": float(psnr_of(values["mse"]))}
+    config: CodecTrainingConfig
 
-        def pictures() -> dict[str, tf.Tensor]:
-            """Original and decoded side by side."""
-            decoded = tf.clip_by_value(model.network(shown), 0, 1)
-            return {"original | decoded": tf.concat([shown, decoded], axis=2)}
+    def __init__(self, config: CodecTrainingConfig, seed: int, shards: ShardSet) -> None:
+        schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
+        super().__init__(config, schedule, seed, shards.num_images)
+        self.shards = shards
 
-        seconds = train(
-            model,
-            patches,
-            build,
-            label=artefact.label,
-            steps=config.steps,
-            checkpoint_every=config.checkpoint_every,
-            log_every=config.log_every,
-            seed=seed,
-            description=describe(config, artefact),
-            measured=measured,
-            pictures=pictures,
-            progress=progress,
+    def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
+        config = self.config
+        return patch_dataset(
+            self.shards, batch=config.batch, crop=config.patch, seed=self.seed, start_step=start, share=share
         )
-        save_hyperprior(model.network, build.path, config.quality, sample)
-        build.summary.update(
-            steps=config.steps,
-            seconds=seconds,
-            parameters=model.network.count_params(),
-            images=shards.num_images,
-            **measured(),
-        )
+
+    def build(self) -> HyperpriorTraining:
+        model = HyperpriorTraining(self.config, self.seed)
+        if self.config.start is not None:
+            load_hyperprior(self.config.start, model.network)
+        else:
+            # The scale of MS-SSIM is another one, but the step size is right for the same quality.
+            step_size = LAMBDAS["mse"][self.config.quality - 1]
+            start_from_images(model.network, to_float(self.sample).numpy(), step_size)
+        return model
+
+    def measured(self, model: HyperpriorTraining) -> dict[str, float]:
+        values = model.measure(self.shown, training=False)
+        return {"rd_bpp": float(values["bpp"]), "rd_psnr": float(psnr_of(values["mse"]))}
+
+    def pictures(self, model: HyperpriorTraining) -> dict[str, tf.Tensor]:
+        """Original and decoded side by side."""
+        decoded = tf.clip_by_value(model.network(self.shown), 0, 1)
+        return {"original | decoded": tf.concat([self.shown, decoded], axis=2)}
+
+    def save(self, model: HyperpriorTraining, build: Build) -> None:
+        save_hyperprior(model.network, build.path, self.config.quality, self.sample)
+        build.summary.update(self.measured(model))
+
+    @cached_property
+    def sample(self) -> tf.Tensor:
+        return self.first(SAMPLE)["image"]
+
+    @property
+    def shown(self) -> tf.Tensor:
+        return to_float(self.sample[:PICTURES])

@@ -12,7 +12,7 @@ from dsr.data_pipelines.input import evaluation_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.training.segmenter import WEIGHTS, _names
+from dsr.experiments.training.segmenter import WEIGHTS, class_names
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
 from dsr.tfrecords.building import building
@@ -50,7 +50,7 @@ def build_evaluation(
             images=shards.num_images,
             miou=float(confusion.result()),
             pixel_accuracy=confusion.pixel_accuracy(),
-            per_class={name: _or_none(iou) for name, iou in zip(_names(table), confusion.iou_per_class())},
+            per_class={name: _or_none(iou) for name, iou in zip(class_names(table), confusion.iou_per_class())},
             confusion=confusion.matrix.tolist(),
             samples=keys,
         )

@@ -1,4 +1,8 @@
-"""The one training loop: Keras `fit` in windows of steps, with curves, TensorBoard, checkpoints and resume at the step."""
+"""The one training loop: Keras `fit` in windows of steps, with curves, TensorBoard, checkpoints and resume at the step.
+
+A training is a subclass of `Training`: where its batches come from, its model, what is shown of it, and how it is saved. All else is
+the same for every training, and stands in `train`.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,15 @@ import dataclasses
 import json
 import math
 import time
-from collections.abc import Callable
-from typing import Any
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import tensorflow as tf
 
-from dsr.data_pipelines.input import Share
+from dsr.data_pipelines.input import WHOLE, Share
 from dsr.experiments.config.overrides import flatten
-from dsr.experiments.graph import hosts
+from dsr.experiments.graph import hosts, together
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.tfrecords.building import Build
@@ -21,6 +26,94 @@ from dsr.tfrecords.manifest import write_atomically
 
 Curves = dict[str, list[list[float]]]
 """{"loss": [[step, value], ...], ...}: each value is the mean over the window of steps that ends at `step`."""
+
+Model = TypeVar("Model")
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long a training is and how often it is written down, in steps; `batch` is the number of samples in a step."""
+
+    steps: int
+    batch: int
+    checkpoint_every: int
+    log_every: int
+
+    @property
+    def window(self) -> int:
+        """Steps over which a point of a curve is the mean: a divisor of `log_every` that fills the training exactly."""
+        return math.gcd(self.log_every, self.steps)
+
+    def saves_at(self, step: int) -> bool:
+        """Whether there is a checkpoint after this step, the last one of a window."""
+        return step % self.checkpoint_every < self.window or step == self.steps
+
+
+class Training(ABC, Generic[Model]):
+    """What one kind of network is trained on, and what becomes of it.
+
+    Attributes:
+      config: of the network and its optimization, a dataclass; shown in TensorBoard's text tab.
+      schedule: how long, and how often it is written down.
+      seed: of the start and of the order and augmentation of the samples.
+      images: how many it learns from.
+    """
+
+    def __init__(self, config: Any, schedule: Schedule, seed: int, images: int) -> None:
+        self.config, self.schedule, self.seed, self.images = config, schedule, seed, images
+
+    @abstractmethod
+    def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
+        """That share of each batch, endlessly, from the batch of step `start` on (0 = first); a function of step and seed alone."""
+
+    @abstractmethod
+    def build(self) -> Model:
+        """The compiled Keras model at its start, made in the scope of the strategy that trains it.
+
+        Its `train_step` returns the metrics that become curves, `learning_rates()` gives more of them, `build_optimizers()` makes the
+        optimizers' variables, so that a checkpoint can be restored into them, and `network` is what is wanted in the end.
+        """
+
+    @abstractmethod
+    def pictures(self, model: Model) -> dict[str, tf.Tensor]:
+        """What TensorBoard shows of each checkpoint, {tag: float (N, H, W, 3) in [0, 1]}."""
+
+    @abstractmethod
+    def save(self, model: Model, build: Build) -> None:
+        """Write the trained network into `build.path`; more that the manifest shall tell goes to `build.summary`."""
+
+    def measured(self, model: Model) -> dict[str, float]:
+        """More points of curves, measured at the end of each window before metrics are reset."""
+        return {}
+
+    def first(self, count: int) -> Any:
+        """The first so many samples as one batch: to start from, and to show."""
+        return next(iter(self.batches(0).unbatch().batch(count)))
+
+
+def train(training: Training, artefact: Artefact, progress: Progress) -> None:
+    """Train a network as an artefact, going on from the newest checkpoint of an interrupted run.
+
+    A run that was killed ends with the same weights as one that was not: the batch of a step, its augmentation and the learning rate
+    are functions of the step, and a checkpoint holds all variables of the model and its optimizers.
+
+    The folder then holds what `training.save` writes, `curves.json` and the TensorBoard events.
+
+    Raises:
+      ArtefactError: damaged shards, or another process trains it.
+    """
+    with together.building(artefact) as build:
+        tf.keras.utils.set_random_seed(training.seed)
+        with strategy(training.schedule.batch).scope():
+            model = training.build()
+        seconds = _fit(training, model, artefact, build, progress)
+        training.save(model, build)
+        build.summary.update(
+            steps=training.schedule.steps,
+            seconds=seconds,
+            parameters=model.network.count_params(),
+            images=training.images,
+        )
 
 
 def strategy(batch: int) -> tf.distribute.Strategy:
@@ -39,48 +132,13 @@ def strategy(batch: int) -> tf.distribute.Strategy:
     return tf.distribute.get_strategy()
 
 
-def describe(config: Any, artefact: Artefact) -> str:
-    """A training's configuration and inputs as a Markdown table, for TensorBoard's text tab."""
-    assert dataclasses.is_dataclass(config)
-    rows = {**flatten(config), **{f"input {role}": other.name for role, other in artefact.inputs.items()}}
-    return "| | |\n|-|-|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())
-
-
-def train(
-    model: tf.keras.Model,
-    dataset_from: Callable[[int, Share], tf.data.Dataset],
-    build: Build,
-    *,
-    label: str,
-    steps: int,
-    checkpoint_every: int,
-    log_every: int,
-    seed: int,
-    description: str,
-    measured: Callable[[], dict[str, float]],
-    pictures: Callable[[], dict[str, tf.Tensor]],
-    progress: Progress,
-) -> float:
-    """Train `model` for `steps` steps, going on from the newest checkpoint of an interrupted run.
-
-    A run that was killed ends with the same weights as one that was not: the batch of a step, its augmentation and the learning rate
-    are functions of the step, and a checkpoint holds all variables of the model and its optimizers.
-
-    Args:
-      model: compiled; its `train_step` returns the metrics that become curves, `learning_rates()` gives more of them, and
-        `build_optimizers()` makes the optimizers' variables, so that a checkpoint can be restored into them.
-      dataset_from: step, share -> endless dataset of that share of each batch; starts with the batch of that step (0 = first).
-      build: the artefact in the making; gets `curves.json` and `tensorboard/`, its scratch folder holds the checkpoints.
-      steps, checkpoint_every, log_every: numbers of steps; a window is the greatest common divisor of steps and log_every, so that
-        windows fill the training exactly; checkpoints fall on window ends.
-      description: Markdown shown in TensorBoard's text tab.
-      measured: called at the end of each window, before metrics are reset, for more scalars.
-      pictures: called at each checkpoint, {tag: float (N, H, W, 3) in [0, 1]}.
+def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progress: Progress) -> float:
+    """Take the steps that are left; the artefact in the making gets `curves.json` and `tensorboard/`, its scratch folder the checkpoints.
 
     Returns:
       The seconds of training in all runs together.
     """
-    window = math.gcd(log_every, steps)
+    schedule, window = training.schedule, training.schedule.window
     seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
     step = tf.Variable(0, dtype=tf.int64, trainable=False)
     model.build_optimizers()
@@ -95,10 +153,10 @@ def train(
     curves = {name: [p for p in curve if p[0] <= start] for name, curve in read_curves(build).items()}
     writer = tf.summary.create_file_writer(str(build.path / "tensorboard"))
     if start:
-        progress.say(f"{label}: goes on at step {start} of {steps}")
+        progress.say(f"{artefact.label}: goes on at step {start} of {schedule.steps}")
     else:
         with writer.as_default(step=0):
-            tf.summary.text("configuration", description)
+            tf.summary.text("configuration", _described(training.config, artefact))
 
     class Window(tf.keras.callbacks.Callback):
         """One Keras epoch is one window."""
@@ -114,7 +172,7 @@ def train(
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             elapsed = time.monotonic() - self.since
             values = {name: float(value) for name, value in (logs or {}).items()}
-            values |= {**model.learning_rates(), **measured(), "steps_per_second": window / elapsed}
+            values |= {**model.learning_rates(), **training.measured(model), "steps_per_second": window / elapsed}
             seconds.assign_add(elapsed)
             step.assign(self.done)
             with writer.as_default(step=self.done):
@@ -122,22 +180,22 @@ def train(
                     curves.setdefault(name, []).append([self.done, value])
                     tf.summary.scalar(name, value)
             self.meter.update(self.done, _note(values))
-            if self.done % checkpoint_every < window or self.done == steps:
+            if schedule.saves_at(self.done):
                 with writer.as_default(step=self.done):
-                    for tag, images in pictures().items():
+                    for tag, images in training.pictures(model).items():
                         tf.summary.image(tag, images, max_outputs=len(images))
                 writer.flush()
                 write_atomically(build.path / CURVES, json.dumps(curves).encode())
                 checkpoints.save()
             self.since = time.monotonic()
 
-    if start < steps:
-        with progress.meter(label, steps) as meter:
+    if start < schedule.steps:
+        with progress.meter(artefact.label, schedule.steps) as meter:
             meter.update(start)
             model.fit(
-                _input(model.distribute_strategy, dataset_from, start),
+                _input(model.distribute_strategy, training, start),
                 initial_epoch=start // window,
-                epochs=steps // window,
+                epochs=schedule.steps // window,
                 steps_per_epoch=window,
                 verbose=0,
                 callbacks=[Window(meter)],
@@ -147,16 +205,15 @@ def train(
 
 
 def _input(
-    strategy: tf.distribute.Strategy, dataset_from: Callable[[int, Share], tf.data.Dataset], start: int
+    strategy: tf.distribute.Strategy, training: Training, start: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Whole batches, which Keras deals out to the devices of one host; of several hosts each reads its share of every batch."""
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
-        return dataset_from(start, Share())
+        return training.batches(start)
 
     def of_host(context: tf.distribute.InputContext) -> tf.data.Dataset:
-        dataset = dataset_from(start, Share(context.input_pipeline_id, context.num_input_pipelines))
-        size = tf.nest.flatten(dataset.element_spec)[0].shape[0]
-        return dataset.rebatch(size * context.num_input_pipelines // context.num_replicas_in_sync)
+        dataset = training.batches(start, Share(context.input_pipeline_id, context.num_input_pipelines))
+        return dataset.rebatch(training.schedule.batch // context.num_replicas_in_sync)
 
     return strategy.distribute_datasets_from_function(of_host)
 
@@ -165,6 +222,13 @@ def read_curves(build: Build) -> Curves:
     """The curves that an interrupted run has written."""
     path = build.path / CURVES
     return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def _described(config: Any, artefact: Artefact) -> str:
+    """A training's configuration and inputs as a Markdown table."""
+    assert dataclasses.is_dataclass(config)
+    rows = {**flatten(config), **{f"input {role}": other.name for role, other in artefact.inputs.items()}}
+    return "| | |\n|-|-|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())
 
 
 def _note(values: dict[str, float]) -> str:

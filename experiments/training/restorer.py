@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+from typing import Union
+
 import tensorflow as tf
 
-from dsr.data_pipelines.input import WHOLE, Share, pair_dataset
+from dsr.data_pipelines.input import WHOLE, Batch, Share, pair_dataset
 from dsr.experiments.config.schema import OBJECTIVES, RestorerConfig, RestorerName
-from dsr.experiments.graph import together
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.training.loop import describe, strategy, train
+from dsr.experiments.training.loop import Schedule, Training, train
 from dsr.models.restorers.gan import AdversarialRestorer
 from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn import DenseRestorer
 from dsr.models.restorers.saved import save_network
+from dsr.tfrecords.building import Build
 from dsr.tfrecords.reader import ShardSet
 
 PICTURES = 4
+
+Restorer = Union[AdversarialRestorer, DenseRestorer]
 
 
 def build_restorer(
@@ -29,51 +34,48 @@ def build_restorer(
     Raises:
       RestorerError: the VGG weights cannot be had. ArtefactError: damaged shards, or another process trains it.
     """
-    training = config.training(name)
     compressed, original = (ShardSet(artefact.inputs[role].folder) for role in ("compressed", "original"))
+    train(RestorerTraining(config, name, seed, compressed, original), artefact, progress)
 
-    def pairs(start: int, share: Share = WHOLE) -> tf.data.Dataset:
+
+class RestorerTraining(Training[Restorer]):
+    """A restorer on the same random patches of compressed and original images."""
+
+    def __init__(
+        self, config: RestorerConfig, name: RestorerName, seed: int, compressed: ShardSet, original: ShardSet
+    ) -> None:
+        own = config.training(name)
+        schedule = Schedule(own.steps, own.batch, config.checkpoint_every, config.log_every)
+        super().__init__(own, schedule, seed, config.images or compressed.num_images)
+        self.restorer, self.name = config, name
+        self.compressed, self.original = compressed, original
+
+    def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
         return pair_dataset(
-            compressed,
-            original,
-            batch=training.batch,
-            crop=training.patch,
-            images=config.images,
-            seed=seed,
+            self.compressed,
+            self.original,
+            batch=self.config.batch,
+            crop=self.config.patch,
+            images=self.restorer.images,
+            seed=self.seed,
             start_step=start,
             share=share,
         )
 
-    with together.building(artefact) as build:
-        tf.keras.utils.set_random_seed(seed)
-        with strategy(training.batch).scope():
-            model = AdversarialRestorer(config.gan) if name == "gan" else DenseRestorer(config.rdn, OBJECTIVES[name])
-        shown = next(iter(pairs(0).unbatch().batch(PICTURES)))
+    def build(self) -> Restorer:
+        if self.name == "gan":
+            return AdversarialRestorer(self.restorer.gan)
+        return DenseRestorer(self.restorer.rdn, OBJECTIVES[self.name])
 
-        def pictures() -> dict[str, tf.Tensor]:
-            """Compressed, restored and original side by side."""
-            given, wanted = to_unit(shown["compressed"]), to_unit(shown["original"])
-            restored = tf.clip_by_value(model.network(given), -1, 1)
-            return {"compressed | restored | original": tf.concat([given, restored, wanted], axis=2) / 2 + 0.5}
+    def pictures(self, model: Restorer) -> dict[str, tf.Tensor]:
+        """Compressed, restored and original side by side."""
+        given, wanted = to_unit(self.shown["compressed"]), to_unit(self.shown["original"])
+        restored = tf.clip_by_value(model.network(given), -1, 1)
+        return {"compressed | restored | original": tf.concat([given, restored, wanted], axis=2) / 2 + 0.5}
 
-        seconds = train(
-            model,
-            pairs,
-            build,
-            label=artefact.label,
-            steps=training.steps,
-            checkpoint_every=config.checkpoint_every,
-            log_every=config.log_every,
-            seed=seed,
-            description=describe(training, artefact),
-            measured=dict,
-            pictures=pictures,
-            progress=progress,
-        )
-        save_network(model.network, training.network, build.path)
-        build.summary.update(
-            steps=training.steps,
-            seconds=seconds,
-            parameters=model.network.count_params(),
-            images=config.images or compressed.num_images,
-        )
+    def save(self, model: Restorer, build: Build) -> None:
+        save_network(model.network, self.config.network, build.path)
+
+    @cached_property
+    def shown(self) -> Batch:
+        return self.first(PICTURES)

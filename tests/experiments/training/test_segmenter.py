@@ -13,6 +13,7 @@ from dsr.experiments.config.presets import preset
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import ORIGINAL, Study
+from dsr.experiments.training import loop
 from dsr.experiments.training import segmenter as segmentation
 from tests.experiments.training.test_loop import TINY
 
@@ -43,7 +44,7 @@ def test_statistics_of_a_pretrained_backbone_are_looked_after_unless_they_are_fr
         raise Looked
 
     monkeypatch.setattr(segmentation, "recalibrate_if_folded", look)
-    monkeypatch.setattr(segmentation, "train", started)
+    monkeypatch.setattr(loop, "_fit", started)
     study = Study(apply_overrides(preset("demo"), overrides), tmp_path / "work")
     with pytest.raises(Looked):
         make([study.segmenter(ORIGINAL, 0)], Progress())
