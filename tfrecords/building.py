@@ -83,10 +83,11 @@ class Build:
         return [name[len(PART) :] for name in self._bookkeeping(PART)]
 
     def _bookkeeping(self, prefix: str) -> list[str]:
-        names = files.names(self.scratch)
-        return [name for name in names if name.startswith(prefix) and not name.endswith(".tmp")]
+        return [name for name in files.names(self.scratch) if name.startswith(prefix)]
 
     def _finish(self, folder: Path) -> None:
+        for name in files.temporaries(self.path):  # nobody else writes here
+            (self.path / name).unlink(missing_ok=True)
         for name in files.names(self.path):
             if name != MANIFEST and not name.startswith(f"{SCRATCH}/") and name not in self.files:
                 path = self.path / name
@@ -199,7 +200,7 @@ def begun(partial: Path) -> Identity:
 
 def _has_work(partial: Path) -> bool:
     ours = tuple(f"{SCRATCH}/{name}" for name in (LOCK, IDENTITY, CLOCK, PART))
-    return any(not name.startswith(ours) and not name.endswith(".tmp") for name in files.names(partial))
+    return any(not name.startswith(ours) for name in files.names(partial))
 
 
 def _difference(there: Identity, here: Identity) -> str:

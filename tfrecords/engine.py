@@ -179,8 +179,8 @@ def sentence_of(failure: dict[str, str]) -> str:
 def sweep(scratch: Path, shards: Sequence[Shard]) -> None:
     """Remove what killed workers left of these shards."""
     own = {shard.name for shard in shards}
-    for name in files.names(scratch):
-        if name.endswith(".tmp") and name.partition(".tfrecord")[0] + ".tfrecord" in own:
+    for name in files.temporaries(scratch):
+        if name.partition(".tfrecord")[0] + ".tfrecord" in own:
             (scratch / name).unlink(missing_ok=True)
 
 

@@ -14,6 +14,7 @@ import errno
 import os
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,6 +24,12 @@ from typing import Any, BinaryIO, Union, cast
 from dsr.tfrecords.errors import ArtefactError
 
 Location = Union[str, "os.PathLike[str]"]
+
+TEMPORARY = ".tmp"
+"""What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never count."""
+
+MAX_BYTES = 1 << 28
+"""More than any file has that is read at once; a hostile one may promise 2^62."""
 
 # The error codes of TensorFlow that a local file has too; all else is an input/output error.
 _NOT_FOUND, _PERMISSION_DENIED, _UNAUTHENTICATED = 5, 7, 16
@@ -55,22 +62,37 @@ def exists(path: Path) -> bool:
 
 
 def size(path: Path) -> int:
-    """In bytes."""
+    """In bytes; OSError also if it is no regular file."""
     with _os_errors(path):
-        return path.stat().length if is_url(path) else path.stat().st_size  # type: ignore[attr-defined]
+        if is_url(path):
+            return path.stat().length  # type: ignore[attr-defined]
+        return _regular(path, path.stat()).st_size
 
 
 @contextmanager
 def reading(path: Path) -> Iterator[BinaryIO]:
-    """The file, open for `read`, `seek` and `tell`."""
-    with _os_errors(path), path.open("rb") as file:
-        yield cast(BinaryIO, file)
+    """The file, open for `read`, `seek` and `tell`; OSError also if it is no regular file.
+
+    A device may have no end, and a pipe nobody who writes into it.
+    """
+    with _os_errors(path):
+        if is_url(path):
+            with path.open("rb") as remote:
+                yield cast(BinaryIO, remote)
+            return
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else opening a pipe waits for a writer
+        with open(descriptor, "rb") as file:
+            _regular(path, os.fstat(descriptor))
+            yield file
 
 
-def read_bytes(path: Path) -> bytes:
-    """All of a file; OSError as `open` has it."""
+def read_bytes(path: Path, at_most: int = MAX_BYTES) -> bytes:
+    """All of a file; OSError as `open` has it, also if it has more than `at_most` bytes."""
     with reading(path) as file:
-        return file.read()
+        data = file.read(at_most + 1)
+    if len(data) > at_most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+    return data
 
 
 @contextmanager
@@ -89,7 +111,8 @@ def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
                 target.write(b"")  # else an empty file would not be made
                 shutil.copyfileobj(file, target, 1 << 24)
         return
-    with _replacing(path, scratch / f"{path.name}.{socket.gethostname()}.{os.getpid()}.tmp") as file:
+    own = f"{path.name}.{socket.gethostname()}.{os.getpid()}{TEMPORARY}"
+    with _replacing(path, scratch / own) as file:
         yield file
 
 
@@ -102,12 +125,24 @@ def write_atomically(path: Path, data: bytes) -> None:
         with _os_errors(path):
             path.write_bytes(data)
         return
-    with _replacing(path, path.with_name(path.name + ".tmp")) as file:
+    with _replacing(path, path.with_name(path.name + TEMPORARY)) as file:
         file.write(data)
 
 
 def names(folder: Path) -> list[str]:
-    """The files in a folder and all folders below it, relative to it with `/`, sorted; empty if there is no such folder."""
+    """The files in a folder and all folders below it, relative to it with `/`, sorted; empty if there is no such folder.
+
+    Without temporary ones.
+    """
+    return [name for name in _all_names(folder) if not name.endswith(TEMPORARY)]
+
+
+def temporaries(folder: Path) -> list[str]:
+    """The temporary files that writers are at, or that were left by a kill; as `names`."""
+    return [name for name in _all_names(folder) if name.endswith(TEMPORARY)]
+
+
+def _all_names(folder: Path) -> list[str]:
     if not is_url(folder):
         return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     try:
@@ -126,7 +161,7 @@ def make_folder(path: Path) -> None:
 def remove(folder: Path) -> None:
     """Delete a folder with all that is in it; no error if there is none."""
     with _os_errors(folder):
-        for name in names(folder) if is_url(folder) else ():
+        for name in _all_names(folder) if is_url(folder) else ():
             (folder / name).unlink(missing_ok=True)
     if not is_url(folder):
         shutil.rmtree(folder, ignore_errors=True)
@@ -145,9 +180,14 @@ def sync(path: Path) -> None:
 
 @contextmanager
 def _replacing(path: Path, temporary: Path) -> Iterator[BinaryIO]:
-    """The temporary file, which becomes `path` when it is on the disk, or vanishes on an exception."""
+    """The temporary file, which becomes `path` when it is on the disk, or vanishes on an exception.
+
+    It is always a new file: what lies there from before may be a link to anywhere.
+    """
     try:
-        with temporary.open("wb") as file:
+        temporary.unlink(missing_ok=True)
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+        with open(descriptor, "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -156,6 +196,12 @@ def _replacing(path: Path, temporary: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def _regular(path: Path, found: os.stat_result) -> os.stat_result:
+    if not stat.S_ISREG(found.st_mode):
+        raise OSError(errno.EINVAL, "it is no regular file", str(path))
+    return found
 
 
 def _names(folder: Path, prefix: str) -> Iterator[str]:
