@@ -37,6 +37,7 @@ setup(
         "dsr.experiments.analysis": ["*.jinja", "*.css", "*.js"],
         "dsr.data_pipelines.codecs.msh": ["weights/*.npz"],
         "dsr.models.metrics.perceptual": ["weights/*.npz"],
+        "dsr.models.restorers": ["weights/*.json", "weights/*.npz"],
     },
     install_requires=[
         *filter(None, CORE),

@@ -14,16 +14,19 @@ from dsr.app.console import Console, duration
 from dsr.data_pipelines.datasets import DATASETS
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
-from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoint, RestorerName, StudyConfig
+from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.graph.artefacts import Artefact, Step, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.last_conversion import last_conversion
 from dsr.experiments.study import Study
+from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords import files
 from dsr.tfrecords.engine import How
 
 Function = Callable[..., Any]
+
+RESTORER_LABELS = ", ".join(f"{restorer.name} ({restorer.label})" for restorer in RESTORERS.values())
 
 work_option = click.option(
     "--work",
@@ -157,8 +160,8 @@ def with_restorer(command: Function) -> Function:
 
     click.option(
         "--restorer",
-        type=click.Choice(RESTORERS),
-        help="What restores: adversarial, or a residual dense network for PSNR or MS-SSIM.  [default: gan]",
+        type=click.Choice(list(RESTORERS)),
+        help=f"What restores: {RESTORER_LABELS}.  [default: the preset's]",
     )(wrapped)
     return wrapped
 
@@ -173,9 +176,9 @@ def with_restorers(command: Function) -> Function:
     click.option(
         "--restorer",
         "restorers",
-        type=click.Choice(RESTORERS),
+        type=click.Choice(list(RESTORERS)),
         multiple=True,
-        help="What restores: adversarial, or a residual dense network for PSNR or MS-SSIM; again for a comparison.  [default: gan]",
+        help=f"What restores: {RESTORER_LABELS}; again for a comparison.  [default: the preset's]",
     )(wrapped)
     return wrapped
 

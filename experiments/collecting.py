@@ -75,9 +75,9 @@ def collect(study: Study) -> Results:
         shift=shift_results(study),
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
-        trainings=[_training(a) for a in artefacts if a.group in ("restorers", "segmenters")],
+        trainings=[_training(a) for a in artefacts if a.batch is not None],
         samples=[sample for degradation in study.degradations for sample in _samples(study, degradation)],
-        timings=[_timing(a) for a in artefacts],
+        timings=[_timing(a) for a in artefacts if a.units],
         artefacts=[
             ArtefactFacts(
                 kind=a.identity.kind,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Optional
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.config.schema import RestorerName
+from dsr.models.restorers.registry import RestorerName
 
 DOMAINS = {"O": "original", "C": "compressed", "R": "restored"}
 """Letter -> word of each domain."""

@@ -21,12 +21,15 @@ from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments import conversion
 from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.config.schema import CONFIGURATIONS, OBJECTIVES, ROLES, RestorerName, StudyConfig
+from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, StudyConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import load
+from dsr.experiments.training.shipped import build_shipped
+from dsr.models.restorers.registry import RESTORERS, RestorerName
+from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords.conversions import compressed_identity, original_identity, restored_identity
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
@@ -34,7 +37,6 @@ from dsr.tfrecords.manifest import Identity
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_IMAGE = {"O": 0.02, "C": 0.1, "R": 0.3}
-SECONDS_PER_RESTORER_MEGAPIXEL = {"gan": 8.0, "rdn-psnr": 6.0, "rdn-msssim": 6.0}
 SECONDS_PER_CODEC_MEGAPIXEL = 1.2
 SECONDS_PER_SEGMENTER_MEGAPIXEL = 1.1
 SECONDS_PER_EVALUATED_IMAGE = 0.1
@@ -203,6 +205,9 @@ class Study:
     @_once
     def restorer(self, degradation: Degradation, name: RestorerName) -> Artefact:
         """The network that restores what a degradation does to the images set apart."""
+        restorer = RESTORERS[name]
+        if restorer.folder is not None:
+            return self._shipped(name, restorer.folder)
 
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.restorer import build_restorer
@@ -210,10 +215,7 @@ class Study:
             build_restorer(self.config.restorer, name, self.config.seed, artefact, progress)
 
         training, images = self.config.restorer.training(name), self.config.restorer.images
-        vgg = self.config.restorer.gan.vgg if name == "gan" else None
-        config = _training_identity({"network": dataclasses.asdict(training)}, vgg, self.config.seed)
-        if name in OBJECTIVES:
-            config["objective"] = OBJECTIVES[name]
+        config = _training_identity(restorer.identity(training), training.weight_file, self.config.seed)
         if images is not None:
             config["images"] = images
         inputs = {
@@ -231,7 +233,21 @@ class Study:
             build=build,
             units=training.steps,
             batch=training.batch,
-            seconds_per_unit=SECONDS_PER_RESTORER_MEGAPIXEL[name] * training.batch * training.patch**2 / 1e6,
+            seconds_per_unit=restorer.seconds_per_megapixel * training.batch * training.patch**2 / 1e6,
+        )
+
+    @_once
+    def _shipped(self, name: RestorerName, folder: Path) -> Artefact:
+        """A network that comes trained, the same for every degradation."""
+        return Artefact(
+            group="restorers",
+            root=self.work,
+            identity=Identity("restorer", f"{self.source.name}/{name}", SavedRestorer(folder).describe(), {}),
+            of=ORIGINAL,
+            inputs={},
+            build=partial(build_shipped, folder),
+            units=0,
+            seconds_per_unit=0.0,
         )
 
     @_once

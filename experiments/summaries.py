@@ -41,6 +41,13 @@ class TrainingSummary:
 
 
 @dataclass(frozen=True)
+class ShippedSummary:
+    """Of a network that came trained."""
+
+    parameters: int
+
+
+@dataclass(frozen=True)
 class CodecSummary(TrainingSummary):
     """Of a trained codec: also its estimated rate, bits a pixel, and PSNR, dB, on patches of its training images."""
 

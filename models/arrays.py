@@ -1,8 +1,30 @@
-"""What reading arrays from files may raise."""
+"""Arrays from files, which may be damaged or of evil intent."""
 
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
 
 UNREADABLE = (OSError, KeyError, ValueError, TypeError, AttributeError, MemoryError, EOFError, zipfile.BadZipFile)
 """What NumPy raises for .npz files that are damaged, no archives, or without the array asked for."""
+
+
+def read_array(archive: Any, name: str, shape: Sequence[int], dtypes: Sequence[str]) -> np.ndarray:
+    """An array of an open .npz archive, which is allocated only if its header says what is expected.
+
+    Args:
+      archive: what `np.load` returned for the file.
+      shape, dtypes: what it must have, and the types of which one it must be, such as "<f4".
+
+    Raises:
+      ValueError: it is of another shape or type, or its memory is laid out by columns. KeyError: it is not there.
+    """
+    with archive.zip.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        found, by_columns, stored = np.lib.format.read_array_header_1_0(file)
+    if tuple(found) != tuple(shape) or by_columns or stored not in [np.dtype(dtype) for dtype in dtypes]:
+        raise ValueError(f"{name} is {stored} of shape {found}")
+    return archive[name]

@@ -11,12 +11,13 @@ import click
 from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, point_of, study_options
 from dsr.experiments.config.overrides import ConfigError, guess
-from dsr.experiments.config.schema import RESTORERS, ROLES, OperatingPoint, RestorerName
+from dsr.experiments.config.schema import ROLES, OperatingPoint
 from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact, closure
 from dsr.experiments.last_conversion import remember_conversion
 from dsr.experiments.summaries import ShardsSummary
+from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.ledger import ERRORS
 from dsr.tfrecords.plan import Part
@@ -42,7 +43,7 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
     "--target-bpp", type=click.FloatRange(min=0, min_open=True), help="Find the quality for this rate on a sample."
 )
 @click.option(
-    "--restore", type=click.Choice(RESTORERS), help="Go on to restored shards, training the restorer if missing."
+    "--restore", type=click.Choice(list(RESTORERS)), help="Go on to restored shards, training the restorer if missing."
 )
 @click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, help="Only these images.  [default: all]")
 @click.option("--shards", "part", callback=_parse_part, metavar="I/N", help="Only the I-th of N parts of the shards.")

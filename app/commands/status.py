@@ -13,6 +13,7 @@ from dsr.experiments.summaries import (
     ImagesSummary,
     PerceptualSummary,
     ShardsSummary,
+    ShippedSummary,
     TrainingSummary,
     summary_of,
 )
@@ -68,5 +69,7 @@ def _headline(manifest: Manifest, folder: Path) -> str:
         return ", ".join(f"{name} {mean:.2f}" for name, mean in means if mean is not None)
     if manifest.kind == "features":
         return f"{summary_of(manifest, ImagesSummary, folder).images} images"
+    if manifest.kind == "restorer" and "steps" not in manifest.summary:  # it came trained
+        return f"{summary_of(manifest, ShippedSummary, folder).parameters:,} parameters"
     training = summary_of(manifest, TrainingSummary, folder)
     return f"{training.steps} steps in {duration(training.seconds)}"

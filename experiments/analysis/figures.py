@@ -24,7 +24,12 @@ DOMAIN_NAMES = {"O": "original", "C": "compressed", "R": "restored"}
 TEST_MARKERS = {"O": "circle", "C": "square", "R": "triangle"}
 CODEC_MARKERS = ("circle", "square", "triangle", "diamond")
 TESTS = {"tested on originals": "O", "tested on compressed or restored images": "CR"}
-RESTORER_MARKERS = ("triangle", "diamond", "cross")  # of several restorers; the style sheet gives each its dash
+RESTORER_MARKERS = (
+    "triangle",
+    "diamond",
+    "cross",
+    "square",
+)  # of several restorers; the style sheet gives each its dash
 
 
 # Name of a curve -> (step, value) pairs; a value that was not finite is None.

@@ -9,12 +9,9 @@ from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import Table, difference, miou, operating_points, restorers
 from dsr.experiments.results import PointResult, Results
+from dsr.models.restorers.registry import RESTORERS
 
-METHODS = {
-    "gan": "adversarial",
-    "rdn-psnr": "residual dense network for PSNR",
-    "rdn-msssim": "residual dense network for MS-SSIM",
-}
+METHODS = {name: restorer.label for name, restorer in RESTORERS.items()}
 
 
 @dataclass(frozen=True)

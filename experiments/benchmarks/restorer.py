@@ -27,8 +27,8 @@ import numpy as np
 
 from dsr.experiments.benchmarks.sides import MATRIX, Side, median
 from dsr.models.restorers.gan_config import GeneratorConfig
-from dsr.models.restorers.networks import NETWORKS, NetworkConfig
 from dsr.models.restorers.rdn_config import RdnConfig
+from dsr.models.restorers.registry import NETWORKS, NetworkConfig
 
 PATCH = 256
 
@@ -41,6 +41,7 @@ def multiply_adds(config: NetworkConfig) -> float:
             3 * config.features + config.blocks * (config.layers * config.growth + config.features) + config.features
         )
         return config.parameters - biases - 3
+    assert isinstance(config, GeneratorConfig)
     widths = [config.width * 2**i for i in range(config.downsamplings + 1)]
     total = 2.0 * 7 * 7 * 3 * config.width + 2 * config.blocks * 9 * widths[-1] ** 2 / config.multiple**2
     for i, (fine, coarse) in enumerate(zip(widths, widths[1:])):
@@ -56,10 +57,9 @@ def serve(config: NetworkConfig, threads: int) -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
     from dsr.models.restorers.generator import to_unit
-    from dsr.models.restorers.networks import build_network
     from dsr.models.restorers.tiling import restore
 
-    network = build_network(config)
+    network = config.build()
     optimizer = tf.keras.optimizers.Adam(2e-4, beta_1=0.1, beta_2=0.9)
     optimizer.build(network.trainable_weights)
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal, Optional, Union
+from typing import Any, Literal, Optional
 
 from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
 from dsr.data_pipelines.datasets import Source, dataset_class, open_source
 from dsr.experiments.config.overrides import nearest
 from dsr.models.hyperprior.config import CodecTrainingConfig
-from dsr.models.restorers.gan_config import AdversarialConfig, RestorerError
-from dsr.models.restorers.rdn_config import DenseConfig, Objective
+from dsr.models.restorers.errors import RestorerError
+from dsr.models.restorers.gan_config import AdversarialConfig
+from dsr.models.restorers.rdn_config import DenseConfig
+from dsr.models.restorers.registry import RESTORERS, NetworkConfig, RestorerName, TrainingConfig
+from dsr.models.restorers.saved import read_config
 from dsr.models.segmenter.config import DeepLabConfig
 
 CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
@@ -83,13 +86,6 @@ class OperatingPoint:
         return make_codec(self.codec, self.quality, **self.options)
 
 
-RestorerName = Literal["gan", "rdn-psnr", "rdn-msssim"]
-RESTORERS: tuple[RestorerName, ...] = ("gan", "rdn-psnr", "rdn-msssim")
-"""Adversarial (paper, appendix B), and one residual dense network with two objectives (appendix C)."""
-
-OBJECTIVES: dict[RestorerName, Objective] = {"rdn-psnr": "mse", "rdn-msssim": "ms-ssim"}
-
-
 @dataclass(frozen=True)
 class RestorerConfig:
     """How restorers are trained, `gan` with the settings of that name, both `rdn-` with those of `rdn`; and how often that is
@@ -105,9 +101,17 @@ class RestorerConfig:
         if self.images is not None and self.images < 1:
             raise RestorerError(f"restorer.images is {self.images}: set it to 1 or more, or to none for all")
 
-    def training(self, name: RestorerName) -> Union[AdversarialConfig, DenseConfig]:
-        """Network and optimisation of a restorer."""
-        return self.gan if name == "gan" else self.rdn
+    def training(self, name: RestorerName) -> TrainingConfig:
+        """Network and optimisation of a restorer. Raises RestorerError for one that comes trained."""
+        settings = RESTORERS[name].settings
+        if settings is None:
+            raise RestorerError(f"{name} comes trained: to tune it to a dataset, train gan with --start {name}")
+        return getattr(self, settings)
+
+    def network(self, name: RestorerName) -> NetworkConfig:
+        """The network that restores."""
+        folder = RESTORERS[name].folder
+        return self.training(name).network if folder is None else read_config(folder)
 
 
 @dataclass(frozen=True)

@@ -67,11 +67,10 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
 
 
 def _restorer(study: Study, name: Any) -> Callable[[np.ndarray], np.ndarray]:
-    from dsr.models.restorers.networks import build_network
     from dsr.models.restorers.tiling import restore
 
-    config = study.config.restorer.training(name).network
-    network = build_network(config)
+    config = study.config.restorer.network(name)
+    network = config.build()
     return lambda pixels: restore(network, config, pixels)
 
 

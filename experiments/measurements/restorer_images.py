@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Optional
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.config.schema import RestorerName
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
 from dsr.experiments.summaries import EvaluationSummary
+from dsr.models.restorers.registry import RestorerName
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,12 @@ def trials(study: Study, counts: Sequence[int]) -> list[Trial]:
     """CO, and RO for each number of images, rising, at each operating point with each restorer.
 
     Raises:
-      ConfigError: more images than are set apart for restorers. RestorerError: fewer than one.
+      ConfigError: more images than are set apart for restorers. RestorerError: fewer than one, or a restorer that comes
+        trained.
     """
     config, most = study.config, study.images("restore")
+    for name in config.restorers:
+        config.restorer.training(name)
     found = []
     for degradation in study.degradations:
         found.append(Trial(degradation.point, None, 0, _by_seed(study, "CO", degradation, config.restorers[0])))

@@ -8,14 +8,14 @@ from typing import Union
 import tensorflow as tf
 
 from dsr.data_pipelines.input import WHOLE, Batch, Share, pair_dataset
-from dsr.experiments.config.schema import OBJECTIVES, RestorerConfig, RestorerName
+from dsr.experiments.config.schema import RestorerConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.loop import Schedule, Training, train
 from dsr.models.restorers.gan import AdversarialRestorer
 from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn import DenseRestorer
-from dsr.models.restorers.saved import save_network
+from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords.building import Build
 from dsr.tfrecords.reader import ShardSet
 
@@ -27,12 +27,12 @@ Restorer = Union[AdversarialRestorer, DenseRestorer]
 def build_restorer(
     config: RestorerConfig, name: RestorerName, seed: int, artefact: Artefact, progress: Progress
 ) -> None:
-    """Train a restorer (paper, appendices B and C) on the pairs of `artefact.inputs` and save its network.
+    """Train a restorer (paper, appendices B and C) on the pairs of `artefact.inputs` and save its networks.
 
-    The folder then holds `generator.json` and `generator.npz`, `curves.json` and the TensorBoard events.
+    The folder then holds what `dsr.models.restorers.folder` says, `curves.json` and the TensorBoard events.
 
     Raises:
-      RestorerError: the VGG weights cannot be had. ArtefactError: damaged shards, or another process trains it.
+      RestorerError: the VGG weights or those to start from cannot be had. ArtefactError: damaged shards, or another process trains it.
     """
     compressed, original = (ShardSet(artefact.inputs[role].folder) for role in ("compressed", "original"))
     train(RestorerTraining(config, name, seed, compressed, original), artefact, progress)
@@ -63,9 +63,7 @@ class RestorerTraining(Training[Restorer]):
         )
 
     def build(self) -> Restorer:
-        if self.name == "gan":
-            return AdversarialRestorer(self.restorer.gan)
-        return DenseRestorer(self.restorer.rdn, OBJECTIVES[self.name])
+        return self.config.build(RESTORERS[self.name].objective)
 
     def pictures(self, model: Restorer) -> dict[str, tf.Tensor]:
         """Compressed, restored and original side by side."""
@@ -74,7 +72,7 @@ class RestorerTraining(Training[Restorer]):
         return {"compressed | restored | original": tf.concat([given, restored, wanted], axis=2) / 2 + 0.5}
 
     def save(self, model: Restorer, build: Build) -> None:
-        save_network(model.network, self.config.network, build.path)
+        model.save_networks(build.path)
 
     @cached_property
     def shown(self) -> Batch:

@@ -8,6 +8,7 @@ compressed ---> generator ---> restored --+--> L_1, L_MS-SSIM, L_VGG     against
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -17,6 +18,7 @@ from dsr.models.adam import build_adam
 from dsr.models.restorers.discriminator import at_scale, build_discriminator
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.generator import build_generator, to_unit
+from dsr.models.restorers.saved import load_start, save_discriminators, save_network
 from dsr.models.restorers.vgg import VggFeatures
 
 Batch = dict[str, tf.Tensor]
@@ -38,13 +40,15 @@ class AdversarialRestorer(tf.keras.Model):
     """
 
     def __init__(self, config: AdversarialConfig) -> None:
-        """Raises RestorerError where the VGG weights cannot be had."""
+        """Raises RestorerError where the VGG weights or the start cannot be had."""
         super().__init__()
         self.config = config
         self.generator = build_generator(config.generator)
         self.discriminators = [
             build_discriminator(config.discriminator, f"discriminator_{scale}") for scale in config.discriminator.scales
         ]
+        if config.start is not None:
+            load_start(config, self.generator, self.discriminators)
         self._vgg = VggFeatures(config.vgg, config.vgg_precision) if config.vgg and config.weights.vgg else None
         self.generator_optimizer = _optimizer(config)
         self.discriminator_optimizer = _optimizer(config)
@@ -72,6 +76,11 @@ class AdversarialRestorer(tf.keras.Model):
         """Make the optimizers' variables, which else come with the first step: do it before restoring a checkpoint."""
         self.generator_optimizer.build(self.generator.trainable_weights)
         self.discriminator_optimizer.build(self.discriminator_weights)
+
+    def save_networks(self, folder: Path) -> None:
+        """Write generator and discriminators into an existing folder: all that another training can start from."""
+        save_network(self.generator, self.config.generator, folder)
+        save_discriminators(self.discriminators, self.config.discriminator, folder)
 
     def learning_rates(self) -> dict[str, float]:
         """The rate of the last step, the same for both optimizers."""

@@ -5,14 +5,24 @@ The figures of `.paper()` are those of appendix B; what the paper leaves open is
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal, Optional
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Optional
 
-from dsr.models.errors import UserError
+from dsr.models.restorers.errors import RestorerError
+from dsr.models.restorers.folder import (
+    DISCRIMINATORS,
+    GENERATOR,
+    check_described,
+    digest,
+    start_folder,
+    weights_file,
+)
 
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
 
-class RestorerError(UserError):
-    """A restorer that cannot be built, loaded or trained as asked."""
+    from dsr.models.restorers.gan import AdversarialRestorer
 
 
 @dataclass(frozen=True)
@@ -62,10 +72,27 @@ class GeneratorConfig:
         normalized = sum(widths) + 2 * self.blocks * widths[-1] + sum(widths[:-1])
         return ends + resampling + body + 2 * normalized
 
+    def build(self) -> tf.keras.Model:
+        """See `dsr.models.restorers.generator.build_generator`."""
+        from dsr.models.restorers.generator import build_generator
+
+        return build_generator(self)
+
+    def restore_tiled(self, network: tf.keras.Model, pixels: np.ndarray, most: int) -> np.ndarray:
+        """See `dsr.models.restorers.tiling.generated`."""
+        from dsr.models.restorers.tiling import generated
+
+        return generated(network, self, pixels, most)
+
     @classmethod
     def paper(cls) -> GeneratorConfig:
         """c64 d128 d256 d512 9 x r512 u256 u128 u64 o3: 45.6 M parameters."""
         return cls()
+
+    @classmethod
+    def base(cls) -> GeneratorConfig:
+        """c32 d64 d128 9 x r128 u64 u32 o3: 2.9 M parameters, those of the restorer that comes with dsr."""
+        return cls(width=32, downsamplings=2, blocks=9, upsampling="resize")
 
     @classmethod
     def small(cls) -> GeneratorConfig:
@@ -116,6 +143,11 @@ class DiscriminatorConfig:
         return cls()
 
     @classmethod
+    def base(cls) -> DiscriminatorConfig:
+        """The paper's widths: 2.8 M parameters each, those that come with dsr."""
+        return cls(normalize_last=False)
+
+    @classmethod
     def small(cls) -> DiscriminatorConfig:
         return cls(width=24, normalize_last=False)
 
@@ -145,6 +177,8 @@ class AdversarialConfig:
         bfloat16 halves that on processors that know it (AVX512_BF16, AMX; GPUs) and changes the loss by about 0.1 %;
         on those that emulate it, it is several times slower, and without AVX-512 TensorFlow refuses it.
     patch: side of the square training crops in pixels. The paper does not give it; 256 is what it gives for RDN.
+    start: where generator and discriminators start: 'shipped' (those that come with dsr), the folder of a trained
+        restorer of this kind, or None (random weights). They must be of the size that is configured here.
     """
 
     generator: GeneratorConfig = field(default_factory=GeneratorConfig.paper)
@@ -160,6 +194,7 @@ class AdversarialConfig:
     decay_to: float = 0.1  # this share of it
     beta_1: float = 0.1
     beta_2: float = 0.9
+    start: Optional[str] = None
 
     def __post_init__(self) -> None:
         if self.vgg is None and self.weights.vgg:
@@ -188,6 +223,40 @@ class AdversarialConfig:
         return self.generator
 
     @property
+    def parts(self) -> dict[str, dict[str, Any]]:
+        """What a trained one's folder has, and how it is described there."""
+        return {
+            GENERATOR: {"network": self.generator.NETWORK, **asdict(self.generator)},
+            DISCRIMINATORS: asdict(self.discriminator),
+        }
+
+    @property
+    def weight_file(self) -> Optional[str]:
+        """What the training reads beside its data and its start: VGG's weights."""
+        return self.vgg
+
+    def identity(self) -> dict[str, Any]:
+        """What the outcome depends on, ready for JSON: all of this, where it starts by content.
+
+        Raises:
+          RestorerError: `start` cannot be read, or is of another size.
+        """
+        fields = asdict(self)
+        start = fields.pop("start")
+        if start is not None:
+            folder = start_folder(start)
+            for part, wanted in self.parts.items():
+                check_described(folder, part, wanted)
+            fields["start"] = {part: f"sha256:{digest(weights_file(folder, part))}" for part in self.parts}
+        return fields
+
+    def build(self, objective: None = None) -> AdversarialRestorer:
+        """What trains the generator. Raises RestorerError where VGG's weights or the start cannot be had."""
+        from dsr.models.restorers.gan import AdversarialRestorer
+
+        return AdversarialRestorer(self)
+
+    @property
     def decay_step(self) -> int:
         """Number of steps at the full learning rate: 80 000 of the paper's 135 000."""
         return round(self.steps * self.decay_at)
@@ -196,6 +265,17 @@ class AdversarialConfig:
     def paper(cls) -> AdversarialConfig:
         """Appendix B: 135 000 steps of one image."""
         return cls()
+
+    @classmethod
+    def base(cls) -> AdversarialConfig:
+        """The restorer that comes with dsr, and its training: 12 minutes on a large GPU (docs/restorer.md)."""
+        return cls(
+            generator=GeneratorConfig.base(),
+            discriminator=DiscriminatorConfig.base(),
+            batch=12,
+            steps=4162,
+            learning_rate=2.5e-4,
+        )
 
     @classmethod
     def small(cls) -> AdversarialConfig:

@@ -21,12 +21,15 @@ with zeros. Decisions of our own:
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import tensorflow as tf
 
 from dsr.models import losses
 from dsr.models.adam import build_adam
 from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn_config import DenseConfig, Objective, RdnConfig
+from dsr.models.restorers.saved import save_network
 
 ROUNDING = (2 / 255) ** 2 / 12  # mean squared error of rounding [-1, 1] to 8 bits: no PSNR is measured below it
 
@@ -92,6 +95,10 @@ class DenseRestorer(tf.keras.Model):
     def build_optimizers(self) -> None:
         """Make the optimizer's variables, which else come with the first step: do it before restoring a checkpoint."""
         self.optimizer.build(self.network.trainable_weights)
+
+    def save_networks(self, folder: Path) -> None:
+        """Write the network into an existing folder."""
+        save_network(self.network, self.config.network, folder)
 
     def learning_rates(self) -> dict[str, float]:
         """The rate of the last step."""

@@ -5,10 +5,16 @@ The figures of `.paper()` are those of appendix C; what it leaves open is that o
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import ClassVar, Literal
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Optional
 
-from dsr.models.restorers.gan_config import RestorerError
+from dsr.models.restorers.errors import RestorerError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+
+    from dsr.models.restorers.rdn import DenseRestorer
 
 Objective = Literal["mse", "ms-ssim"]
 
@@ -57,6 +63,18 @@ class RdnConfig:
         fusion = (self.blocks * g0 + 1) * g0 + (9 * g0 + 1) * g0
         return shallow + self.blocks * block + fusion + (9 * g0 + 1) * 3
 
+    def build(self) -> tf.keras.Model:
+        """See `dsr.models.restorers.rdn.build_rdn`."""
+        from dsr.models.restorers.rdn import build_rdn
+
+        return build_rdn(self)
+
+    def restore_tiled(self, network: tf.keras.Model, pixels: np.ndarray, most: int) -> np.ndarray:
+        """See `dsr.models.restorers.tiling.convolved`."""
+        from dsr.models.restorers.tiling import convolved
+
+        return convolved(network, self, pixels, most)
+
     @classmethod
     def paper(cls) -> RdnConfig:
         """16 blocks of 6 layers, growth 32: 4.39 M parameters, all at full resolution."""
@@ -96,6 +114,21 @@ class DenseConfig:
             raise RestorerError(
                 f"rdn.decay_at is {self.decay_at}: set it to rising shares of the steps, between 0 and 1"
             )
+
+    @property
+    def weight_file(self) -> Optional[str]:
+        """It reads nothing beside its data."""
+        return None
+
+    def identity(self) -> dict[str, Any]:
+        """What the outcome depends on, ready for JSON."""
+        return asdict(self)
+
+    def build(self, objective: Objective) -> DenseRestorer:
+        """What trains the network for the objective."""
+        from dsr.models.restorers.rdn import DenseRestorer
+
+        return DenseRestorer(self, objective)
 
     @property
     def decay_steps(self) -> list[int]:

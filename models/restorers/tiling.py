@@ -24,9 +24,9 @@ import tensorflow as tf
 
 from dsr.models.restorers.gan_config import GeneratorConfig
 from dsr.models.restorers.generator import Norm, body, head, pad_to_multiple, tail, to_pixels, to_unit
-from dsr.models.restorers.networks import NetworkConfig
 from dsr.models.restorers.normalization import EPSILON, instance_norm
 from dsr.models.restorers.rdn_config import RdnConfig
+from dsr.models.restorers.registry import NetworkConfig
 
 MEMORY = 4 * 2**30  # bytes that the feature maps of one image or tile may take
 MAPS = (
@@ -46,15 +46,18 @@ def restore(network: tf.keras.Model, config: NetworkConfig, image: np.ndarray, m
     most = memory // (4 * MAPS * config.widest)
     if image.shape[0] * image.shape[1] <= most:
         restored = network(to_unit(image[np.newaxis]), training=False)[0]
-    elif isinstance(config, RdnConfig):
-        restored = _over_tiles(network, to_unit(image).numpy(), most, config.margin)
     else:
-        restored = _generated(network, config, image, most)
+        restored = config.restore_tiled(network, image, most)
     return to_pixels(restored).numpy()
 
 
-def _generated(generator: tf.keras.Model, config: GeneratorConfig, image: np.ndarray, most: int) -> np.ndarray:
-    """What the generator makes of (H, W, 3) pixels: float32 (H, W, 3) in about [-1, 1]."""
+def convolved(network: tf.keras.Model, config: RdnConfig, image: np.ndarray, most: int) -> np.ndarray:
+    """What the residual dense network makes of uint8 (H, W, 3), `most` pixels at a time: float32 (H, W, 3)."""
+    return _over_tiles(network, to_unit(image).numpy(), most, config.margin)
+
+
+def generated(generator: tf.keras.Model, config: GeneratorConfig, image: np.ndarray, most: int) -> np.ndarray:
+    """What the generator makes of uint8 (H, W, 3), `most` pixels at a time: float32 (H, W, 3) in about [-1, 1]."""
     height, width = image.shape[:2]
     cell = config.multiple
     padded = pad_to_multiple(to_unit(image[np.newaxis]), cell)[0].numpy()

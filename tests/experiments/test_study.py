@@ -12,11 +12,12 @@ from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
-from dsr.experiments.config.schema import RESTORERS, DatasetConfig, OperatingPoint, StudyConfig
+from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.study import ORIGINAL, Study
-from dsr.models.restorers.gan_config import RestorerError
+from dsr.models.restorers.errors import RestorerError
+from dsr.models.restorers.registry import RESTORERS
 from dsr.models.segmenter.config import WeightsError
 
 

@@ -32,7 +32,12 @@ SCORES = {
 }
 OO = 0.6317
 # What other restorers change of the scores and the fidelity of gan.
-RESTORERS = {"gan": (0.0, 0.0, 0.0), "rdn-psnr": (-0.021, 1.6, 1.3), "rdn-msssim": (-0.014, 1.3, 1.4)}
+RESTORERS = {
+    "gan": (0.0, 0.0, 0.0),
+    "rdn-psnr": (-0.021, 1.6, 1.3),
+    "rdn-msssim": (-0.014, 1.3, 1.4),
+}
+KNOWN = {**RESTORERS, "shipped": (-0.008, 0.4, 0.3)}
 # What other seeds change: of all scores alike, and of each one
 SEEDS = {7: (0.0, 0.0), 8: (0.011, 0.004), 9: (-0.007, 0.006)}
 
@@ -45,7 +50,7 @@ def study(images: Path | None = None, restorers: Sequence[str] = ("gan",), seeds
         compressed.update(psnr=31.25 + column, ms_ssim=0.9512, ms_ssim_db=13.12)
         restored = {
             restorer: {"psnr": 30.5 + column + psnr, "ms_ssim": 0.9433, "ms_ssim_db": 12.46 + ms_ssim}
-            for restorer, (_, psnr, ms_ssim) in RESTORERS.items()
+            for restorer, (_, psnr, ms_ssim) in KNOWN.items()
             if restorer in restorers
         }
         points.append(
@@ -59,7 +64,7 @@ def study(images: Path | None = None, restorers: Sequence[str] = ("gan",), seeds
             for row, (configuration, scores) in enumerate(SCORES.items(), 1):
                 score = scores[column] + shared + own * (-1) ** row
                 for rank, restorer in enumerate(restorers if "R" in configuration else (None,)):
-                    apart = RESTORERS[restorer][0] + 1.7 * rank * own if restorer else 0.0
+                    apart = KNOWN[restorer][0] + 1.7 * rank * own if restorer else 0.0
                     evaluations.append(_evaluation(configuration, name, score + apart, restorer, seed))
     facts = {
         "study": {

@@ -2,12 +2,14 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from dsr.experiments.analysis import figures, svg, tables
+from dsr.models.restorers.registry import RESTORERS
 from tests.experiments.analysis import example
 
 numbers = st.floats(-1e6, 1e6)
@@ -154,6 +156,17 @@ def test_restorers_are_told_apart_by_label_style_and_marker_on_charts_of_their_o
     for name in example.RESTORERS:
         assert on_originals[f"RO {name}"][1] == on_others[f"OR {name}"][1]
     assert len({on_originals[f"RO {name}"][1] for name in example.RESTORERS}) == 3
+
+
+def test_every_registered_restorer_has_a_line_of_its_own():
+    names = tuple(RESTORERS)
+    results = example.study(None, names)
+    found = series(figures.miou_charts(results)[0][1])
+    lines = [found[f"RO {name}"] for name in names]
+    assert len(set(lines)) == len({marker for _, marker in lines}) == len(names)
+    styles = {style for style, _ in lines}
+    sheet = (Path(figures.__file__).parent / "report.css").read_text()
+    assert all(f".restorer-{rank} " in sheet for rank in range(2, len(styles) + 1))
 
 
 def test_error_bars_go_from_the_lowest_to_the_highest_seed_and_stand_beside_each_other():

@@ -12,11 +12,11 @@ from typing import Any
 
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
-from dsr.experiments.config.schema import RestorerName
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
+from dsr.models.restorers.registry import RestorerName
 from tests.experiments.training.test_loop import TINY
 
 DENSE = [

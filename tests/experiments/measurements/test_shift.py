@@ -27,7 +27,6 @@ from dsr.experiments.training.evaluation import load_segmenter
 from dsr.experiments.training.segmenter import WEIGHTS
 from dsr.models.metrics.distances import frechet_distance
 from dsr.models.metrics.perceptual import load_index
-from dsr.models.restorers.networks import build_network
 from dsr.models.restorers.saved import save_network
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.tfrecords.building import building
@@ -71,7 +70,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         network.save_weights(str(build.path / WEIGHTS))
     generator = config.restorer.gan.generator
     with building(restorer.folder, restorer.identity) as build:
-        save_network(build_network(generator), generator, build.path)
+        save_network(generator.build(), generator, build.path)
     make(
         [
             measure(study, domain)

@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 
 from dsr.models.restorers.gan_config import GeneratorConfig, RestorerError
-from dsr.models.restorers.networks import NetworkConfig, build_network
 from dsr.models.restorers.rdn_config import RdnConfig
+from dsr.models.restorers.registry import NetworkConfig
 from dsr.models.restorers.saved import SavedRestorer, load_network, save_network
 from dsr.models.restorers.tiling import restore
 
@@ -33,7 +33,7 @@ def config(request) -> NetworkConfig:
 @pytest.fixture(scope="module")
 def network(config) -> tf.keras.Model:
     tf.keras.utils.set_random_seed(3)
-    network = build_network(config)
+    network = config.build()
     for variable in network.variables:
         variable.assign(tf.random.normal(variable.shape, stddev=0.3))
     return network

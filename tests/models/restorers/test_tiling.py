@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from dsr.models.restorers import tiling
 from dsr.models.restorers.gan_config import GeneratorConfig
-from dsr.models.restorers.networks import NetworkConfig, build_network
 from dsr.models.restorers.rdn_config import RdnConfig
+from dsr.models.restorers.registry import NetworkConfig
 from dsr.models.restorers.tiling import restore
 
 CONFIGS = [
@@ -33,7 +33,7 @@ def image(height: int, width: int) -> np.ndarray:
 def network(config: NetworkConfig) -> tf.keras.Model:
     """One that changes its input by tens of levels."""
     tf.keras.utils.set_random_seed(1)
-    made = build_network(config)
+    made = config.build()
     out = made.get_layer("out" if isinstance(config, RdnConfig) else "o")
     out.kernel.assign(tf.random.normal(out.kernel.shape, stddev=0.1))
     return made
