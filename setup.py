@@ -21,7 +21,7 @@ CUDA = [
     "nvidia-cusparse-cu11==11.7.5.86",
     "nvidia-nccl-cu11==2.16.5",
 ]
-"""What `tensorflow[and-cuda]` 2.14.1 asks for, less TensorRT 8.5.3.1: nothing here uses it, and Python 3.11 has no wheel of it."""
+"""What `tensorflow[and-cuda]` 2.14.1 asks for, less TensorRT, which nothing uses and Python 3.11 has no wheel of."""
 
 setup(
     name="dsr",

@@ -1,7 +1,7 @@
 """Dataset restoration: measure what image compression costs a segmentation network, and win it back.
 
-What a program needs first is named here; all of it is imported on use, so that `import dsr` takes no time and needs neither
-NumPy nor TensorFlow. One image through a codec:
+What a program needs first is named here; all of it is imported on use, so that `import dsr` takes no time and needs
+neither NumPy nor TensorFlow. One image through a codec:
 
     from dsr import make_codec, open_dataset, psnr
 
@@ -32,11 +32,11 @@ A whole study, as `dsr run --preset demo` does it:
 | `SavedRestorer` | a trained restorer, from pixels to pixels |
 | `DatasetConfig`, `OperatingPoint` | which images a study is of, and at which codecs and qualities |
 | `Codec`, `CodecError`, `QualityScale`, `CODECS` | what a codec of your own is made of, and where it is registered |
-| `Source`, `Sample`, `Label`, `LabelTable`, `DATASETS` | the same for a dataset of your own; see `examples/` of the repository |
+| `Source`, `Sample`, `Label`, `LabelTable`, `DATASETS` | the same for a dataset; see `examples/` of the repository |
 | `UserError` | what every function raises if the caller can put it right; its text says how |
 
-The folders of the repository are this package's rooms: `dsr.app`, `dsr.experiments`, `dsr.data_pipelines`, `dsr.tfrecords`,
-`dsr.models`.
+The folders of the repository are this package's rooms: `dsr.app`, `dsr.experiments`, `dsr.data_pipelines`,
+`dsr.tfrecords`, `dsr.models`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A codec of your own in dsr: `python examples/own_codec.py [FOLDER]`.
 
-A codec is a frozen dataclass below `dsr.Codec`: a name, a scale of qualities, pixels to bytes and back. Registered, it can do
-what the others do: convert datasets on all cores, be verified, and stand in a study beside BPG.
+A codec is a frozen dataclass below `dsr.Codec`: a name, a scale of qualities, pixels to bytes and back. Registered, it
+can do what the others do: convert datasets on all cores, be verified, and stand in a study beside BPG.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A dataset of your own in dsr: `python examples/own_dataset.py [FOLDER]`.
 
 Images and labels in two folders need no code: `--dataset folder`. A dataset in a format of its own is a class below
-`dsr.Source`: it lists samples and reads one, and says all that its pixels depend on. Registered, it can be converted, trained
-and tested on.
+`dsr.Source`: it lists samples and reads one, and says all that its pixels depend on. Registered, it can be converted,
+trained and tested on.
 """
 
 from __future__ import annotations
@@ -81,9 +81,7 @@ def main(work: Path) -> None:
         )
     source = study.source
     discs = np.mean([source.read(sample)[1] == 1 for sample in source.samples("test")])
-    print(
-        f"discs cover {100 * discs:.0f} % of the test images; a study trains on them: dsr.make(study.evaluations(), ...)"
-    )
+    print(f"discs cover {100 * discs:.0f} % of the test images; make(study.evaluations(), Progress()) trains on them")
 
 
 if __name__ == "__main__":  # the processes that convert import this file again

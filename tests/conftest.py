@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -19,3 +21,24 @@ def shared() -> Path:
     if not (SHARED / "camvid").is_dir():
         pytest.skip(f"needs the real data beside the repository ({SHARED}), which only developers have")
     return SHARED
+
+
+@functools.cache
+def runs_tensorflow(module: Path) -> bool:
+    """Whether a test module imports TensorFlow, or says that what it calls does."""
+    text = module.read_text(encoding="utf-8")
+    imports = re.search(r"^\s*(import|from) (tensorflow|tensorflow_compression|keras_cv)\b", text, re.MULTILINE)
+    return bool(imports or re.search(r"^pytestmark = pytest\.mark\.tensorflow$", text, re.MULTILINE))
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where no test with TensorFlow is wanted, its import is not waited for either."""
+    unwanted = config.option.markexpr == "not tensorflow" and collection_path.suffix == ".py"
+    return True if unwanted and runs_tensorflow(collection_path) else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give the marker `tensorflow` to the tests of modules that import it."""
+    for item in items:
+        if runs_tensorflow(item.path):
+            item.add_marker("tensorflow")

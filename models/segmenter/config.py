@@ -1,4 +1,4 @@
-"""What a DeepLabv3+ is made of; apart from `dsr.models.segmenter.deeplab` so that configurations are read without TensorFlow."""
+"""What a DeepLabv3+ is made of; apart from its network, so that configurations are read without TensorFlow."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ BACKBONES: dict[str, KnownBackbone] = {
     "xception65": KnownBackbone(
         "dsr.models.segmenter.backbones.xception",
         no_imagenet="Keras has no ImageNet weights of xception65 (its Xception has other layers): give the path of "
-        "model.ckpt.index from http://download.tensorflow.org/models/deeplabv3_xception_2018_01_04.tar.gz as weights, or 'none', "
-        "or take resnet50 or mobilenet_v2",
+        "model.ckpt.index from http://download.tensorflow.org/models/deeplabv3_xception_2018_01_04.tar.gz as weights, "
+        "or 'none', or take resnet50 or mobilenet_v2",
     ),
     "resnet50": KnownBackbone("dsr.models.segmenter.backbones.resnet", has_width=False),
     "mobilenet_v2": KnownBackbone("dsr.models.segmenter.backbones.mobilenet"),
@@ -56,10 +56,11 @@ def split_name(backbone: str) -> tuple[str, str]:
 class DeepLabConfig:
     """What a DeepLabv3+ is made of. Raises UserError if the values make no network.
 
-    `backbone` is one of `BACKBONES`, or `keras_cv:` and the name of a preset. `width` scales its channels, where it has a
-    width. `weights` is 'imagenet' (downloaded by Keras or keras-cv), 'none' (random) or the path of a weight file, see
-    `dsr.models.segmenter.backbones.build_backbone`. `freeze_batch_norm` keeps the backbone's batch normalisation at its
-    pretrained statistics: for batches of a few images, and for weight files whose statistics were folded into the kernels.
+    `backbone` is one of `BACKBONES`, or `keras_cv:` and the name of a preset. `width` scales its channels, where it has
+    a width. `weights` is 'imagenet' (downloaded by Keras or keras-cv), 'none' (random) or the path of a weight file,
+    see `dsr.models.segmenter.backbones.build_backbone`. `freeze_batch_norm` keeps the backbone's batch normalisation at
+    its pretrained statistics: for batches of a few images, and for weight files whose statistics were folded into the
+    kernels.
     """
 
     backbone: str = "xception65"
@@ -80,7 +81,8 @@ class DeepLabConfig:
             raise BackboneError(f"there is no backbone {self.backbone!r}: take {' or '.join(nearest)}")
         if (key == "keras_cv") != bool(preset):
             raise BackboneError(
-                f"there is no backbone {self.backbone!r}: keras_cv, and it alone, has presets, as keras_cv:resnet50_v2_imagenet"
+                f"there is no backbone {self.backbone!r}: keras_cv, and it alone, has presets, as "
+                "keras_cv:resnet50_v2_imagenet"
             )
         if self.output_stride not in (8, 16):
             raise UserError(f"output_stride is {self.output_stride}: DeepLabv3+ has 8 or 16")
@@ -97,7 +99,7 @@ class DeepLabConfig:
         return (6, 12, 18) if self.output_stride == 16 else (12, 24, 36)
 
     def check_weights(self) -> None:
-        """Raise WeightsError or BackboneError if the weights or the preset cannot be had, as far as is known without a download."""
+        """Raise WeightsError or BackboneError if weights or preset cannot be had, as far as is known offline."""
         key, preset = split_name(self.backbone)
         if self.weights == "imagenet" and BACKBONES[key].no_imagenet:
             raise WeightsError(BACKBONES[key].no_imagenet)
@@ -117,8 +119,10 @@ class DeepLabConfig:
 
     @classmethod
     def small(cls) -> DeepLabConfig:
-        """MobileNetV2 with ImageNet weights and narrow heads, 2.0 M parameters: 0.7 s a step on two cores for batches
-        of 8 crops of 320x240."""
+        """MobileNetV2 with ImageNet weights and narrow heads, 2.0 M parameters.
+
+        0.7 s a step on two cores for batches of 8 crops of 320x240.
+        """
         return cls(
             backbone="mobilenet_v2",
             aspp_width=64,
@@ -130,8 +134,10 @@ class DeepLabConfig:
 
     @classmethod
     def tiny(cls) -> DeepLabConfig:
-        """A third of MobileNetV2's width from random weights, 0.3 M parameters: learns simple scenes in a minute on two
-        cores (0.14 s a step for batches of 8 images of 256x128), downloads nothing."""
+        """A third of MobileNetV2's width from random weights, 0.3 M parameters; downloads nothing.
+
+        Learns simple scenes in a minute on two cores (0.14 s a step for batches of 8 images of 256x128).
+        """
         return cls(
             backbone="mobilenet_v2",
             aspp_width=32,

@@ -1,4 +1,6 @@
-"""DeepLabv3+ (Chen et al. 2018, "Encoder-Decoder with Atrous Separable Convolution"), the paper's downstream task (V-A).
+"""DeepLabv3+, the paper's downstream task (V-A).
+
+Chen et al., "Encoder-Decoder with Atrous Separable Convolution for Semantic Image Segmentation" (2018).
 
     image (B, H, W, 3) in [-1, 1]
       |
@@ -26,7 +28,8 @@
 
 Sizes round up; every convolution but the last is followed by batch normalisation and ReLU. The 3x3 convolutions are
 depthwise separable, as in the model published for Xception-65. At output stride 8 the rates double. Upsampling keeps
-feature (i, j) of stride s on pixel (s i, s j), where the backbones put it, so crops and whole images of any size align alike.
+feature (i, j) of stride s on pixel (s i, s j), where the backbones put it, so crops and whole images of any size align
+alike.
 """
 
 from __future__ import annotations
@@ -38,7 +41,7 @@ from dsr.models.segmenter.config import DeepLabConfig, split_name
 
 
 class LatticeUpsampling(tf.keras.layers.Layer):
-    """Bilinear upsampling by a whole factor that leaves sample (i, j) at (factor i, factor j), cropped to a reference's size.
+    """Bilinear upsampling by a whole factor, cropped to a reference's size: sample (i, j) goes to (factor i, factor j).
 
     (`align_corners` puts it there only for sizes factor k + 1, `half_pixel_centers` never.)
     """
@@ -56,8 +59,11 @@ class LatticeUpsampling(tf.keras.layers.Layer):
 
 
 class CountedDropout(tf.keras.layers.Dropout):
-    """Dropout whose mask follows from a count of the training calls, which is a weight: a training that goes on from a
-    checkpoint draws what an uninterrupted one would. (Keras's draws from a state that no checkpoint holds.)"""
+    """Dropout whose mask follows from a count of the training calls, which is a weight.
+
+    A training that goes on from a checkpoint draws what an uninterrupted one would. (Keras's draws from a state that no
+    checkpoint holds.)
+    """
 
     def build(self, input_shape: tf.TensorShape) -> None:
         self.calls = self.add_weight(
@@ -76,7 +82,7 @@ class CountedDropout(tf.keras.layers.Dropout):
 
 
 def build_deeplab(config: DeepLabConfig, num_classes: int) -> tf.keras.Model:
-    """The network of `config`: float RGB (B, H, W, 3) in [-1, 1], any H and W, to float32 logits (B, H, W, num_classes).
+    """The network of `config`: float RGB (B, H, W, 3) in [-1, 1] of any size to float32 logits (B, H, W, num_classes).
 
     Follows Keras's global dtype policy; weights and logits stay float32. Raises WeightsError and BackboneError as
     `build_backbone` does.

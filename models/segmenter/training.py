@@ -1,4 +1,4 @@
-"""Training and scoring of a segmentation network: loss, confusion matrix, learning-rate schedule, and the Keras model of it."""
+"""Training and scoring of a segmentation network: loss, confusion matrix, learning rates, and the Keras model of it."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ IGNORE = 255
 def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """Sum of -log softmax(logits)[label] over the labelled pixels, and their number; both float32 scalars.
 
-    `labels` are train ids (B, H, W), any integer type, 255 where there is none; `logits` float32 (B, H, W, classes). The
-    sum and the number are apart because the mean is over all replicas' pixels together.
+    `labels` are train ids (B, H, W), any integer type, 255 where there is none; `logits` float32 (B, H, W, classes).
+    The sum and the number are apart because the mean is over all replicas' pixels together.
     """
     labels = tf.cast(labels, tf.int32)
     labelled = labels != IGNORE
@@ -23,8 +23,10 @@ def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.T
 
 
 def iou_per_class(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Intersection over union of each class of a confusion matrix (rows truth, columns prediction); nan where a class is
-    neither labelled nor predicted."""
+    """Intersection over union of each class of a confusion matrix (rows truth, columns prediction).
+
+    It is nan where a class is neither labelled nor predicted.
+    """
     intersection = np.diag(matrix).astype(np.float64)
     union = matrix.sum(axis=0) + matrix.sum(axis=1) - np.diag(matrix)
     return np.divide(intersection, union, out=np.full(len(matrix), np.nan), where=union > 0)
@@ -77,9 +79,9 @@ class ConfusionMatrix(tf.keras.metrics.Metric):
 
 
 def build_optimizer(name: str, learning_rate: float, steps: int) -> tf.keras.optimizers.Optimizer:
-    """'sgd' (momentum 0.9, as DeepLab is trained) or 'adam', with the poly schedule
+    """'sgd' (momentum 0.9, as DeepLab is trained) or 'adam', with the poly schedule.
 
-    learning_rate (1 - step / steps)^0.9
+    It is learning_rate (1 - step / steps)^0.9.
     """
     schedule = tf.keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0, power=0.9)
     if name == "sgd":
@@ -90,9 +92,10 @@ def build_optimizer(name: str, learning_rate: float, steps: int) -> tf.keras.opt
 class Segmenter(tf.keras.Model):
     """A segmentation network with its training and test step, on batches {"image", "label"}.
 
-    `image` is uint8 RGB (B, H, W, 3), or float already in [-1, 1]; `label` integer train ids (B, H, W), 255 = ignore. Under
-    a tf.distribute strategy the loss is the mean over the labelled pixels of all replicas, so N replicas take the step
-    one would take with the whole batch (batch normalisation apart, whose statistics are per replica). Training minimises
+    `image` is uint8 RGB (B, H, W, 3), or float already in [-1, 1]; `label` integer train ids (B, H, W), 255 = ignore.
+    Under a tf.distribute strategy the loss is the mean over the labelled pixels of all replicas, so N replicas take the
+    step one would take with the whole batch (batch normalisation apart, whose statistics are per replica). Training
+    minimises
 
         mean cross-entropy + weight_decay / 2 * sum |kernel|^2
 

@@ -7,27 +7,15 @@ import importlib.util
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from tests.packaging.building import built
+
 ROOT = Path(__file__).resolve().parents[2]
-HOOK = "import sys; from setuptools import build_meta; print(getattr(build_meta, sys.argv[1])(sys.argv[2]))"
-
-
-def built(hook: str, tree: Path, out: Path) -> Path:
-    """What setuptools' `build_wheel` or `build_sdist` makes of a source tree, as pip calls it."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", HOOK, hook, str(out)],
-        cwd=tree,
-        check=True,
-        capture_output=True,
-        text=True,
-    )
-    return out / done.stdout.splitlines()[-1]
 
 
 @pytest.fixture(scope="session")
@@ -68,7 +56,8 @@ def wheel(tree: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def core(tree: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A site-packages as `pip install -r requirements-core.lock` and `pip install --no-deps dsr` fill it, and nothing else."""
+    """A site-packages as `pip install -r requirements-core.lock` and `pip install --no-deps dsr` fill it, and nothing
+    else."""
     from packaging.requirements import Requirement
 
     folder = tmp_path_factory.mktemp("core")
@@ -79,7 +68,7 @@ def core(tree: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> P
         if requirement is None or not (requirement.marker is None or requirement.marker.evaluate()):
             continue
         distribution = importlib.metadata.distribution(requirement.name)
-        # Whole packages are linked; `google` is several distributions' folder, and what pip links outside is not needed.
+        # Whole packages are linked; `google` is several distributions' folder, and scripts are not needed.
         tops = {path.parts[:2] if path.parts[0] == "google" else path.parts[:1] for path in distribution.files or ()}
         for top in tops - {("..",), ("__pycache__",)}:
             there = folder.joinpath(*top)

@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from tests.packaging.conftest import built
+from tests.packaging.building import built
 
 ROOMS = ("app", "data_pipelines", "experiments", "models", "tfrecords")
 

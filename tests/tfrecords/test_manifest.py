@@ -6,11 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,6 +17,7 @@ from dsr.tfrecords.building import building, finished
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.framing import frame, read_frames
 from dsr.tfrecords.manifest import Identity, Manifest, check, installed_versions, records
+from tests.tfrecords.writing import resign
 
 IDENTITY = Identity("trainings", "a training", {"network": {"width": 8}, "steps": 3}, {"shards": "f00"})
 OTHER = replace(IDENTITY, config={"network": {"width": 16}, "steps": 3})
@@ -34,16 +32,6 @@ def make(folder: Path, identity: Identity = IDENTITY, text: str = "weights") -> 
         build.summary["loss"] = 0.5
     assert build.manifest is not None
     return build.manifest
-
-
-@contextmanager
-def resign(folder: Path) -> Iterator[dict[str, Any]]:
-    """The content of a manifest, to be changed; it is then written as if dsr had written it."""
-    path = folder / "manifest.json"
-    content = json.loads(path.read_text())
-    yield content
-    content = {name: value for name, value in content.items() if name not in ("format", "sha256")}
-    Manifest(**content).save(folder)
 
 
 def entries(folder: Path) -> list[str]:

@@ -16,8 +16,7 @@ from dsr.tfrecords.framing import frame, read_frames
 from dsr.tfrecords.manifest import check, records
 from dsr.tfrecords.verify import findings
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeSource, OtherDecoder, inline
-from tests.tfrecords.test_manifest import resign
-from tests.tfrecords.writing import write_compressed, write_originals
+from tests.tfrecords.writing import resign, write_compressed, write_originals
 
 
 def found(*folders: Path, **how: object) -> list[str]:

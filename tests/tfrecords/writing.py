@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -35,3 +38,13 @@ def write_restored(compressed: Path, originals: Path, restorer: RestorerLike, fo
 
 def restored(compressed: Identity, original: Identity, restorer: RestorerLike) -> Identity:
     return restored_identity(compressed, original, Identity("restorer", "fake", restorer.describe()), "restored")
+
+
+@contextmanager
+def resign(folder: Path) -> Iterator[dict[str, Any]]:
+    """The content of a manifest, to be changed; it is then written as if dsr had written it."""
+    path = folder / "manifest.json"
+    content = json.loads(path.read_text())
+    yield content
+    content = {name: value for name, value in content.items() if name not in ("format", "sha256")}
+    Manifest(**content).save(folder)

@@ -16,8 +16,8 @@ Every backbone has the same dataflow, for any input size H x W (odd ones too):
     mobilenet_v2     144     320       1.8 M
     keras_cv:NAME    as the preset of keras-cv has them
 
-All strided layers pad symmetrically, so feature (i, j) at stride s is centred on pixel (s i, s j) whatever the size: what
-TensorFlow's SAME padding gives only for sizes s k + 1 (hence the crops of 513 in the DeepLab papers).
+All strided layers pad symmetrically, so feature (i, j) at stride s is centred on pixel (s i, s j) whatever the size:
+what TensorFlow's SAME padding gives only for sizes s k + 1 (hence the crops of 513 in the DeepLab papers).
 
 A backbone is a module with a function `build(width, weights)` that gives a `Backbone`, and a line in
 `dsr.models.segmenter.config.BACKBONES`.
@@ -49,8 +49,8 @@ def build_backbone(
       name: one of `BACKBONES`, with the preset's name behind `keras_cv:`.
       output_stride: of the high features, 8 or 16.
       width: multiplies every channel count, of the backbones that have a width.
-      weights: "none" (random), "imagenet" (downloaded by Keras or keras-cv) or the path of a file: a Keras weight file of the
-        network without top, for `xception65` the `model.ckpt.index` of a checkpoint from the DeepLab model zoo too.
+      weights: "none" (random), "imagenet" (downloaded by Keras or keras-cv) or the path of a file: a Keras weight file
+        of the network without top, for `xception65` also the `.index` of a checkpoint of DeepLab's model zoo.
       batch_norm_momentum: of all its batch normalisations.
 
     Raises:
@@ -75,8 +75,8 @@ def build_backbone(
 def recalibrate_if_folded(backbone: tf.keras.Model, images: tf.Tensor) -> None:
     """Give batch normalisations the statistics of what they see, where a weight file has folded its own into kernels.
 
-    Such a file (all means are zero) computes the right thing in inference only: in training, batches are normalised with
-    their own statistics, which undoes it. With mean' and var' over `images`, and scale and offset to match,
+    Such a file (all means are zero) computes the right thing in inference only: in training, batches are normalised
+    with their own statistics, which undoes it. With mean' and var' over `images`, and scale and offset to match,
 
         gamma' = gamma sqrt(var' + eps) / sqrt(var + eps)        beta' = beta + gamma (mean' - mean) / sqrt(var + eps)
 
@@ -110,8 +110,8 @@ def _load(name: str, width: float, weights: str) -> Backbone:
         # Keras raises a bare Exception when a download fails, and ValueError for a width it has no weights of.
         except Exception as error:
             raise WeightsError(
-                f"cannot get the ImageNet weights of {name} at width {width} ({error}): give the path of a weight file, or "
-                "'none'"
+                f"cannot get the ImageNet weights of {name} at width {width} ({error}): give the path of a weight "
+                "file, or 'none'"
             ) from error
     natural = build(width, None, preset)
     if weights == "none":

@@ -1,4 +1,4 @@
-"""Turning strides of a network into dilation (atrous convolution), so that its features come as densely as DeepLab wants them."""
+"""Turning strides of a network into dilation (atrous convolution): features as dense as DeepLab wants them."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _PROBE = (97, 129)  # height and width at which sizes are compared, one of a kin
 
 
 def dilate(model: tf.keras.Model, output_stride: int, batch_norm_momentum: float) -> tf.keras.Model:
-    """A copy with the same layers, names and weight order, whose strides beyond `output_stride` became dilation (atrous).
+    """A copy with the same layers, names and weight order, whose strides beyond `output_stride` became dilation.
 
     A stride of 2 dropped at some layer leaves what follows twice as dense, so every kernel behind it is spread by 2 to
     meet the values it met before: the copy's features, subsampled, equal the original's (means over the whole image, as
-    squeeze-and-excitation has them, apart). Strided layers pad symmetrically, whatever the size. Dropout inside is left out:
-    what it drops would follow from a state that no checkpoint holds.
+    squeeze-and-excitation has them, apart). Strided layers pad symmetrically, whatever the size. Dropout inside is left
+    out: what it drops would follow from a state that no checkpoint holds.
 
     Args:
       model: a functional network of convolutions, from images (B, H, W, 3) to feature maps. Its weights are not copied.
@@ -82,8 +82,8 @@ def check_strides(model: tf.keras.Model, strides: tuple[int, ...]) -> None:
         found, expected = tuple(given.shape)[1:3], tuple(-(-side // step) for side in _PROBE)
         if found != expected:
             raise BackboneError(
-                f"its features {output.node.layer.name} of an image of {_PROBE[1]}x{_PROBE[0]} are {found[1]}x{found[0]}, where "
-                f"a stride of {step} gives {expected[1]}x{expected[0]}"
+                f"its features {output.node.layer.name} of an image of {_PROBE[1]}x{_PROBE[0]} are "
+                f"{found[1]}x{found[0]}, where a stride of {step} gives {expected[1]}x{expected[0]}"
             )
 
 

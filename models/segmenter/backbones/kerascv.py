@@ -1,8 +1,9 @@
 """Any backbone of keras-cv that is a pyramid of convolutions, by the name of its preset.
 
-keras-cv downloads configuration and weights of a preset from Kaggle on first use and keeps them in Kaggle's cache. ResNet
-(both versions), MobileNetV3, EfficientNet V1 and Lite can be dilated; DenseNet, CSPDarkNet, YOLOV8 and EfficientNetV2, whose
-layers hide their strides or pool over an even number of pixels, and transformers are refused with the reason.
+keras-cv downloads configuration and weights of a preset from Kaggle on first use and keeps them in Kaggle's cache.
+ResNet (both versions), MobileNetV3, EfficientNet V1 and Lite can be dilated; DenseNet, CSPDarkNet, YOLOV8 and
+EfficientNetV2, whose layers hide their strides or pool over an even number of pixels, and transformers are refused with
+the reason.
 """
 
 from __future__ import annotations
@@ -21,20 +22,20 @@ LEVELS = ("P2", "P5")
 
 
 def check_preset(preset: str, weights: str) -> None:
-    """Raise BackboneError unless keras-cv has this preset, WeightsError unless it has these weights; downloads nothing."""
+    """Raise BackboneError unless keras-cv has this preset, WeightsError unless it has weights; downloads nothing."""
     kinds = _kinds()
     if preset not in kinds:
         near = difflib.get_close_matches(preset, kinds, 3) or sorted(kinds)
         raise BackboneError(f"keras-cv has no preset {preset!r}: take keras_cv: and {', '.join(near)}")
     if weights == "imagenet" and preset not in kinds[preset].presets_with_weights:
         raise WeightsError(
-            f"the preset {preset} of keras-cv has no weights: take one with weights "
-            f"({', '.join(sorted(kinds[preset].presets_with_weights)) or 'of another family'}), a weight file, or 'none'"
+            f"the preset {preset} of keras-cv has no weights: take "
+            f"{', '.join(sorted(kinds[preset].presets_with_weights)) or 'another one'}, a weight file, or 'none'"
         )
 
 
 def build(width: float, weights: str | None, preset: str) -> Backbone:
-    """The network of a preset; `weights` is "imagenet" for those of the preset, or None for random ones. It has no width.
+    """The network of a preset, which has no width; `weights` is "imagenet" for the preset's, or None for random ones.
 
     Raises:
       BackboneError: there is no such preset, its configuration cannot be had, or it is no pyramid of features.
@@ -46,12 +47,13 @@ def build(width: float, weights: str | None, preset: str) -> Backbone:
         network = kind.from_preset(preset, load_weights=weights == "imagenet")
     except Exception as error:  # whatever the download, the file or its network raises
         raise BackboneError(
-            f"cannot get the preset {preset} of keras-cv ({type(error).__name__}: {error}): it comes from Kaggle, and stays in its cache"
+            f"cannot get the preset {preset} of keras-cv ({type(error).__name__}: {error}): it comes from Kaggle, and "
+            "stays in its cache"
         ) from error
     levels = getattr(network, "pyramid_level_inputs", {})
     if not all(level in levels for level in LEVELS):
         raise BackboneError(
-            f"the preset {preset} of keras-cv has no features {' and '.join(LEVELS)}, but {', '.join(levels) or 'no levels'}"
+            f"the preset {preset} of keras-cv has no features {' and '.join(LEVELS)}, but {', '.join(levels) or 'none'}"
         )
     scale = 255.0 if network.include_rescaling else 1.0
 

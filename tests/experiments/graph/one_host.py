@@ -17,7 +17,7 @@ from dsr.experiments.graph.progress import Meter, Progress
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RestorerName
-from tests.experiments.training.test_loop import TINY
+from tests.experiments.training.tiny import TINY
 
 DENSE = [
     f"restorer.rdn.{value}" for value in ("batch=2", "steps=6", "patch=32", "network.blocks=1", "network.layers=1")

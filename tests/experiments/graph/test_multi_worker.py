@@ -19,7 +19,9 @@ from dsr.experiments.graph.hosts import HostError
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from tests.experiments.graph.one_host import tiny_study
-from tests.experiments.training.test_loop import weights
+from tests.experiments.training.tiny import weights
+
+pytestmark = pytest.mark.tensorflow
 
 ROOT = Path(__file__).parents[3]
 # Two halves of a batch are averaged in another order than the whole; float32 has 6e-8, and six steps add to it.

@@ -33,7 +33,7 @@ from dsr.tfrecords.building import building
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
-from tests.experiments.training.test_loop import TINY
+from tests.experiments.training.tiny import TINY
 
 IMAGES = 5
 OVERRIDES = [

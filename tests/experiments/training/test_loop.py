@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,54 +16,10 @@ from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
-from dsr.experiments.graph.progress import Meter, Progress
+from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
 from dsr.tfrecords.png import decode_png
-
-TINY = [
-    "points=jpeg-quality10",
-    "dataset.options.height=128",
-    "dataset.options.width=128",
-    "dataset.options.restore=3",
-    "dataset.options.train=4",
-    "dataset.options.test=3",
-    "samples=2",
-    "restorer.gan.generator.width=4",
-    "restorer.gan.generator.blocks=1",
-    "restorer.gan.discriminator.width=4",
-    "restorer.gan.batch=1",
-    "restorer.gan.steps=6",
-    "restorer.checkpoint_every=2",
-    "restorer.log_every=2",
-    "segmenter.network.aspp_width=8",
-    "segmenter.network.decoder_width=8",
-    "segmenter.network.low_level_width=8",
-    "segmenter.batch=2",
-    "segmenter.crop_height=64",
-    "segmenter.crop_width=64",
-    "segmenter.steps=6",
-    "segmenter.checkpoint_every=2",
-    "segmenter.log_every=2",
-]
-
-
-class Killed(Exception):
-    pass
-
-
-class KilledAt(Progress):
-    """Dies in the middle of a window, between two checkpoints."""
-
-    def __init__(self, step: int) -> None:
-        self.step = step
-
-    @contextmanager
-    def meter(self, label: str, total: int) -> Iterator[Meter]:
-        yield self
-
-    def update(self, done: int, note: str = "") -> None:
-        if done == self.step:
-            raise Killed
+from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +38,6 @@ def study(config: StudyConfig, tmp_path_factory: pytest.TempPathFactory) -> Stud
 def trained(study: Study, group: str) -> Artefact:
     (codec,) = study.degradations
     return study.segmenter(Domain("C", codec), 0) if group == "segmenters" else study.restorer(codec, "gan")
-
-
-def weights(artefact: Artefact) -> list[np.ndarray]:
-    (path,) = [*artefact.folder.glob("*.h5"), *artefact.folder.glob("*.npz")]
-    if path.suffix == ".npz":
-        with np.load(path) as archive:
-            return [archive[name] for name in archive]
-    import h5py
-
-    found: list[np.ndarray] = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
-    return found
 
 
 @pytest.mark.parametrize("group", ["segmenters", "restorers"])

@@ -20,7 +20,9 @@ from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import read_config
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.reader import ShardSet
-from tests.experiments.training.test_loop import TINY, Killed, KilledAt, weights
+from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
+
+pytestmark = pytest.mark.tensorflow
 
 RDN = [
     *TINY,

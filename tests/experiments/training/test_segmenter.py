@@ -15,7 +15,7 @@ from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training import loop
 from dsr.experiments.training import segmenter as segmentation
-from tests.experiments.training.test_loop import TINY
+from tests.experiments.training.tiny import TINY
 
 
 class Looked(Exception):
