@@ -93,7 +93,7 @@ def serve(config: NetworkConfig, threads: int) -> None:
 
 @click.command()
 @click.option("--restorer", "kind", type=click.Choice(list(NETWORKS)), default="gan", show_default=True)
-@click.option("--preset", type=click.Choice(["tiny", "small", "paper"]), default="paper", show_default=True)
+@click.option("--preset", type=click.Choice(["tiny", "small", "base", "paper"]), default="paper", show_default=True)
 @click.option("--size", "sizes", multiple=True, default=("480x360", "2048x1024"), show_default=True)
 @click.option("--threads", default=2, show_default=True)
 @click.option("--torch", type=click.Path(exists=True, dir_okay=False), help="The Python that has PyTorch.")
@@ -111,6 +111,8 @@ def main(
     side: bool,
 ) -> None:
     """Measure one network."""
+    if not hasattr(NETWORKS[kind], preset):
+        raise click.UsageError(f"{kind} has no preset {preset}")
     config: NetworkConfig = getattr(NETWORKS[kind], preset)()
     if side:
         serve(config, threads)
@@ -118,10 +120,10 @@ def main(
     options = [f"--restorer={kind}", f"--preset={preset}", f"--threads={threads}"]
     sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.restorer", "--side", *options])]
     if torch:
-        if not isinstance(config, GeneratorConfig) or config.upsampling != "transposed":
-            raise click.UsageError("--torch has the generator with transposed convolutions alone: --preset paper")
+        if not isinstance(config, GeneratorConfig):
+            raise click.UsageError("--torch has the adversarial generator alone: --restorer gan")
         numbers = [str(number) for number in (config.width, config.downsamplings, config.blocks, threads)]
-        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), *numbers]))
+        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), *numbers, config.upsampling]))
     else:
         click.echo(
             "PyTorch is left out; to compare: python -m venv ~/torch; ~/torch/bin/pip install torch==2.13.0 numpy"

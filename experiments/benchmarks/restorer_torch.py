@@ -33,21 +33,24 @@ class Residual(nn.Module):
         return x + self.layers(x)
 
 
-def generator(width, downsamplings, blocks):
+def generator(width, downsamplings, blocks, upsampling):
     widths = [width * 2**i for i in range(downsamplings + 1)]
     layers = [*conv(3, width, 7), nn.ReLU(True)]
     for fine, coarse in zip(widths, widths[1:]):
         layers += [nn.Conv2d(fine, coarse, 3, 2, 1, bias=False), norm(coarse), nn.ReLU(True)]
     layers += [Residual(widths[-1]) for _ in range(blocks)]
     for coarse, fine in zip(widths[::-1], widths[-2::-1]):
-        layers += [nn.ConvTranspose2d(coarse, fine, 3, 2, 1, 1, bias=False), norm(fine), nn.ReLU(True)]
+        if upsampling == "resize":
+            layers += [nn.Upsample(scale_factor=2), *conv(coarse, fine, 3), nn.ReLU(True)]
+        else:
+            layers += [nn.ConvTranspose2d(coarse, fine, 3, 2, 1, 1, bias=False), norm(fine), nn.ReLU(True)]
     return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
 
-def main(width, downsamplings, blocks, threads):
+def main(width, downsamplings, blocks, threads, upsampling):
     torch.set_num_threads(threads)
     torch.manual_seed(0)
-    network = generator(width, downsamplings, blocks)
+    network = generator(width, downsamplings, blocks, upsampling)
     optimizer = torch.optim.Adam(network.parameters(), 2e-4, (0.1, 0.9))
     parameters = sum(weights.numel() for weights in network.parameters())
     print(json.dumps({"name": f"PyTorch {torch.__version__}", "parameters": parameters}), flush=True)
@@ -70,4 +73,4 @@ def main(width, downsamplings, blocks, threads):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:]))
+    main(*map(int, sys.argv[1:-1]), sys.argv[-1])
