@@ -12,7 +12,11 @@ from dsr.data_pipelines.codecs.base import CodecError
 from dsr.data_pipelines.codecs.bpg.bits import BitReader, BitWriter, escape, unescape
 
 VPS, SPS, PPS = 32, 33, 34
+IDR = (19, 20)
 """NAL unit types (H.265 table 7-1)."""
+
+INTRA = 2
+"""slice_type of slices without prediction from other pictures."""
 
 RANGE_FLAGS = (
     "transform_skip_rotation",
@@ -100,6 +104,15 @@ class SequenceHeader:
         bits.u(1, self.strong_smoothing)
         _write_extension(bits, self.range_flags)
         return bytes(bits)
+
+    @property
+    def block(self) -> int:
+        """Side of the coding tree blocks, which a picture is coded in."""
+        return 1 << self.log2_min_block + self.log2_block_range
+
+    def blocks(self, width: int, height: int) -> int:
+        """How many coding tree blocks cover a picture."""
+        return -(-width // self.block) * -(-height // self.block)
 
     def uses(self, flag: str) -> bool:
         """Whether the range extension sets `flag`, a name in `RANGE_FLAGS`."""
@@ -203,20 +216,71 @@ def write_parameter_sets(header: SequenceHeader, chroma_format: int, width: int,
     return b"".join(b"\0\0\1" + bytes([kind << 1, 1]) + escape(bytes(bits)) for kind, bits in ((VPS, vps), (SPS, sps)))
 
 
-def has_transquant_bypass(pps: bytes) -> bool:
-    """Whether a PPS (NAL unit without start code) allows blocks that bypass transform and quantisation."""
-    bits = BitReader(unescape(pps))
+@dataclass(frozen=True)
+class PictureHeader:
+    """The PPS fields that matter here.
+
+    Attributes:
+        output_flag: Whether slices say if their picture is shown.
+        extra_bits: Reserved bits in each slice header.
+        qp: QP that slices add their difference to.
+        transquant_bypass: Whether blocks may bypass transform and quantisation: the picture may be lossless.
+    """
+
+    output_flag: int
+    extra_bits: int
+    qp: int
+    transquant_bypass: int
+
+    @classmethod
+    def parse(cls, pps: bytes) -> PictureHeader:
+        """Reads a PPS (NAL unit without start code); raises CodecError if it is cut."""
+        bits = BitReader(unescape(pps))
+        bits.u(16)  # NAL unit header
+        bits.ue(), bits.ue()  # identifiers
+        bits.u(1)  # dependent slice segments
+        output_flag, extra_bits = bits.u(1), bits.u(3)
+        bits.u(2)
+        bits.ue(), bits.ue()  # default numbers of references
+        qp = 26 + bits.se()
+        bits.u(2)
+        if bits.u(1):  # QP deltas
+            bits.ue()
+        bits.se(), bits.se()  # chroma QP offsets
+        bits.u(3)
+        return cls(output_flag, extra_bits, qp, bits.u(1))
+
+
+def slice_qp(nal: bytes, sequence: SequenceHeader, picture: PictureHeader, gray: bool) -> int:
+    """The QP that the first slice of an intra picture starts with.
+
+    Args:
+        nal: The slice, a NAL unit without start code.
+        sequence, picture: Its parameter sets.
+        gray: Whether the picture has no chroma.
+
+    Raises:
+        CodecError: The slice is cut, or no intra slice.
+    """
+    kind = nal[0] >> 1 & 0x3F
+    bits = BitReader(unescape(nal[:64]))
     bits.u(16)  # NAL unit header
-    bits.ue(), bits.ue()  # identifiers
-    bits.u(7)
-    bits.ue(), bits.ue()  # default numbers of references
-    bits.se()  # initial QP
-    bits.u(2)
-    if bits.u(1):  # QP deltas
-        bits.ue()
-    bits.se(), bits.se()  # chroma QP offsets
-    bits.u(3)
-    return bool(bits.u(1))
+    first = bits.u(1)
+    if 16 <= kind <= 23:
+        bits.u(1)  # no output of prior pictures
+    bits.ue()  # identifier of the PPS
+    bits.u(picture.extra_bits)
+    if not first or bits.ue() != INTRA:
+        raise CodecError("BPG picture does not begin with an intra slice")
+    bits.u(picture.output_flag)
+    if kind not in IDR:
+        bits.u(8)  # picture order count
+        if not bits.u(1):  # the slice brings a set of short-term reference pictures
+            for _ in range(bits.ue() + bits.ue()):
+                bits.ue(), bits.u(1)
+        bits.u(1)  # temporal motion vector prediction
+    bits.u(sequence.sao * (1 if gray else 2))
+    return picture.qp + bits.se()
 
 
 def _fixed(value: int, expected: int, name: str) -> None:

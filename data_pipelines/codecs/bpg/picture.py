@@ -8,7 +8,7 @@ import numpy as np
 
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, CodecError
 from dsr.data_pipelines.codecs.bpg import colour, container, hevc
-from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, SequenceHeader, has_transquant_bypass, parse_sps
+from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, PictureHeader, SequenceHeader, parse_sps
 
 
 @dataclass(frozen=True)
@@ -95,6 +95,8 @@ def _decode(header: container.Header, chroma: str, sequence: SequenceHeader, nal
     for flag in ("extended_precision", "cabac_bypass_alignment"):
         if sequence.uses(flag):
             raise CodecError(f"BPG picture uses {flag}, which the format forbids")
-    if sequence.uses("implicit_rdpcm") and any(has_transquant_bypass(nal) for nal in nals if hevc.nal_type(nal) == PPS):
+    if sequence.uses("implicit_rdpcm") and any(
+        PictureHeader.parse(nal).transquant_bypass for nal in nals if hevc.nal_type(nal) == PPS
+    ):
         raise CodecError("BPG picture is lossless with implicit RDPCM, which FFmpeg decodes wrongly; use bpgdec for it")
-    return hevc.decode(sequence, nals, chroma, header.width, header.height, header.depth, whole=header.has_length)
+    return hevc.decode(sequence, nals, chroma, header.width, header.height, header.depth, header.has_length)

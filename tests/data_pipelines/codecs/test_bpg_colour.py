@@ -21,21 +21,25 @@ def wrap(value):
     return (value + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
-def naive_ycbcr(red, green, blue):
+def naive_ycbcr(red, green, blue, depth):
     k_r, k_b = 0.299, 0.114
     k_g = 1 - k_r - k_b
     rows = [
         (k_r, k_g, k_b, 0),
-        (-0.5 * k_r / (1 - k_b), -0.5 * k_g / (1 - k_b), 0.5, 128),
-        (0.5, -0.5 * k_g / (1 - k_r), -0.5 * k_b / (1 - k_r), 128),
+        (-0.5 * k_r / (1 - k_b), -0.5 * k_g / (1 - k_b), 0.5, 2 ** (depth - 1)),
+        (0.5, -0.5 * k_g / (1 - k_r), -0.5 * k_b / (1 - k_r), 2 ** (depth - 1)),
     ]
+    top, shift = 2**depth - 1, 31 - depth
+    one = top * 2**shift / 255
     return [
-        clip((round(a * 2**23) * red + round(b * 2**23) * green + round(c * 2**23) * blue + 2**22 >> 23) + centre, 255)
-        for a, b, c, centre in rows
+        clip(
+            (round(a * one) * red + round(b * one) * green + round(c * one) * blue + 2 ** (shift - 1) >> shift) + d, top
+        )
+        for a, b, c, d in rows
     ]
 
 
-def naive_decimated(plane, vertically):
+def naive_decimated(plane, vertically, depth):
     taps = (2, -4, -8, 17, 57, 57, 17, -8, -4, 2)
     height, width = len(plane), len(plane[0])
 
@@ -47,15 +51,14 @@ def naive_decimated(plane, vertically):
         ]
 
     if not vertically:
-        return [[clip(value + 64 >> 7, 255) for value in row(y)] for y in range(height)]
-    rows = {y: [value + 1 >> 1 for value in row(y)] for y in range(-4, height + 7)}
-    return [
-        [
-            clip(sum(tap * rows[2 * y - 4 + index][x] for index, tap in enumerate(taps)) + 4096 >> 13, 255)
-            for x in range((width + 1) // 2)
-        ]
+        return [[clip(value + 64 >> 7, 2**depth - 1) for value in row(y)] for y in range(height)]
+    first, second = depth - 7, 21 - depth
+    rows = {y: [value + 2 ** (first - 1) >> first for value in row(y)] for y in range(-4, height + 7)}
+    sums = [
+        [sum(tap * rows[2 * y - 4 + index][x] for index, tap in enumerate(taps)) for x in range((width + 1) // 2)]
         for y in range((height + 1) // 2)
     ]
+    return [[clip(value + 2 ** (second - 1) >> second, 2**depth - 1) for value in line] for line in sums]
 
 
 def naive_doubled(plane, pixel_format, height, width, depth):
@@ -117,14 +120,14 @@ def random_plane(rng, height, width, top=255):
     )
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_ycbcr_is_that_of_the_formula(seed):
-    rng = np.random.default_rng(seed)
-    pixels = np.dstack([random_plane(rng, 9, 11) for _ in range(3)]).astype(np.uint8)
-    luma, chroma = colour.rgb_to_ycbcr(pixels)
-    for y in range(9):
-        for x in range(11):
-            assert [luma[y, x], *chroma[:, y, x]] == naive_ycbcr(*map(int, pixels[y, x]))
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_ycbcr_is_that_of_the_formula(depth):
+    rng = np.random.default_rng(depth)
+    pixels = np.dstack([random_plane(rng, 15, 17) for _ in range(3)]).astype(np.uint8)
+    luma, chroma = colour.rgb_to_ycbcr(pixels, depth)
+    for y in range(15):
+        for x in range(17):
+            assert [luma[y, x], *chroma[:, y, x]] == naive_ycbcr(*map(int, pixels[y, x]), depth)
 
 
 def test_ycbcr_of_gray_is_gray():
@@ -135,13 +138,13 @@ def test_ycbcr_of_gray_is_gray():
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 14), st.integers(1, 14), st.booleans(), st.integers(0, 999))
-def test_decimation_is_that_of_the_formula(height, width, vertically, seed):
+@given(st.integers(1, 14), st.integers(1, 14), st.booleans(), st.sampled_from([8, 10, 12]), st.integers(0, 999))
+def test_decimation_is_that_of_the_formula(height, width, vertically, depth, seed):
     rng = np.random.default_rng(seed)
-    chroma = np.stack([random_plane(rng, height, width) for _ in range(2)]).astype(np.uint8)
-    halved = colour.subsample(chroma, vertically)
+    chroma = np.stack([random_plane(rng, height, width, 2**depth - 1) for _ in range(2)])
+    halved = colour.subsample(chroma.astype(colour.sample_type(depth)), vertically, depth)
     for plane, half in zip(chroma, halved):
-        assert half.tolist() == naive_decimated(plane.tolist(), vertically)
+        assert half.tolist() == naive_decimated(plane.tolist(), vertically, depth)
 
 
 @settings(max_examples=40, deadline=None)
@@ -179,23 +182,42 @@ def test_gray_is_luma_in_all_channels(depth, limited):
         assert rgb[y, x].tolist() == naive_rgb(int(value), middle, middle, "ycbcr_bt601", depth, limited)
 
 
-@pytest.mark.parametrize("pixel_format", ["4:2:0", "4:2:2", "4:4:4"])
-def test_bands_leave_no_seams(pixel_format, monkeypatch):
+@pytest.mark.parametrize("depth", [8, 9, 10, 12])
+@pytest.mark.parametrize("pixel_format", ["4:2:0", "4:2:2", "4:2:0 video", "4:2:2 video"])
+def test_interpolation_is_exact_where_its_sums_are_largest(pixel_format, depth):
+    # Samples at the ends of the range that follow the signs of the taps, so that most of them add up.
+    signs = np.array([0, 1, 0, 1, 1, 0, 1])
+    plane = (2**depth - 1) * np.abs(np.tile(signs, 6)[:40] - np.tile(signs, 6)[:40, None])
+    plane[20:] = 2**depth - 1 - plane[20:]
+    height, width = 80 if pixel_format.startswith("4:2:0") else 40, 79
+    luma = np.full((height, width), 1 << depth - 1, np.uint16)
+    planes = [plane.astype(colour.sample_type(depth)) for plane in (luma, plane, plane[::-1])]
+    rgb = colour.to_rgb(planes, pixel_format, "rgb", depth, False)
+    green, blue, red = planes[0], plane, plane[::-1]
+    for channel, samples in enumerate((red, green, blue)):
+        full = samples.tolist() if channel == 1 else naive_doubled(samples.tolist(), pixel_format, height, width, depth)
+        expected = [[naive_rgb(value, 0, 0, "rgb", depth, False)[1] for value in line[:width]] for line in full]
+        assert rgb[:, :, channel].tolist() == expected
+
+
+@pytest.mark.parametrize("pixel_format", ["4:2:0", "4:2:2", "4:4:4", "4:2:0 video", "4:2:2 video"])
+def test_tiles_leave_no_seams(pixel_format, monkeypatch):
     rng = np.random.default_rng(5)
-    pixels = rng.integers(0, 256, (53, 40, 3), dtype=np.uint8)
+    pixels = rng.integers(0, 256, (53, 70, 3), dtype=np.uint8)
 
     def there_and_back():
         luma, chroma = colour.rgb_to_ycbcr(pixels)
         if pixel_format != "4:4:4":
-            chroma = colour.subsample(chroma, vertically=pixel_format == "4:2:0")
+            chroma = colour.subsample(chroma, vertically=pixel_format.startswith("4:2:0"))
         return chroma, colour.to_rgb([luma, *chroma], pixel_format, "ycbcr_bt601", 8, False)
 
-    monkeypatch.setattr(colour, "BAND_PIXELS", 1 << 30)
+    monkeypatch.setattr(colour, "TILE_PIXELS", 1 << 30)
     whole = there_and_back()
-    for size in (1, 250):
-        monkeypatch.setattr(colour, "BAND_PIXELS", size)
-        for banded, expected in zip(there_and_back(), whole):
-            assert np.array_equal(banded, expected)
+    for size, width in ((1, 2048), (1, 1), (1000, 40)):
+        monkeypatch.setattr(colour, "TILE_PIXELS", size)
+        monkeypatch.setattr(colour, "TILE_WIDTH", width)
+        for tiled, expected in zip(there_and_back(), whole):
+            assert np.array_equal(tiled, expected)
 
 
 def test_dividing_by_alpha_is_that_of_the_formula():

@@ -10,7 +10,7 @@ from dsr.experiments.benchmarks.bpg_fuzz import damaged, run_case, samples
 def test_damaged_files_are_decoded_or_refused():
     files = samples()
     outcomes = [run_case(files[seed % len(files)], seed) for seed in range(1500)]
-    assert 50 < outcomes.count("decoded") < 1000
+    assert 0 < outcomes.count("decoded") < 50
     assert len({outcome for outcome in outcomes if outcome != "decoded"}) > 10
 
 

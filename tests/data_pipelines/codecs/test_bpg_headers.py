@@ -23,9 +23,10 @@ from dsr.data_pipelines.codecs.bpg.container import (
 from dsr.data_pipelines.codecs.bpg.parameter_sets import (
     RANGE_FLAGS,
     Pcm,
+    PictureHeader,
     SequenceHeader,
-    has_transquant_bypass,
     parse_sps,
+    slice_qp,
     write_parameter_sets,
 )
 
@@ -153,15 +154,14 @@ def test_an_sps_that_bpg_cannot_express_is_refused():
         parse_sps(escape(bytes(sps)))
 
 
-@pytest.mark.parametrize("qp_delta", [0, 1])
-@pytest.mark.parametrize("bypass", [0, 1])
-def test_transquant_bypass_is_found_in_the_pps(bypass, qp_delta):
+def pps(qp_delta=0, bypass=0, output_flag=0, extra_bits=0, qp=26):
+    """A PPS, written field by field."""
     bits = BitWriter()
     bits.u(16, 34 << 9 | 1)
     for code in (0, 0):
         bits.ue(code)
-    bits.u(7, 0b0000111)
-    for code in (0, 0, 11):
+    bits.u(7, output_flag << 5 | extra_bits << 2 | 0b11)
+    for code in (0, 0, 2 * (qp - 26) - 1 if qp > 26 else 2 * (26 - qp)):
         bits.ue(code)
     bits.u(3, qp_delta)
     for code in ([2] if qp_delta else []) + [3, 4]:
@@ -169,7 +169,54 @@ def test_transquant_bypass_is_found_in_the_pps(bypass, qp_delta):
     bits.u(3, 0)
     bits.u(1, bypass)
     bits.u(6, 0)
-    assert has_transquant_bypass(escape(bytes(bits))) == bool(bypass)
+    return escape(bytes(bits))
+
+
+@pytest.mark.parametrize("qp_delta", [0, 1])
+@pytest.mark.parametrize("bypass", [0, 1])
+def test_transquant_bypass_is_found_in_the_pps(bypass, qp_delta):
+    assert PictureHeader.parse(pps(qp_delta, bypass)).transquant_bypass == bypass
+
+
+@pytest.mark.parametrize("kind", [1, 16, 19, 20, 21])
+@pytest.mark.parametrize(
+    ("extra_bits", "output_flag", "sao", "gray"), [(0, 0, 1, False), (3, 1, 0, True), (1, 0, 1, True)]
+)
+def test_the_qp_of_a_slice_is_found_behind_what_stands_before_it(kind, extra_bits, output_flag, sao, gray):
+    for base, difference in ((26, 0), (20, 31), (40, -40)):
+        bits = BitWriter()
+        bits.u(16, kind << 9 | 1)
+        bits.u(2 if kind >= 16 else 1, 0b11 if kind >= 16 else 1)
+        bits.ue(0)
+        bits.u(extra_bits, 0)
+        bits.ue(2)
+        bits.u(output_flag, 1)
+        if kind not in (19, 20):
+            bits.u(8, 0)
+            bits.u(1, 0)
+            for code in (1, 1):  # a reference picture before and one behind
+                bits.ue(code)
+            for _ in range(2):
+                bits.ue(5)
+                bits.u(1, 1)
+            bits.u(1, 1)
+        bits.u(sao * (1 if gray else 2), 0)
+        bits.ue(2 * difference - 1 if difference > 0 else -2 * difference)
+        bits.u(16, 0xABCD)
+        sequence = dataclasses.replace(HEADER, sao=sao)
+        picture = PictureHeader.parse(pps(output_flag=output_flag, extra_bits=extra_bits, qp=base))
+        assert slice_qp(escape(bytes(bits)), sequence, picture, gray) == base + difference
+
+
+def test_a_slice_that_predicts_from_other_pictures_is_refused():
+    bits = BitWriter()
+    bits.u(16, 19 << 9 | 1)
+    bits.u(2, 0b11)
+    bits.ue(0)
+    bits.ue(1)  # P
+    bits.u(32, 0)
+    with pytest.raises(CodecError, match="intra"):
+        slice_qp(bytes(bits), HEADER, PictureHeader.parse(pps()), False)
 
 
 @given(

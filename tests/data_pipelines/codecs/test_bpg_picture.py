@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+import time
 
 import av
 import numpy as np
@@ -28,6 +29,14 @@ def contents(data):
     cursor = Cursor(block)
     sequence = cursor.take(cursor.ue7("it"), "it")
     return header, sequence, block[cursor.position :]
+
+
+def without_length(data):
+    """The file without the length of its picture data, as libbpg writes it."""
+    _, block = parse(data)
+    head = data[: -len(block)]
+    assert head.endswith(write_ue7(len(block)))
+    return head[: -len(write_ue7(len(block)))] + b"\0" + block
 
 
 def planes_of(pixels, chroma):
@@ -203,20 +212,99 @@ def test_every_cut_of_our_files_is_refused(picture):
             read_bpg(data[:length])
 
 
-def test_damaged_pictures_decode_the_same_every_time(picture):
-    # The arithmetic decoder runs on behind the end of damaged data; what it finds there must not vary.
-    data = write_bpg(picture, 34)
-    rng = np.random.default_rng(2)
-    for _ in range(25):
-        damaged = bytearray(data)
-        damaged[rng.integers(40, len(data))] ^= 1 << rng.integers(8)
+def outside_the_last_corner(pixels):
+    """Copy with the lower right thirty-second cleared."""
+    cleared = pixels.copy()
+    side = int((pixels.shape[0] * pixels.shape[1] / 32) ** 0.5) + 2
+    cleared[-side:, -side:] = 0
+    return cleared
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_cut_data_is_refused_even_if_its_length_agrees(picture, has_length):
+    whole = write_bpg(picture, 45)
+    header, block = parse(whole)
+    expected = read_bpg(whole).rgb
+    for cut in range(1, len(block)):
+        data = serialise(header, block[:-cut])
         try:
-            once = read_bpg(bytes(damaged)).rgb
+            decoded = read_bpg(data if has_length else without_length(data)).rgb
         except CodecError:
             continue
-        junk = [rng.bytes(rng.integers(1000, 100000)) for _ in range(20)]
-        assert np.array_equal(once, read_bpg(bytes(damaged)).rgb)
-        del junk
+        assert cut < 5
+        if has_length:
+            assert np.array_equal(*map(outside_the_last_corner, (decoded, expected)))
+        else:
+            assert np.array_equal(decoded, expected)
+
+
+@pytest.mark.parametrize("has_length", [True, False])
+def test_data_is_refused_as_that_of_another_size(has_length):
+    header, block = parse(write_bpg(scene(180, 240), 40))
+    rng = np.random.default_rng(1)
+    sizes = [(10000, 10000), (14142, 14142), (241, 180), (240, 185), (240, 64), (64, 180), (1, 1), (180, 240)]
+    sizes += [tuple(map(int, rng.integers(1, 700, 2))) for _ in range(30)]
+    for width, height in sizes:
+        data = serialise(dataclasses.replace(header, width=width, height=height), block)
+        with pytest.raises(CodecError, match="another picture|can hold"):
+            read_bpg(data if has_length else without_length(data))
+
+
+def test_hardly_any_flipped_bit_goes_unnoticed(picture):
+    data = write_bpg(picture, 34)
+    rng = np.random.default_rng(2)
+    refused = 0
+    for _ in range(200):
+        damaged = bytearray(data)
+        damaged[rng.integers(24, len(data))] ^= 1 << rng.integers(8)
+        try:
+            read_bpg(bytes(damaged))
+        except CodecError:
+            refused += 1
+    assert refused > 180
+
+
+@pytest.mark.parametrize("chroma", ["4:2:0", "gray"])
+@pytest.mark.parametrize("shade", [0, 128, 255])
+def test_pictures_of_one_colour_are_not_taken_for_damaged(chroma, shade):
+    # Hardly anything depends on the last bytes of such a picture.
+    for height, width, qp in [(1, 1, 20), (8, 8, 51), (33, 65, 0), (64, 300, 40), (300, 301, 51), (512, 600, 51)]:
+        pixels = np.full((height, width, 3), shade, np.uint8)
+        for lower in (shade, 255 - shade):
+            pixels[height // 2 :] = lower
+            data = write_bpg(pixels, qp, chroma, "ultrafast")
+            assert np.abs(read_bpg(data).rgb.astype(int) - pixels).max() <= 2 * (1 + qp)
+            assert np.array_equal(read_bpg(without_length(data)).rgb, read_bpg(data).rgb)
+
+
+def test_filling_behind_the_picture_is_left_out(picture):
+    data = write_bpg(picture, 30)
+    header, block = parse(data)
+    assert np.array_equal(read_bpg(serialise(header, block + b"\0\0\3" * 5)).rgb, read_bpg(data).rgb)
+
+
+def test_more_blocks_than_the_data_can_hold_are_refused_at_once(picture):
+    header, block = parse(write_bpg(picture, 51))
+    start = time.perf_counter()
+    for length in (24, len(block)):
+        with pytest.raises(CodecError, match="than its .* bytes of picture data can hold"):
+            read_bpg(serialise(dataclasses.replace(header, width=14142, height=14142), block[:length]))
+    assert time.perf_counter() - start < 0.5
+
+
+def test_a_slice_that_predicts_from_other_pictures_is_refused(picture):
+    # Only intra blocks take a bit at least, which bounds the size.
+    header, block = parse(write_bpg(picture, 30))
+    nal = block.rfind(b"\0\0\1") + 3
+    assert block[nal + 2] & 0b11111100 == 0b10101100  # first slice, PPS 0, slice type I
+    changed = bytearray(block)
+    changed[nal + 2] ^= 0b00000100  # P
+    with pytest.raises(CodecError, match="damaged"):
+        read_bpg(serialise(header, bytes(changed)))
+    changed = bytearray(block)
+    changed[nal] = 1 << 1  # a NAL unit type that may hold such slices
+    with pytest.raises(CodecError, match="no intra picture"):
+        read_bpg(serialise(header, bytes(changed)))
 
 
 def test_a_checksum_of_the_picture_is_checked_where_the_encoder_wrote_one(picture):
@@ -260,7 +348,7 @@ def test_range_extensions_that_the_format_forbids_are_refused(picture, flag):
 
 
 def test_memory_stays_within_the_stated_bound(tmp_path):
-    # The costliest kind: 12 bits, 4:4:4, of unknown length. The data is that of an 8-bit picture, so it decodes to noise.
+    # The costliest kind: 12 bits, 4:4:4, of unknown length. The data is that of an 8-bit picture of one colour.
     _, block = parse(write_bpg(np.zeros((1500, 2000, 3), np.uint8), 40, "4:4:4", "ultrafast"))
     head = MAGIC + bytes([3 << 5 | 4, 0]) + write_ue7(2000) + write_ue7(1500) + b"\0"
     (tmp_path / "deep.bpg").write_bytes(head + block)
