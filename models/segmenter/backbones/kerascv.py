@@ -8,14 +8,18 @@ the reason.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import io
 from typing import Any
 
-import keras_cv
 import tensorflow as tf
 
 from dsr.models.segmenter.backbones.base import Backbone
 from dsr.models.segmenter.config import BackboneError, WeightsError
+
+with contextlib.redirect_stdout(io.StringIO()):  # it says there which backend it has, and there belong results
+    import keras_cv
 
 LEVELS = ("P2", "P5")
 """Keras-cv's names of the features at strides 4 and 32."""
