@@ -73,7 +73,7 @@ def _devices() -> bool:
         import tensorflow_compression  # noqa: F401 (that it imports is the check)
         import tensorflow_datasets  # noqa: F401
 
-        import dsr.models.restorers.normalization  # noqa: F401 (tensorflow-addons)
+        import dsr.models.restorers.normalization  # (tensorflow-addons)
         import dsr.models.segmenter.backbones.kerascv  # noqa: F401 (keras-cv)
     except Exception as error:  # noqa: BLE001 (whatever breaks here is what the doctor is asked for)
         click.secho(f"TensorFlow stack does not import: {error}", fg="red")
