@@ -73,4 +73,4 @@ def main(width, downsamplings, blocks, threads, upsampling):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:-1]), sys.argv[-1])
+    main(*map(int, sys.argv[1:5]), upsampling=sys.argv[5])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Union
 
 import tensorflow as tf
 
@@ -12,16 +11,12 @@ from dsr.experiments.config.schema import RestorerConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.loop import Schedule, Training, train
-from dsr.models.restorers.gan import AdversarialRestorer
 from dsr.models.restorers.generator import to_unit
-from dsr.models.restorers.rdn import DenseRestorer
-from dsr.models.restorers.registry import RESTORERS, RestorerName
+from dsr.models.restorers.registry import RESTORERS, RestorerName, Trainer
 from dsr.tfrecords.building import Build
 from dsr.tfrecords.reader import ShardSet
 
 PICTURES = 4
-
-Restorer = Union[AdversarialRestorer, DenseRestorer]
 
 
 def build_restorer(
@@ -38,7 +33,7 @@ def build_restorer(
     train(RestorerTraining(config, name, seed, compressed, original), artefact, progress)
 
 
-class RestorerTraining(Training[Restorer]):
+class RestorerTraining(Training[Trainer]):
     """A restorer on the same random patches of compressed and original images."""
 
     def __init__(
@@ -62,16 +57,16 @@ class RestorerTraining(Training[Restorer]):
             share=share,
         )
 
-    def build(self) -> Restorer:
+    def build(self) -> Trainer:
         return self.config.build(RESTORERS[self.name].objective)
 
-    def pictures(self, model: Restorer) -> dict[str, tf.Tensor]:
+    def pictures(self, model: Trainer) -> dict[str, tf.Tensor]:
         """Compressed, restored and original side by side."""
         given, wanted = to_unit(self.shown["compressed"]), to_unit(self.shown["original"])
         restored = tf.clip_by_value(model.network(given), -1, 1)
         return {"compressed | restored | original": tf.concat([given, restored, wanted], axis=2) / 2 + 0.5}
 
-    def save(self, model: Restorer, build: Build) -> None:
+    def save(self, model: Trainer, build: Build) -> None:
         model.save_networks(build.path)
 
     @cached_property
