@@ -2,16 +2,20 @@
 
     python -m dsr.experiments.benchmarks.restorer --restorer gan --preset paper --torch ~/torch/bin/python
 
-`--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU), where the same generator with random weights does the
-same work. The sides take turns, each in a process of its own with `--threads` threads. Measured are restoring an image, as
-a worker of the converter does it, and a step of training: the network forward and backward, an L1 loss, Adam. Printed are
-medians: wall and CPU seconds of a call, the ratio of CPU seconds, and the share of the limit: the CPU seconds that
-the convolutions' multiply-adds would take at the rate of a 2048 x 2048 matrix product in the same process, over those
-taken. CPU time is what to look at on a machine that others use too.
+`--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU), where the same generator with random
+weights does the same work. The sides take turns, each in a process of its own with `--threads` threads. Measured are
+restoring an image, as a worker of the converter does it, and a step of training: the network forward and backward, an
+L1 loss, Adam. Printed are medians: wall and CPU seconds of a call, the ratio of CPU seconds, and the share of the limit:
+the CPU seconds that the convolutions' multiply-adds would take at the rate of a 2048 x 2048 matrix product in the same
+process, over those taken. CPU time is what to look at on a machine that others use too.
 
-On two cores of an AMD EPYC (AVX512), busy with other work, the paper's generator took in CPU seconds, beside PyTorch 2.13.0:
-3.16 and 4.41 for 480x360, 36.5 and 47.9 for 2048x1024, 3.92 and 7.82 for a training step on 256x256: 83, 90 and 76 % of the limit. In
-memory 2048x1024 took 3.7 and 2.4 GB at most.
+On two cores of an AMD EPYC (AVX512), busy with other work, the paper's generator took in CPU seconds, beside PyTorch
+2.13.0: 3.16 and 4.41 for 480x360, 36.5 and 47.9 for 2048x1024, 3.92 and 7.82 for a training step on 256x256: 83, 90 and
+76 % of the limit. In memory 2048x1024 took 3.7 and 2.4 GB at most.
+
+The generator that comes with dsr (`--preset base --threads 1`), there too, and busier: 1.11 and 1.11 for 480x360, 12.7
+and 18.4 for 2048x1024, 1.11 and 1.18 for a training step on 256x256: 65, 68 and 74 % of the limit. In memory 2048x1024
+took 2.7 and 1.7 GB at most.
 """
 
 from __future__ import annotations
@@ -123,7 +127,7 @@ def main(
         if not isinstance(config, GeneratorConfig):
             raise click.UsageError("--torch has the adversarial generator alone: --restorer gan")
         numbers = [str(number) for number in (config.width, config.downsamplings, config.blocks, threads)]
-        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), *numbers, config.upsampling]))
+        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), config.upsampling, *numbers]))
     else:
         click.echo(
             "PyTorch is left out; to compare: python -m venv ~/torch; ~/torch/bin/pip install torch==2.13.0 numpy"

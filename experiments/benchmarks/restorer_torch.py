@@ -1,8 +1,9 @@
-"""The generator in PyTorch for `dsr.experiments.benchmarks.restorer`, which runs this file with the Python of an environment that has it.
+"""The generator in PyTorch for `dsr.experiments.benchmarks.restorer`.
 
-Reads lines `restore WIDTH HEIGHT` and `train PATCHES SIDE` from standard input and answers each with JSON: wall and CPU seconds, and the
-process's largest memory so far in MB. Imports nothing of this project. The layers are those of pix2pixHD's generator
-with the paper's widths, in PyTorch's own memory layout, which is the faster one here in float32.
+That runs this file with the Python of an environment that has it. Reads lines `restore WIDTH HEIGHT` and
+`train PATCHES SIDE` from standard input and answers each with JSON: wall and CPU seconds, and the process's largest
+memory so far in MB. Imports nothing of this project. The layers are those of pix2pixHD's generator with the paper's
+widths, in PyTorch's own memory layout, which is the faster one here in float32.
 """
 
 import json
@@ -47,7 +48,7 @@ def generator(width, downsamplings, blocks, upsampling):
     return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, 3, 7), nn.Tanh())
 
 
-def main(width, downsamplings, blocks, threads, upsampling):
+def main(upsampling, width, downsamplings, blocks, threads):
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     network = generator(width, downsamplings, blocks, upsampling)
@@ -73,4 +74,4 @@ def main(width, downsamplings, blocks, threads, upsampling):
 
 
 if __name__ == "__main__":
-    main(*map(int, sys.argv[1:5]), upsampling=sys.argv[5])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -27,7 +27,8 @@ def build_restorer(
     The folder then holds what `dsr.models.restorers.folder` says, `curves.json` and the TensorBoard events.
 
     Raises:
-      RestorerError: the VGG weights or those to start from cannot be had. ArtefactError: damaged shards, or another process trains it.
+      RestorerError: the VGG weights or those to start from cannot be had.
+      ArtefactError: damaged shards, or another process trains it.
     """
     compressed, original = (ShardSet(artefact.inputs[role].folder) for role in ("compressed", "original"))
     train(RestorerTraining(config, name, seed, compressed, original), artefact, progress)

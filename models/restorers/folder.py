@@ -71,6 +71,6 @@ def check_described(folder: Path, part: str, wanted: dict[str, Any]) -> None:
     for key, value in json.loads(json.dumps(wanted)).items():
         if found.get(key) != value:
             raise RestorerError(
-                f"{path}: {key} is {found.get(key)} there and {value} in restorer.gan.{part.removesuffix('s')}: set it to "
-                "the same, or let dsr train-restorer --start do it"
+                f"{path}: {key} is {found.get(key)} there and {value} in restorer.gan.{part.removesuffix('s')}: "
+                "set it to the same, or let dsr train-restorer --start do it"
             )

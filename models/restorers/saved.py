@@ -61,9 +61,8 @@ def load_network(folder: Path) -> tuple[tf.keras.Model, NetworkConfig]:
             network = config.build()
             _assign(archive, _by_name(network))
     except UNREADABLE as error:
-        raise RestorerError(
-            f"{path}: not the weights of the network in {description_file(folder, GENERATOR).name} ({error}): train it again"
-        ) from error
+        beside = description_file(folder, GENERATOR).name
+        raise RestorerError(f"{path}: not the weights of the network in {beside} ({error}): train it again") from error
     return network, config
 
 

@@ -79,7 +79,7 @@ def _normalized(
     margin: int,
     multiple: int = 1,
 ) -> np.ndarray:
-    """A part of the generator, over tiles of the whole map `x`, every normalisation with the moments of the whole map."""
+    """A part of the generator, over tiles of the map `x`, every normalisation with the moments of the whole map."""
     network, normalized = _network(part, channels, config, weights, _fixed_norm)
     for name, reached in normalized.items():
         count, total, squares = 0, 0.0, 0.0
@@ -96,7 +96,7 @@ def _normalized(
 def _network(
     part: Part, channels: int, config: GeneratorConfig, weights: dict[str, np.ndarray], norm: Norm
 ) -> tuple[tf.keras.Model, dict[str, tf.Tensor]]:
-    """A part of the generator with its weights, and what reaches each of its normalisations, by their names, in order."""
+    """A part of the generator with its weights, and what reaches each of its normalisations, by name, in order."""
     reached: dict[str, tf.Tensor] = {}
 
     def noted(name: str) -> Callable[[tf.Tensor], tf.Tensor]:
@@ -155,7 +155,7 @@ def _spans(length: int, most: int, margin: int, multiple: int) -> list[_Span]:
 def _tiles(
     network: tf.keras.Model, x: np.ndarray, most: int, margin: int, multiple: int = 1
 ) -> Iterator[tuple[_Span, tf.Tensor]]:
-    """The rows of each tile of the map `x`, (H, W, C), and what the network makes of it, without margins; row by row."""
+    """The rows of each tile of the map `x`, (H, W, C), and what the network makes of it, without margins."""
     for rows in _spans(x.shape[0], most, margin, multiple):
         for columns in _spans(x.shape[1], most, margin, multiple):
             values = network(x[np.newaxis, rows.seen, columns.seen], training=False)[0]

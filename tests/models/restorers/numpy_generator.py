@@ -19,7 +19,7 @@ def reflected(x: np.ndarray, margin: int) -> np.ndarray:
 
 
 def restored(weights: Mapping[str, np.ndarray], pixels: np.ndarray, downsamplings: int, blocks: int) -> np.ndarray:
-    """What the generator with resizing makes of uint8 (H, W, 3), sides multiples of 2^downsamplings: float64 in about [-1, 1]."""
+    """What the generator with resizing makes of uint8 (H, W, 3) with sides that are multiples of 2^downsamplings."""
 
     def w(name: str) -> np.ndarray:
         return np.asarray(weights[f"{name}:0"], np.float64)
