@@ -1,0 +1,66 @@
+"""Several degradations in a row, as a device does them: `downsample2+bpg-qp36`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Optional
+
+import numpy as np
+
+from dsr.data_pipelines.degradations.base import Degradation, DegradationError, Degraded
+from dsr.data_pipelines.degradations.sampling import Downsample
+
+
+@dataclass(frozen=True)
+class Chain(Degradation):
+    """What goes through all `stages`, first to last; its bitstream, and hence its rate, is that of its codec.
+
+    A `Downsample` before others makes the picture small for them; at the end it is enlarged to its size again.
+
+    Attributes:
+        stages: At least two; a codec is the last, if there is one, because what is done to its pictures later has no bitstream.
+    """
+
+    name = "chain"
+
+    stages: tuple[Degradation, ...]
+
+    def __post_init__(self) -> None:
+        if len(self.stages) < 2:
+            raise DegradationError("a chain has two degradations or more")
+        early = [stage.point for stage in self.stages[:-1] if stage.kind == "codec" or isinstance(stage, Chain)]
+        if early:
+            raise DegradationError(
+                f"{early[0]} must be the last of a chain: what comes behind a codec has no bitstream"
+            )
+
+    @property
+    def kind(self) -> str:  # type: ignore[override]  # of a chain it depends on what is in it
+        """That of its last stage."""
+        return self.stages[-1].kind
+
+    @property
+    def level(self) -> Optional[float]:
+        return self.stages[-1].level
+
+    @property
+    def point(self) -> str:
+        return "+".join(stage.point for stage in self.stages)
+
+    def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
+        sizes: list[tuple[Downsample, tuple[int, int]]] = []
+        bitstream: Optional[bytes] = None
+        for stage in self.stages:
+            if isinstance(stage, Downsample):
+                sizes.append((stage, (pixels.shape[0], pixels.shape[1])))
+                pixels = stage.shrink(pixels)
+            else:
+                pixels, bitstream = stage.degrade(pixels, key)
+        for stage, size in reversed(sizes):
+            pixels = stage.enlarge(pixels, *size)
+        return Degraded(pixels, bitstream)
+
+    def describe(self) -> dict[str, Any]:
+        stages = [stage.describe() for stage in self.stages]
+        last = stages[-1]
+        return {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
