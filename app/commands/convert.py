@@ -10,7 +10,8 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, point_of, study_options
-from dsr.experiments.config.overrides import ConfigError, guess
+from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
+from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
 from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
@@ -32,7 +33,7 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 
 @click.command("convert")
 @study_options
-@click.option("--codec", help="bpg, msh, jpeg, jpeg2000, webp, avif or none.")
+@click.option("--codec", help=f"One of {', '.join(CODECS)}.")
 @click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
 @click.option(
     "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
@@ -105,7 +106,7 @@ def command(
     console = Console()
     point = point_of(codec, quality, request) or request.config.points[0]
     point = dataclasses.replace(
-        point, options={**point.options, **_codec_options(options, encoder=bpg_encoder, model=model)}
+        point, options={**point.options, **_codec_options(point.codec, options, encoder=bpg_encoder, model=model)}
     )
     if target_bpp is not None:
         point = _find(point, target_bpp, request, console)
@@ -162,15 +163,13 @@ def _engine(name: str, beam_options: str) -> Optional[Engine]:
     return None
 
 
-def _codec_options(options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
+def _codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
     parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
     if len(parsed) < len(options):
-        raise click.UsageError("--codec-option takes KEY=VALUE, each key once")
+        known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())
+        raise click.UsageError(f"--codec-option takes KEY=VALUE, each key once; {codec} has{known}")
     given = {key: value for key, value in shortcuts.items() if value is not None}
-    try:
-        return {key: guess(value) for key, value in parsed.items()} | given
-    except ValueError as error:
-        raise click.UsageError(f"--codec-option: {error}") from None
+    return parse_options(codec, {**parsed, **given})
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:

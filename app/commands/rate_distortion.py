@@ -6,10 +6,11 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.options import Request, plan_and_make, study_options
+from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.analysis.rate_distortion import write_rate_distortion
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Domain
-from dsr.experiments.measurements.rate_distortion import LADDERS, ladder, rate_point
+from dsr.experiments.measurements.rate_distortion import ladder, rate_point
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 
@@ -19,7 +20,7 @@ DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 @click.option(
     "--codec",
     "codecs",
-    type=click.Choice(list(LADDERS)),
+    type=click.Choice(list(CODECS)),
     multiple=True,
     default=DEFAULT,
     show_default=True,

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from dsr.data_pipelines.codecs.msh import shipped
+from dsr.data_pipelines.codecs import CodecError, codec_class
 from dsr.experiments.analysis.rate_distortion import RatePoint
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.summaries import ShardsSummary
 
-LADDERS: dict[str, Sequence[float]] = {
-    "bpg": (24, 28, 32, 36, 40, 44, 48),
-    "msh": tuple(shipped()),
-    "jpeg2000": (0.1, 0.2, 0.4, 0.8, 1.2, 2.0),
-    "webp": (0, 10, 30, 50, 70, 85, 92),
-    "jpeg": (5, 10, 20, 40, 60, 80, 90),
-    "avif": (10, 25, 40, 55, 70, 80),
-}
-"""Codec -> qualities from about 0.1 to 2 bpp."""
-
 
 def ladder(codec: str) -> tuple[OperatingPoint, ...]:
-    """The operating points of a codec's curve."""
-    return tuple(OperatingPoint(codec, quality) for quality in LADDERS[codec])
+    """The operating points of a codec's curve; raises CodecError for a codec that has none."""
+    qualities = codec_class(codec).ladder
+    if not qualities:
+        raise CodecError(f"codec {codec} has no qualities to draw a curve of")
+    return tuple(OperatingPoint(codec, quality) for quality in qualities)
 
 
 def rate_point(compressed: Artefact) -> RatePoint:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -126,7 +127,7 @@ class SavedHyperprior:
 
 def weights_path(path: str | Path) -> Path:
     """The file itself where `path` is a training's folder."""
-    return Path(path) / WEIGHTS_FILE if Path(path).is_dir() else Path(path)
+    return Path(path) / WEIGHTS_FILE if os.path.isdir(path) else Path(path)
 
 
 def read_hyperprior(path: str | Path) -> SavedHyperprior:

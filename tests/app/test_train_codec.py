@@ -42,7 +42,7 @@ def trained(photographs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 
 def test_what_was_trained_is_a_codec(trained: Path) -> None:
     codec = make_codec("msh", model=str(trained))
-    assert codec.point == "msh-quality5"
+    assert codec.point.startswith("msh-quality5+model=")
     pixels = scene(40, 70)
     assert codec.decode(codec.encode(pixels)).shape == pixels.shape
 
@@ -55,7 +55,8 @@ def test_convert_takes_it(photographs: Path, trained: Path, tmp_path: Path, caps
     chosen = ["--dataset", "photos", "--root", str(photographs), "--role", "test", "--workers", "1"]
     model = ["--codec", "msh", "--model", str(trained / WEIGHTS_FILE)]
     cli(["convert", *chosen, *model, "--work", str(tmp_path)], standalone_mode=False)
-    assert "photos/all/msh-quality5: 3 images" in capsys.readouterr().out
+    point = make_codec("msh", model=str(trained)).point
+    assert f"photos/all/{point}: 3 images" in capsys.readouterr().out
 
 
 def test_a_training_goes_on_from_another_and_its_start_is_part_of_what_it_is(photographs: Path, trained: Path) -> None:

@@ -60,7 +60,8 @@ def names(name: str, root: Path) -> dict[str, str]:
 def _any_library(monkeypatch: pytest.MonkeyPatch) -> None:
     """Fingerprints hold the versions of the codecs' libraries and of dsr, which may change."""
     from dsr.data_pipelines.codecs.bpg import BpgCodec
-    from dsr.data_pipelines.codecs.pillow import JpegCodec, PillowCodec
+    from dsr.data_pipelines.codecs.jpeg import JpegCodec
+    from dsr.data_pipelines.codecs.pillow import PillowCodec
 
     for codec in (Codec, BpgCodec, PillowCodec, JpegCodec):
         monkeypatch.setattr(codec, "versions", lambda self: {})

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import av
 import numpy as np
 
-from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale, choice
+from dsr.data_pipelines.codecs.base import Codec, CodecError, Inspection, QualityScale, option, shown
 from dsr.data_pipelines.codecs.bpg import colour, container, hevc, libbpg
-from dsr.data_pipelines.codecs.bpg.picture import read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg.picture import inspect_bpg, read_bpg, write_bpg
 
 CHROMAS = ("4:2:0", "4:2:2", "4:4:4", "gray")
 PRESETS = {"x265": hevc.PRESETS, "libbpg": libbpg.LEVELS}
@@ -26,36 +27,69 @@ class BpgCodec(Codec):
 
     Attributes:
         quality: QP as `bpgenc -q` counts it.
-        chroma: Chroma resolution; `gray` keeps the luma alone.
-        preset: Effort of the encoder: x265's preset (default `slow`), or `bpgenc -m` (default `8`).
-        chroma_qp_offset: Added to the QP of the chroma planes, -12 to 12; x265 only.
-        encoder: `x265` (through PyAV), or `libbpg` for the programs `bpgenc` and `bpgdec`.
     """
 
     name = "bpg"
     scale = QualityScale("qp", 0, 51, 40, higher_is_better=False)
+    ladder = (24, 28, 32, 36, 40, 44, 48)
+    suffix = ".bpg"
+    magic = (container.MAGIC,)
 
-    chroma: str = "4:2:0"
-    preset: str = ""
-    chroma_qp_offset: int = 0
-    encoder: str = "x265"
+    chroma: str = option("4:2:0", "chroma resolution; gray keeps the luma alone", choices=CHROMAS)
+    preset: str = option(
+        "",
+        f"effort: of x265 {', '.join(PRESETS['x265'])}; of libbpg 1 to 9. By default "
+        f"{DEFAULT_PRESET['x265']} and {DEFAULT_PRESET['libbpg']}",
+    )
+    chroma_qp_offset: int = option(0, "added to the QP of the chroma planes; x265 only", between=(-12, 12))
+    encoder: str = option(
+        "x265", "x265 comes with dsr; libbpg is the programs bpgenc and bpgdec", choices=tuple(PRESETS)
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        choice(self, "encoder", tuple(PRESETS))
-        if not self.preset:
+        if self.preset in ("", None):
             object.__setattr__(self, "preset", DEFAULT_PRESET[self.encoder])
-        choice(self, "preset", PRESETS[self.encoder])
-        choice(self, "chroma", CHROMAS)
-        if self.chroma_qp_offset not in range(-12, 13):
+        if self.preset not in PRESETS[self.encoder]:
             raise CodecError(
-                f"codec bpg: chroma_qp_offset must be a whole number from -12 to 12, not {self.chroma_qp_offset!r}"
+                f"codec bpg: preset must be one of {', '.join(PRESETS[self.encoder])}, not {shown(self.preset)}"
             )
         if self.encoder == "libbpg":
             if self.chroma_qp_offset:
                 raise CodecError("codec bpg: bpgenc has no chroma_qp_offset; leave it out or use encoder=x265")
             libbpg.find("bpgenc")
             libbpg.find("bpgdec")
+
+    @classmethod
+    def inspect(cls, bitstream: bytes) -> Inspection:
+        """What the header and the slice tell; the quality is the QP that x265 makes such a slice at.
+
+        bpgenc's JCTVC encoder uses 3 more for the same slice. Details: `slice_qp`, `depth` in bits, `colour_space`,
+        `alpha`, `lossless`, whether transform and quantisation may be bypassed.
+        """
+        header, qp, lossless = inspect_bpg(bitstream)
+        details = {
+            "slice_qp": qp,
+            "depth": header.depth,
+            "colour_space": header.colour_space,
+            "alpha": header.alpha,
+            "lossless": lossless,
+        }
+        quality = qp + hevc.INTRA_OFFSET
+        return Inspection(
+            cls.name,
+            header.width,
+            header.height,
+            quality=quality if cls.scale.low <= quality <= cls.scale.high and not lossless else None,
+            chroma=header.pixel_format.replace(" video", ""),
+            details=details,
+        )
+
+    def chosen(self) -> dict[str, Any]:
+        chosen = super().chosen()
+        if self.preset == DEFAULT_PRESET[self.encoder]:
+            del chosen["preset"]
+        return chosen
 
     def _encode(self, pixels: np.ndarray) -> bytes:
         if self.encoder == "libbpg":

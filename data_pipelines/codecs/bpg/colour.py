@@ -58,8 +58,8 @@ def rgb_to_ycbcr(pixels: np.ndarray, depth: int = 8) -> tuple[np.ndarray, np.nda
     fixed = [[round(weight * largest * (1 << shift) / 255) for weight in row] for row in matrix]
     height, width, _ = pixels.shape
     planes = np.empty((3, height, width), sample_type(depth))
-    for tile in _tiles(height, width):
-        red, green, blue = (pixels[(*tile, channel)].astype(np.int32) for channel in range(3))
+    for rows, columns in _tiles(height, width):
+        red, green, blue = (pixels[rows, columns, channel].astype(np.int32) for channel in range(3))
         for plane, (c_r, c_g, c_b), centre in zip(planes, fixed, (0, 1 << depth - 1, 1 << depth - 1)):
             value = red * c_r
             value += green * c_g
@@ -67,7 +67,7 @@ def rgb_to_ycbcr(pixels: np.ndarray, depth: int = 8) -> tuple[np.ndarray, np.nda
             value += 1 << shift - 1
             value >>= shift
             value += centre
-            np.clip(value, 0, largest, out=plane[tile], casting="unsafe")
+            np.clip(value, 0, largest, out=plane[rows, columns], casting="unsafe")
     return planes[0], planes[1:]
 
 
@@ -135,9 +135,9 @@ def to_rgb(
     if pixel_format != "4:4:4":
         chroma = np.pad(chroma, _MARGIN, mode="edge")
     centre = 1 << depth - 1
-    for tile in _tiles(height, width):
-        luma = planes[0][tile].astype(np.int32)
-        cb, cr = _interpolate(chroma, *tile, pixel_format, depth)
+    for rows, columns in _tiles(height, width):
+        luma = planes[0][rows, columns].astype(np.int32)
+        cb, cr = _interpolate(chroma, rows, columns, pixel_format, depth)
         if colour_space == "rgb":
             channels = [plane * y_factor + y_offset for plane in (cr, luma, cb)]
         elif colour_space == "ycgco":
@@ -162,7 +162,7 @@ def to_rgb(
             channels = [red, luma, blue]
         for index, channel in enumerate(channels):
             channel >>= 22
-            np.clip(channel, 0, 255, out=rgb[(*tile, index)], casting="unsafe")
+            np.clip(channel, 0, 255, out=rgb[rows, columns, index], casting="unsafe")
     return rgb
 
 
@@ -247,7 +247,7 @@ def _double_rows(samples: np.ndarray, shift: int) -> np.ndarray:
     blocks = (rows - len(matrix)) // BLOCK + 1
     samples += _half(shift)
     plane, row, column = samples.strides
-    windows = np.ndarray(
+    windows: np.ndarray = np.ndarray(
         (planes, blocks, len(matrix), columns), np.float32, samples, strides=(plane, BLOCK * row, row, column)
     )
     doubled = (matrix.T @ windows).reshape(planes, 2 * BLOCK * blocks, columns)
@@ -261,7 +261,7 @@ def _double_columns(samples: np.ndarray, siting: str, shift: int) -> np.ndarray:
     blocks = (columns - len(matrix)) // BLOCK + 1
     samples += _half(shift)
     plane, row, column = samples.strides
-    windows = np.ndarray(
+    windows: np.ndarray = np.ndarray(
         (planes, blocks, rows, len(matrix)), np.float32, samples, strides=(plane, BLOCK * column, row, column)
     )
     doubled = np.empty((planes, rows, blocks, 2 * BLOCK), np.float32)

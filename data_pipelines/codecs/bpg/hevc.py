@@ -22,6 +22,9 @@ PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "sl
 FORMATS = {"gray": (0, "gray"), "4:2:0": (1, "yuv420p"), "4:2:2": (2, "yuv422p"), "4:4:4": (3, "yuv444p")}
 """Chroma format -> HEVC's chroma_format_idc and FFmpeg's name at 8 bits."""
 
+INTRA_OFFSET = 3
+"""x265 codes an intra picture with a QP so much lower than it is told."""
+
 PICTURE_HASH = 40
 """NAL unit type of suffix SEI, which holds the checksum of the decoded picture if the encoder wrote one."""
 
@@ -191,12 +194,13 @@ def _equal(planes: Sequence[np.ndarray], others: Sequence[np.ndarray], but_corne
     """Whether two pictures are equal, or all but their last corner, the lower right one, is."""
     for plane, other in zip(planes, others):
         rows, columns = plane.shape
+        parts: list[tuple[slice, ...]]
         if but_corner:
             side = math.isqrt(rows * columns // _CORNER)
-            parts = [np.s_[: rows - side], np.s_[:, : columns - side]]
+            parts = [np.s_[: rows - side,], np.s_[:, : columns - side]]
         else:  # In bands, because most that differ do so near the top.
             step = max(1, (1 << 20) // columns)
-            parts = [np.s_[top : top + step] for top in range(0, rows, step)]
+            parts = [np.s_[top : top + step,] for top in range(0, rows, step)]
         if not all(np.array_equal(plane[part], other[part]) for part in parts):
             return False
     return True

@@ -8,7 +8,7 @@ import numpy as np
 
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, CodecError
 from dsr.data_pipelines.codecs.bpg import colour, container, hevc
-from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, PictureHeader, SequenceHeader, parse_sps
+from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, PictureHeader, SequenceHeader, parse_sps, slice_qp
 
 
 @dataclass(frozen=True)
@@ -70,12 +70,9 @@ def read_bpg(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
         )
     if header.alpha == "cmyk":
         raise CodecError("BPG picture is CMYK, which is not supported; convert it with bpgdec")
-    cursor = container.Cursor(hevc_data)
-    alpha_sequence = _read_sequence(cursor) if header.alpha else None
-    sequence = _read_sequence(cursor)
-    nals = hevc.split_nals(hevc_data[cursor.position :])
+    alpha_sequence, sequence, nals = _split(header, hevc_data)
     colour_nals = [nal for nal in nals if hevc.nal_layer(nal) == 0]
-    planes = _decode(header, header.pixel_format.replace(" video", ""), sequence, colour_nals)
+    planes = _decode(header, _chroma(header), sequence, colour_nals)
     rgb = colour.to_rgb(planes, header.pixel_format, header.colour_space, header.depth, header.limited_range)
     if alpha_sequence is None:
         return Picture(header, rgb, None)
@@ -85,6 +82,38 @@ def read_bpg(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     if header.alpha == "premultiplied":
         colour.unmultiply(rgb, alpha)
     return Picture(header, rgb, alpha)
+
+
+def inspect_bpg(data: bytes) -> tuple[container.Header, int, bool]:
+    """Reads what a BPG file says of itself, without decoding the picture.
+
+    Returns:
+        Its header; the QP that its colour picture starts with; and whether blocks may bypass transform and
+        quantisation, as all do in a lossless picture.
+
+    Raises:
+        CodecError: Not a BPG file, or damaged.
+    """
+    header, hevc_data = container.parse(data)
+    _, sequence, nals = _split(header, hevc_data)
+    picture = hevc.first_picture(nal for nal in nals if hevc.nal_layer(nal) == 0)
+    pps = next((nal for nal in picture if hevc.nal_type(nal) == PPS), None)
+    first = next((nal for nal in picture if hevc.is_slice(nal)), None)
+    if pps is None or first is None:
+        raise CodecError("BPG file holds no picture data")
+    settings = PictureHeader.parse(pps)
+    return header, slice_qp(first, sequence, settings, _chroma(header) == "gray"), bool(settings.transquant_bypass)
+
+
+def _split(header: container.Header, data: bytes) -> tuple[SequenceHeader | None, SequenceHeader, list[bytes]]:
+    """The sequence headers of alpha, if there is alpha, and of the picture; and the NAL units of both."""
+    cursor = container.Cursor(data)
+    alpha = _read_sequence(cursor) if header.alpha else None
+    return alpha, _read_sequence(cursor), hevc.split_nals(data[cursor.position :])
+
+
+def _chroma(header: container.Header) -> str:
+    return header.pixel_format.replace(" video", "")
 
 
 def _read_sequence(cursor: container.Cursor) -> SequenceHeader:

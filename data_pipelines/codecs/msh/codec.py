@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsr.data_pipelines.codecs.base import Codec, CodecError, QualityScale
+from dsr.data_pipelines.codecs.base import Codec, CodecError, Inspection, QualityScale, option
 from dsr.data_pipelines.codecs.msh import container
 from dsr.models.hyperprior.config import HyperpriorError
 from dsr.models.hyperprior.saved import WEIGHTS_FILE, SavedHyperprior, read_hyperprior, weights_path
@@ -41,8 +41,12 @@ class MshCodec(Codec):
 
     name = "msh"
     scale = QualityScale("quality", 1, 8, 3, higher_is_better=True)
+    ladder = (1, 3, 5, 6)
+    suffix = ".msh"
+    magic = (container.MAGIC,)
+    largest_side = container.LARGEST_SIDE
 
-    model: str = ""
+    model: str = option("", "file of a codec that you trained, or its folder; by default the one that comes with dsr")
     file: str = dataclasses.field(default="", init=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -70,6 +74,19 @@ class MshCodec(Codec):
     def offered(cls, model: str = "", **options: Any) -> Sequence[float]:
         """The qualities that are shipped, or the one of a model of one's own."""
         return [cls(model=model).quality] if model else list(shipped())
+
+    @classmethod
+    def inspect(cls, bitstream: bytes) -> Inspection:
+        """What the header tells; the quality if the model comes with dsr. Details: `model`, the start of its fingerprint."""
+        found = container.parse(bitstream)
+        models = {quality: _read(path).fingerprint for quality, path in shipped().items()}
+        quality = next((quality for quality, model in models.items() if model.startswith(found.model)), None)
+        return Inspection(cls.name, found.width, found.height, quality=quality, details={"model": found.model.hex()})
+
+    def chosen(self) -> dict[str, Any]:
+        """A model of one's own, by the start of its fingerprint."""
+        is_shipped = Path(self.file).parent == SHIPPED
+        return {} if is_shipped else {"model": self.model[len(FINGERPRINT) :][:12]}
 
     def _encode(self, pixels: np.ndarray) -> bytes:
         return bytes(_coder(self.file, self.model).encode(pixels))

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import io
 import json
 import multiprocessing
 import pickle
+import re
 import subprocess
 import sys
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from dataclasses import dataclass
+from unittest import mock
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
-from dsr.data_pipelines.codecs import CODECS, CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs import (
+    CODECS,
+    CodecError,
+    codec_class,
+    describe_options,
+    identify,
+    jpeg,
+    make_codec,
+    parse_options,
+    parse_point,
+)
+from dsr.data_pipelines.codecs.base import Codec, QualityScale, option
 from tests.data_pipelines.codecs.conftest import scene
 
 LOSSY = [name for name in CODECS if codec_class(name).scale is not None]
@@ -81,11 +98,233 @@ def test_a_bound_on_pixels_is_no_part_of_the_identity():
     assert make_codec("jpeg", 20).describe() != make_codec("jpeg", 21).describe()
 
 
-def test_points_name_codec_and_quality():
-    assert make_codec("bpg", 40).point == "bpg-qp40"
-    assert make_codec("jpeg", 10).point == "jpeg-quality10"
-    assert make_codec("jpeg2000", 0.25).point == "jpeg2000-rate0.25"
-    assert make_codec("none").point == "none"
+POINTS = [
+    ("bpg", 40, {}, "bpg-qp40"),
+    ("jpeg", 10, {}, "jpeg-quality10"),
+    ("msh", 3, {}, "msh-quality3"),
+    ("jpeg2000", 0.25, {}, "jpeg2000-rate0.25"),
+    ("jpeg2000", 1.23456789, {}, "jpeg2000-rate1.23456789"),
+    ("none", None, {}, "none"),
+    ("bpg", 40, {"chroma": "4:4:4"}, "bpg-qp40+chroma=4:4:4"),
+    ("bpg", 40, {"chroma": "4:2:0", "preset": "slow"}, "bpg-qp40"),
+    ("bpg", 40, {"max_pixels": 1000}, "bpg-qp40"),
+    ("bpg", 3, {"preset": "fast", "chroma_qp_offset": -2}, "bpg-qp3+preset=fast+chroma_qp_offset=-2"),
+    ("avif", 60, {"speed": 9, "chroma": "4:2:2"}, "avif-quality60+chroma=4:2:2+speed=9"),
+]
+
+
+@pytest.mark.parametrize(("name", "quality", "options", "point"), POINTS)
+def test_points_name_codec_quality_and_what_is_not_the_default(name, quality, options, point):
+    codec = make_codec(name, quality, **options)
+    assert codec.point == point
+    parsed = parse_point(point)
+    assert make_codec(parsed.codec, parsed.quality, **parsed.options) == codec
+
+
+def test_points_are_read_in_short_too():
+    assert parse_point("bpg:40") == ("bpg", 40, {})
+    assert parse_point("bpg:40+chroma=gray") == ("bpg", 40, {"chroma": "gray"})
+    assert parse_point("bpg+chroma=4%3A4%3A4") == ("bpg", None, {"chroma": "4:4:4"})
+    assert parse_point("msh:3+model=/my models/a+b".replace("+b", "%2Bb")).options == {"model": "/my models/a+b"}
+
+
+@dataclass(frozen=True)
+class Odd(Codec):
+    """A codec with an option of any text."""
+
+    name = "odd"
+    scale = QualityScale("level", 0, 10, 5, higher_is_better=True, integer=False)
+
+    text: str = option("", "any text")
+    flag: bool = option(False, "yes or no")
+    later: int = option(1, "came later", between=(0, 9), added=True)
+
+    def _encode(self, pixels):
+        return b""
+
+    def _decode(self, bitstream):
+        return np.zeros((1, 1, 3), np.uint8)
+
+
+@given(st.text(max_size=20), st.booleans(), st.floats(0, 10))
+def test_points_are_safe_file_names_and_come_back(text, flag, level):
+    with mock.patch.dict(CODECS, odd=f"{__name__}:Odd"):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            return
+        codec = make_codec("odd", round(level, 4), text=text, flag=flag)
+        assert re.fullmatch(r"[A-Za-z0-9_.~:=+%-]+", codec.point)
+        parsed = parse_point(codec.point)
+        assert make_codec(parsed.codec, parsed.quality, **parsed.options) == codec
+
+
+def test_an_option_that_came_later_is_no_part_of_the_identity_by_default():
+    assert "later" not in Odd().describe()["options"]
+    assert Odd(later=2).describe()["options"]["later"] == 2
+    assert Odd(later=2).point == "odd-level5+later=2"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no codec"),
+        ("bgp-qp40", "did you mean 'bpg'"),
+        ("bpg-40", "write it as bpg-qp40"),
+        ("jpeg-qp40", "write it as jpeg-quality75"),
+        ("none-3", "write it as none"),
+        ("bpg-qpnan", "write it as"),
+        ("bpg-qp4_0", "write it as"),
+        ("bpg-qp40+chroma", "KEY=VALUE"),
+        ("bpg-qp40+", "KEY=VALUE"),
+        ("bpg-qp40+chroma=gray+chroma=gray", "each key once"),
+        ("bpg-qp40+chrome=gray", "did you mean 'chroma'"),
+    ],
+)
+def test_what_is_no_point_is_refused(text, message):
+    with pytest.raises(CodecError, match=re.escape(message)):
+        parse_point(text)
+
+
+def test_options_given_as_text_become_what_the_codec_takes():
+    assert parse_options("bpg", {"chroma_qp_offset": "-2", "preset": "8", "encoder": "libbpg"}) == {
+        "chroma_qp_offset": -2,
+        "preset": "8",
+        "encoder": "libbpg",
+    }
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_every_option_says_what_it_is(name):
+    described = describe_options(name)
+    assert set(described) == {field.name for field in codec_class(name).options()}
+    assert all(len(text) > 5 for text in described.values())
+
+
+NASTY = [
+    *("", "nan", "inf", "-1", "1e400", "9" * 400, "None", "true", "4.0", "x" * 10000, "a/b", "\0"),
+    *(float("nan"), float("inf"), -1, 4.0, 10**400, 10**5000, True, None, [], {}, b"x", np.float32(3)),
+]
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_no_value_of_an_option_or_a_quality_gives_anything_but_a_codec_or_a_sentence(name):
+    for key in ("quality", *describe_options(name)):
+        for value in NASTY:
+            given = parse_options(name, {key: value}) if isinstance(value, str) and key != "quality" else {key: value}
+            try:
+                codec = make_codec(name, **given)
+            except CodecError as error:
+                assert str(error).startswith(f"codec {name}") and len(str(error)) < 25_000
+            else:
+                json.dumps(codec.describe(), allow_nan=False)
+                assert len(codec.point) < 200
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_a_ladder_rises_along_the_scale(name):
+    cls = codec_class(name)
+    qualities = [make_codec(name, quality).quality for quality in cls.ladder]
+    assert len(qualities) >= 4
+    assert qualities == sorted(qualities)
+
+
+def test_suffixes_tell_codecs_apart():
+    suffixes = [codec_class(name).suffix for name in CODECS]
+    assert set(suffixes) == {".png", ".bpg", ".msh", ".jpg", ".jp2", ".webp", ".avif"}
+    assert len(set(suffixes)) == len(CODECS)
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_bitstream_tells_its_codec_and_its_size(name, picture):
+    bitstream = make_codec(name).encode(picture)
+    cls = identify(bitstream)
+    assert cls is codec_class(name)
+    found = cls.inspect(bitstream)
+    assert (found.codec, found.width, found.height) == (name, 101, 67)
+    json.dumps(dataclasses.asdict(found))
+
+
+@pytest.mark.parametrize("bitstream", [b"", b"RIFF1234WAVE", b"II*\0", b"GIF89a", b"\0\0\0\x18ftypheic" + bytes(12)])
+def test_what_is_of_no_codec_is_not_taken_for_one(bitstream):
+    assert identify(bitstream) is None
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_a_damaged_header_is_refused_or_read(name, picture):
+    bitstream = make_codec(name).encode(picture)
+    cls = codec_class(name)
+    rng = np.random.default_rng(3)
+    for length in (0, 3, 5, 9, 14):
+        with pytest.raises(CodecError):
+            cls.inspect(bitstream[:length])
+    for _ in range(200):
+        damaged = bytearray(bitstream)
+        for position in rng.integers(min(len(damaged), 60), size=2):
+            damaged[position] = rng.integers(256)
+        try:
+            assert cls.inspect(bytes(damaged)).width > 0
+        except CodecError as error:
+            assert str(error)
+
+
+LUMA_STEPS = """
+16 11 10 16 24 40 51 61 12 12 14 19 26 58 60 55 14 13 16 24 40 57 69 56 14 17 22 29 51 87 80 62
+18 22 37 56 68 109 103 77 24 35 55 64 81 104 113 92 49 64 78 87 103 121 120 101 72 92 95 98 112 100 103 99
+"""
+CHROMA_STEPS = "17 18 24 47 99 99 99 99 18 21 26 66 99 99 99 99 24 26 56 99 99 99 99 99 47 66" + " 99" * 38
+"""Tables K.1 and K.2 of the JPEG standard, in the order of rows."""
+
+
+@pytest.mark.parametrize("chroma", ["4:2:0", "4:2:2", "4:4:4"])
+@pytest.mark.parametrize("quality", [1, 9, 30, 49, 50, 75, 93, 100])
+def test_the_quality_of_a_jpeg_is_told_by_its_tables(quality, chroma, picture):
+    found = codec_class("jpeg").inspect(make_codec("jpeg", quality, chroma=chroma).encode(picture))
+    assert (found.quality, found.chroma, found.details["exact"]) == (quality, chroma, True)
+    scale = 5000 // quality if quality < 50 else 200 - 2 * quality
+    tables = b"".join(
+        min(max((int(step) * scale + 50) // 100, 1), 255).to_bytes(2, "big")
+        for steps in (LUMA_STEPS, CHROMA_STEPS)
+        for step in steps.split()
+    )
+    assert found.details["tables"] == hashlib.sha256(tables).hexdigest()
+
+
+def test_the_quality_of_a_jpeg_with_tables_of_its_own_is_the_nearest(picture):
+    steps = [[min(step + step % 3, 255) for step in table] for table in jpeg.tables_of(40).values()]
+    buffer = io.BytesIO()
+    Image.fromarray(picture).convert("L").save(buffer, "JPEG", qtables=steps[:1], progressive=True)
+    found = codec_class("jpeg").inspect(buffer.getvalue())
+    assert (found.chroma, found.details["exact"], found.details["progressive"]) == ("gray", False, True)
+    assert 36 <= found.quality <= 41
+
+
+@pytest.mark.parametrize(("name", "options"), [("bpg", {"chroma": "gray"}), ("bpg", {"chroma": "4:2:2"}), ("webp", {})])
+def test_chroma_is_told_where_there_is_some(name, options, picture):
+    for chroma in ("4:2:0", "4:2:2", "4:4:4"):
+        found = codec_class("avif").inspect(make_codec("avif", chroma=chroma).encode(picture))
+        assert found.chroma == chroma
+    found = codec_class(name).inspect(make_codec(name, **options).encode(picture))
+    assert found.chroma == options.get("chroma", "4:2:0")
+
+
+def test_a_lossless_webp_does_not_claim_halved_chroma(picture):
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "WEBP", lossless=True)
+    assert codec_class("webp").inspect(buffer.getvalue()).chroma is None
+
+
+@pytest.mark.parametrize("qp", [3, 4, 27, 40, 51])
+def test_the_qp_of_a_bpg_is_told_by_its_slice(qp, picture):
+    for chroma in ("4:2:0", "gray"):
+        found = codec_class("bpg").inspect(make_codec("bpg", qp, chroma=chroma).encode(picture))
+        assert (found.quality, found.details["slice_qp"], found.details["lossless"]) == (qp, qp - 3, False)
+
+
+def test_the_quality_of_an_msh_bitstream_is_that_of_the_model_that_comes_with_dsr(picture):
+    found = codec_class("msh").inspect(make_codec("msh", 1).encode(picture))
+    assert found.quality == 1
+    assert make_codec("msh", 1).model[len("sha256:") :].startswith(found.details["model"])
 
 
 @pytest.mark.parametrize("name", CODECS)
@@ -150,9 +389,25 @@ def test_other_arrays_than_rgb_pixels_are_refused(pixels):
         make_codec("jpeg").encode(pixels)
 
 
-def test_a_size_that_the_format_does_not_have_is_refused():
-    with pytest.raises(CodecError, match="17000x1 pixels"):
-        make_codec("webp").encode(np.zeros((1, 17000, 3), np.uint8))
+@pytest.mark.parametrize(("name", "largest"), [("webp", 16383), ("avif", 32768), ("jpeg", 65500)])
+def test_a_size_that_the_format_does_not_have_is_refused(name, largest):
+    codec = make_codec(name, **({"speed": 10} if name == "avif" else {}))
+    assert codec.decode(codec.encode(np.zeros((2, largest, 3), np.uint8))).shape == (2, largest, 3)
+    for size in ((2, largest + 1), (largest + 1, 2), (2, 70000)):
+        with pytest.raises(
+            CodecError, match=f"^{name} cannot encode a picture of {size[1]}x{size[0]} pixels: .*{largest}"
+        ):
+            codec.encode(np.zeros((*size, 3), np.uint8))
+
+
+@pytest.mark.parametrize("quality", [80, 94, 100])
+def test_noise_is_no_reason_not_to_encode(quality):
+    noise = np.random.default_rng(0).integers(0, 256, (200, 300, 3), dtype=np.uint8)
+    codec = make_codec("jpeg", quality, chroma="4:4:4")
+    bitstream = codec.encode(noise)
+    assert bitstream == codec.encode(noise)
+    assert len(bitstream) > 200 * 300  # more than the buffer that Pillow optimises in
+    assert psnr(codec.decode(bitstream), noise) > 22
 
 
 @pytest.mark.parametrize(
@@ -170,8 +425,11 @@ def test_a_size_that_the_format_does_not_have_is_refused():
         (("jpeg",), {"chroma": "4:1:1"}, "chroma must be one of"),
         (("bpg",), {"chroma": "420"}, "chroma must be one of"),
         (("bpg",), {"preset": "8"}, "preset must be one of"),
+        (("bpg",), {"chroma_qp_offset": True}, "whole number from -12 to 12"),
+        (("webp",), {"effort": 4.0}, "whole number from 0 to 6"),
+        (("jpeg",), {"max_pixels": float("nan")}, "max_pixels must be a whole number"),
         (("bpg",), {"chroma_qp_offset": 13}, "from -12 to 12"),
-        (("webp",), {"effort": 7}, "effort must be"),
+        (("webp",), {"effort": 7}, "effort must be a whole number from 0 to 6"),
         (("avif",), {"speed": -1}, "speed must be"),
     ],
 )
