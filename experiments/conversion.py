@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
 from dsr.data_pipelines.datasets import DatasetError, Source
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.graph.artefacts import Artefact
@@ -79,9 +79,9 @@ def build_restored(artefact: Artefact, progress: Progress, convert: Converting) 
 
 def stored_codec(manifest: Manifest) -> Codec | None:
     """The codec that compressed shards were made with, of what their manifest says; None for other artefacts."""
-    if manifest.config.get("domain") != "compressed":
-        return None
-    codec = manifest.config["codec"]
+    codec = manifest.config.get("codec") if manifest.config.get("domain") == "compressed" else None
+    if codec is None or codec["name"] not in CODECS:
+        return None  # a chain's pixels are not only what its bitstream decodes to
     return make_codec(codec["name"], codec["quality"], **codec["options"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 
+from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
 from dsr.experiments.results import from_json, load
@@ -62,7 +63,8 @@ def _converted(study: Study) -> dict[str, OperatingPoint]:
             manifest = Manifest.load(path.parent)
         except ArtefactError:
             continue  # damaged, or of another version of dsr: whoever needs it hears of it
-        if manifest.inputs.get("original") in originals and (codec := manifest.config.get("codec")):
+        codec = manifest.config.get("codec", {})
+        if manifest.inputs.get("original") in originals and codec.get("name") in CODECS:
             point = OperatingPoint(codec["name"], codec["quality"], codec["options"])
             found[point.make().point] = point
     return found

@@ -117,7 +117,7 @@ class Distortion(Degradation):
     @property
     def point(self) -> str:
         seeded = f"+seed={self.seed}" if self.seed else ""
-        return f"{self.name}{self.strength:g}{seeded}"
+        return f"{self.name}{np.format_float_positional(self.strength, trim='-')}{seeded}"
 
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
         height, width = pixels.shape[:2]

@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
 
-from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
+from dsr.data_pipelines.codecs import make_codec, parse_point
 from dsr.data_pipelines.datasets import Source, dataset_class, open_source
-from dsr.experiments.config.overrides import nearest
+from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
+from dsr.data_pipelines.degradations.chain import Chain
+from dsr.experiments.config.overrides import guess
+from dsr.models.errors import UserError
 from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.gan_config import AdversarialConfig
@@ -60,30 +63,62 @@ class DatasetConfig:
 
 @dataclass(frozen=True)
 class OperatingPoint:
-    """A codec at one quality: `bpg-qp40`, `jpeg-quality10`, `none`."""
+    """A codec at one quality, or another degradation at one level, and what is done to the image before it.
+
+    Attributes:
+      codec: its name, or that of another degradation.
+      quality: on its own scale; None for its default.
+      options: its other fields.
+      before: operating points that come first, as texts: `downsample2`.
+    """
 
     codec: str
     quality: Optional[float] = None
     options: dict[str, Any] = field(default_factory=dict)
+    before: list[str] = field(default_factory=list)
 
     @classmethod
     def parse(cls, text: str) -> OperatingPoint:
-        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40` or `none`.
+        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40`, `none`, `bpg-qp40+chroma=4:4:4`, `blur-gaussian2`, `downsample2+bpg-qp40`.
 
         Raises:
-          ValueError: no such codec, or not of this form.
+          ValueError: no such codec or degradation, or not of this form.
         """
-        match = re.fullmatch(r"([a-z0-9]+)(?:(?:-[a-z_]+|:)(\d+(?:\.\d+)?))?", text)
-        if not match:
-            raise ValueError("expected codec and quality, for example bpg-qp40")
-        codec, quality = match.groups()
-        if codec not in CODECS:
-            raise ValueError(f'no codec "{codec}"{nearest(codec, CODECS)}')
-        return cls(codec, float(quality) if quality else None)
+        stages: list[str] = []
+        for part in text.split("+"):
+            if "=" in part and stages:
+                stages[-1] += f"+{part}"
+            else:
+                stages.append(part)
+        *before, last = stages
+        try:
+            for stage in before:
+                cls._parse_one(stage)
+            return dataclasses.replace(cls._parse_one(last), before=before)
+        except UserError as error:
+            raise ValueError(str(error)) from None
 
-    def make(self) -> Codec:
-        """The codec, ready to use; raises CodecError for a quality or option it does not have."""
-        return make_codec(self.codec, self.quality, **self.options)
+    @classmethod
+    def _parse_one(cls, text: str) -> OperatingPoint:
+        head = text.partition("+")[0]
+        found = re.fullmatch(r"([a-z-]*[a-z])(\d+(?:\.\d+)?)", head)
+        if found and found[1] in DEGRADATIONS:
+            options = dict(option.partition("=")[::2] for option in text.split("+")[1:])
+            return cls(found[1], float(found[2]), {key: guess(value) for key, value in options.items()})
+        if head in DEGRADATIONS:
+            raise DegradationError(f"{head} needs a level, as {head}2")
+        return cls(*parse_point(text))
+
+    def make(self) -> Degradation:
+        """The degradation, ready to use; raises UserError for a level or option that it does not have."""
+        made: Degradation
+        if self.codec in DEGRADATIONS:
+            if self.quality is None:
+                raise DegradationError(f"{self.codec} needs a level, as {self.codec}2")
+            made = make_degradation(self.codec, self.quality, **self.options)
+        else:
+            made = make_codec(self.codec, self.quality, **self.options)
+        return Chain((*(self._parse_one(stage).make() for stage in self.before), made)) if self.before else made
 
 
 @dataclass(frozen=True)
