@@ -48,7 +48,6 @@ setup(
         "tensorflow-datasets>=4.9.3,<4.9.5",  # later ones need importlib_resources without saying so
         "tensorflow-metadata==1.15.0",  # newer breaks `import tensorflow_datasets` here, older pulls protobuf 3.20
         "scipy>=1.11",  # BD-rates, t-intervals, filters and distributions of the perceptual indexes
-        "dacite>=1.9",  # stored results become typed values, or are refused
         "jinja2>=3.1",  # the report page, escaped by default
         "markupsafe>=2.1",
         "setuptools<81",  # TensorBoard 2.14 imports pkg_resources, which later ones left out

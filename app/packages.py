@@ -8,12 +8,12 @@ from contextlib import contextmanager
 
 from dsr.models.errors import UserError
 
-CORE = ("numpy", "pillow", "av", "isal", "google-crc32c", "protobuf", "etils", "click")
+CORE = ("numpy", "pillow", "av", "isal", "google-crc32c", "protobuf", "etils", "click", "dacite")
 """What `requirements-core.in` names: enough to convert, verify and look."""
 
 BEYOND_CORE = (
     "tensorflow", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets", "tensorflow-metadata",
-    "scipy", "dacite", "jinja2", "markupsafe", "setuptools",
+    "scipy", "jinja2", "markupsafe", "setuptools",
 )  # fmt: skip
 """What training, restoring, the learned codec and reports need on top."""
 

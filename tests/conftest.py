@@ -27,7 +27,7 @@ def shared() -> Path:
 def runs_tensorflow(module: Path) -> bool:
     """Whether a test module imports TensorFlow, or says that what it calls does."""
     text = module.read_text(encoding="utf-8")
-    imports = re.search(r"^\s*(import|from) (tensorflow|tensorflow_compression|keras_cv)\b", text, re.MULTILINE)
+    imports = re.search(r"^\s*(import|from) (tensorflow\w*|keras_cv)\b", text, re.MULTILINE)
     return bool(imports or re.search(r"^pytestmark = pytest\.mark\.tensorflow$", text, re.MULTILINE))
 
 
@@ -38,7 +38,8 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give the marker `tensorflow` to the tests of modules that import it."""
+    """Give the marker `tensorflow` to the tests of modules that import it, and to those of the learned codec."""
     for item in items:
-        if runs_tensorflow(item.path):
+        parameters = item.callspec.params.values() if hasattr(item, "callspec") else ()
+        if runs_tensorflow(item.path) or "msh" in parameters:
             item.add_marker("tensorflow")

@@ -1,7 +1,8 @@
 """Every state that a kill may leave a folder in, at any operation on its files.
 
-A process that is killed leaves what it has done to the disk until then: its locks are gone, its files stay as they are. So what each
-kill would leave can be recorded in one run, by copying the folder in front of every operation, and tried afterwards.
+A process that is killed leaves what it has done to the disk until then: its locks are gone, its files stay as they are.
+So what each kill would leave can be recorded in one run, by copying the folder in front of every operation, and tried
+afterwards.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ def put(content: Tree, folder: Path) -> None:
 def states(folder: Path, action: Callable[[], None]) -> list[Tree]:
     """The states in which a kill during `action` may leave the folder, without doubles, in order.
 
-    Of what was written between two operations there is also each part, and each file cut short; what one operation does, it does at once.
+    Of what was written between two operations there is also each part, and each file cut short; what one operation
+    does, it does at once.
     """
     recorder = _Recorder(folder)
     _recorders.append(recorder)

@@ -20,6 +20,7 @@ def test_importing_dsr_imports_nothing_else() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
+@pytest.mark.tensorflow
 def test_every_name_is_what_type_checkers_are_told_it_is() -> None:
     """The imports under TYPE_CHECKING, which no program runs, against the lazy ones."""
     told = {

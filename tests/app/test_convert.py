@@ -148,6 +148,7 @@ def test_images_that_cannot_be_converted_stop_a_run_unless_they_may_be_left_out(
     )
 
 
+@pytest.mark.tensorflow
 def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with object_store(tmp_path) as (environment, objects):
         for name, value in environment.items():

@@ -14,6 +14,8 @@ from dsr.models.errors import UserError
 from dsr.models.hyperprior.saved import WEIGHTS_FILE, read_hyperprior
 from tests.data_pipelines.codecs.conftest import scene
 
+pytestmark = pytest.mark.tensorflow
+
 SMALL = [
     *("--set", "codec.network.filters=8", "--set", "codec.network.latents=12", "--set", "codec.patch=64"),
     *("--set", "codec.batch=1", "--set", "codec.steps=2", "--set", "codec.log_every=1", "--workers", "1"),

@@ -214,6 +214,7 @@ def test_original_and_restored_share_a_chart():
     ]
 
 
+@pytest.mark.tensorflow
 def test_what_a_discriminator_really_says_of_both_shares_a_chart():
     """By the names that the adversarial training writes down, not by made-up ones."""
     from dsr.models.restorers.gan import AdversarialRestorer
