@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -13,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.errors import ArtefactError, cannot_write, one_sentence
 from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.integrity import sha256
 from dsr.tfrecords.layout import CLOCK, IDENTITY, LOCK, MANIFEST, PART, SCRATCH, partial_of
@@ -36,11 +37,15 @@ def finished(folder: Path, identity: Identity) -> Manifest | None:
             f"{folder} holds {manifest.name!r} made differently ({_difference(manifest.identity, identity)}); "
             "choose another folder, or delete it"
         )
+    tidy(folder)
+    return manifest
+
+
+def tidy(folder: Path) -> None:
+    """Remove what the making of a finished artefact left if its process was killed before it could."""
     if files.exists(folder / SCRATCH):
-        # Left if the process that finished or repaired it was killed before the removal.
         with suppress(ArtefactError), repairing(folder):
             pass
-    return manifest
 
 
 class Build:
@@ -64,7 +69,7 @@ class Build:
         self.files: dict[str, dict[str, Any]] = {}
         self.manifest: Manifest | None = None
         self._clock = self.scratch / (CLOCK + part)
-        clocks = {name: float(files.read_bytes(self.scratch / name)) for name in self._bookkeeping(CLOCK)}
+        clocks = {name: _read_clock(self.scratch / name) for name in self._bookkeeping(CLOCK)}
         self._earlier = clocks.pop(self._clock.name, 0.0)
         self._others = sum(clocks.values())
         self._started = time.monotonic()
@@ -140,10 +145,11 @@ def building(folder: Path, identity: Identity, part: str = "") -> Iterator[Build
             if not part and not _has_work(partial):
                 files.remove(partial)
             raise
-        if part:
-            build.keep_time()
-        else:
-            build._finish(folder)
+        with one_sentence(folder):
+            if part:
+                build.keep_time()
+            else:
+                build._finish(folder)
 
 
 @contextmanager
@@ -178,8 +184,8 @@ def _resumable(partial: Path, identity: Identity, part: str) -> bool:
         write_atomically(own, canonical_json(asdict(identity)).encode())
         if own != path:
             with suppress(FileExistsError):
-                os.link(own, path)
-            own.unlink()
+                files.link(own, path)
+            own.unlink(missing_ok=True)
     earlier = begun(partial)
     if earlier.fingerprint != identity.fingerprint:
         raise ArtefactError(
@@ -196,6 +202,18 @@ def begun(partial: Path) -> Identity:
         return Identity(**json.loads(files.read_bytes(path)))
     except (OSError, ValueError, TypeError) as error:
         raise ArtefactError(f"{path} cannot be read ({error}); delete {partial} and make it anew") from error
+
+
+def _read_clock(path: Path) -> float:
+    try:
+        seconds = float(files.read_bytes(path, 64))
+    except (OSError, ValueError) as error:
+        raise ArtefactError(
+            f"{path} cannot be read ({error}); delete it, and the time until now is not counted"
+        ) from error
+    if not 0 <= seconds < math.inf:
+        raise ArtefactError(f"{path} holds {seconds} seconds; delete it, and the time until now is not counted")
+    return seconds
 
 
 def _has_work(partial: Path) -> bool:

@@ -30,11 +30,10 @@ from dsr.tfrecords.engine import (
     How,
     ShardWriter,
     check_errors,
-    one_sentence,
     sentence_of,
     sweep,
 )
-from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.ledger import ERRORS, MB, STATISTICS, Result, Row, Summary, row_of, write_errors, write_statistics
 from dsr.tfrecords.manifest import Identity, Manifest

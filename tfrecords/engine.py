@@ -5,13 +5,12 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.framing import frame
 from dsr.tfrecords.ledger import Failure, Result, Row, row_of
 from dsr.tfrecords.plan import Shard
@@ -182,11 +181,3 @@ def sweep(scratch: Path, shards: Sequence[Shard]) -> None:
     for name in files.temporaries(scratch):
         if name.partition(".tfrecord")[0] + ".tfrecord" in own:
             (scratch / name).unlink(missing_ok=True)
-
-
-@contextmanager
-def one_sentence(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise cannot_write(path, error) from error

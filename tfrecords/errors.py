@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dsr.models.errors import UserError
 
@@ -18,3 +20,12 @@ def cannot_write(path: object, error: OSError) -> ArtefactError:
             f"{path} cannot be written: {error.strerror}; make room and run the same again, what is finished is kept"
         )
     return ArtefactError(f"{path} cannot be written: {error.strerror or error}")
+
+
+@contextmanager
+def one_sentence(path: object) -> Iterator[None]:
+    """What the system says against writing there, as `cannot_write` tells it."""
+    try:
+        yield
+    except OSError as error:
+        raise cannot_write(path, error) from error

@@ -11,6 +11,9 @@ as soon as it has one.
 from __future__ import annotations
 
 import errno
+import functools
+import logging
+import multiprocessing
 import os
 import shutil
 import socket
@@ -28,8 +31,11 @@ Location = Union[str, "os.PathLike[str]"]
 TEMPORARY = ".tmp"
 """What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never count."""
 
-MAX_BYTES = 1 << 28
+MAX_BYTES = 1 << 30
 """More than any file has that is read at once; a hostile one may promise 2^62."""
+
+UNSUPPORTED = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL, errno.ENOTTY)
+"""What file systems say that have no locks, no hard links, or no way to flush a folder."""
 
 # The error codes of TensorFlow that a local file has too; all else is an input/output error.
 _NOT_FOUND, _PERMISSION_DENIED, _UNAUTHENTICATED = 5, 7, 16
@@ -81,8 +87,12 @@ def reading(path: Path) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, remote)
             return
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)  # else opening a pipe waits for a writer
-        with open(descriptor, "rb") as file:
+        try:
             _regular(path, os.fstat(descriptor))
+        except OSError:
+            os.close(descriptor)
+            raise
+        with open(descriptor, "rb") as file:
             yield file
 
 
@@ -173,9 +183,48 @@ def sync(path: Path) -> None:
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        os.fsync(descriptor)
+        _flush(descriptor, path)
     finally:
         os.close(descriptor)
+
+
+def link(source: Path, target: Path) -> None:
+    """Give a file that is whole a second name; FileExistsError if something has that name.
+
+    On a file system without hard links the file takes the place of what another process gave this name at the same moment.
+    """
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno not in (*UNSUPPORTED, errno.EPERM, errno.EMLINK):
+            raise
+        os.replace(source, target)
+
+
+def say_of_file_system(path: Path, text: str) -> None:
+    """Tell what the file system lacks that a file or folder is in: once, and not in each of many workers."""
+    mount = Path(os.path.abspath(path))
+    while not os.path.ismount(mount):
+        mount = mount.parent
+    if multiprocessing.parent_process() is None:
+        _say_once(f"dsr: the file system at {mount} {text}")
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    logging.getLogger("dsr").warning(text)
+
+
+def _flush(descriptor: int, path: Path) -> None:
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in UNSUPPORTED:
+            raise
+        say_of_file_system(
+            path,
+            "cannot flush what is written: what is finished survives a kill, but a loss of power may undo it",
+        )
 
 
 @contextmanager
@@ -190,7 +239,7 @@ def _replacing(path: Path, temporary: Path) -> Iterator[BinaryIO]:
         with open(descriptor, "wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            _flush(descriptor, path)
         os.replace(temporary, path)
     except BaseException:
         temporary.unlink(missing_ok=True)

@@ -63,9 +63,11 @@ def _read_frame(file: BinaryIO, size: int) -> bytes:
     length, crc = _HEADER.unpack(header)
     if masked_crc(header[:8]) != crc:
         raise _Damage("the checksum of its length is wrong")
-    # Compared with what the file still holds before anything of that length is allocated.
+    # Compared with what the file still holds before anything of that length is allocated; a file may have holes.
     if length + _FOOTER.size > size - file.tell():
         raise _Damage(f"it should have {length} bytes, but the file ends before")
+    if length > files.MAX_BYTES:
+        raise _Damage(f"it has {length} bytes, more than any image")
     data = file.read(length)
     if _FOOTER.pack(masked_crc(data)) != file.read(_FOOTER.size):
         raise _Damage("the checksum of its data is wrong")

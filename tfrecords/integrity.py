@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,8 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from dsr.models.errors import ReadError
 from dsr.tfrecords import files
 from dsr.tfrecords.layout import MANIFEST
+
+_NO_FILE = (errno.EINVAL, errno.EISDIR, errno.ELOOP, errno.ENAMETOOLONG)
+"""Something else lies under its name: a folder, a device, a pipe, a link to nowhere."""
 
 
 def miscounts(folder: Path, entries: Sequence[Mapping[str, Any]], summary: Mapping[str, Any]) -> Iterator[str]:
@@ -33,7 +38,7 @@ def miscounts(folder: Path, entries: Sequence[Mapping[str, Any]], summary: Mappi
 def damages(folder: Path, entries: Mapping[str, Mapping[str, Any]], digests: bool = False) -> dict[str, str]:
     """For each of these files that is missing, of another size or, with `digests`, of another SHA-256: what it is.
 
-    `entries` is as `files` in a manifest.
+    `entries` is as `files` in a manifest. Raises ReadError for a file that may be whole but cannot be read now.
     """
 
     def damage(name: str) -> str | None:
@@ -45,7 +50,11 @@ def damages(folder: Path, entries: Mapping[str, Mapping[str, Any]], digests: boo
             if digests and sha256(path) != entry["sha256"]:
                 return f"{path} is not the file that was written (SHA-256)"
         except OSError as error:
-            return f"{path} is missing ({error.strerror})"
+            if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                return f"{path} is missing ({error.strerror})"
+            if error.errno in _NO_FILE:
+                return f"{path} is not the file that was written ({error.strerror})"
+            raise ReadError(f"{path} cannot be read: {error.strerror}; see to that, for it may be whole") from error
         return None
 
     with ThreadPoolExecutor(os.cpu_count() if digests else 1) as pool:  # hashing does not hold the interpreter

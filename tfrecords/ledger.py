@@ -15,9 +15,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from dsr.models.errors import ReadError
 from dsr.models.metrics.fidelity import to_db
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import fingerprint
 from dsr.tfrecords.plan import Shard
 from dsr.tfrecords.schema import Record, canonical_json
 
@@ -39,7 +40,9 @@ class Failure:
     @classmethod
     def of(cls, key: str, file: str, error: Exception, root: Path | None = None) -> Failure:
         """As written down: without what differs from machine to machine and run to run, which is the dataset's place and
-        the addresses of objects."""
+        the addresses of objects. Raises a ReadError again: it says nothing about the image, which is then not left out."""
+        if isinstance(error, ReadError):
+            raise error
         reason = re.sub(r" at 0x[0-9a-f]+", "", str(error))
         return cls(key, file, reason if root is None else reason.replace(f"{root}/", ""))
 
@@ -59,19 +62,17 @@ class Result:
     def save(self, scratch: Path, shard: Shard) -> None:
         """The last thing that is done for a shard."""
         with files.writing(self.path(scratch, shard), scratch) as file:
-            file.write(canonical_json(asdict(self)).encode())
+            file.write(canonical_json({**asdict(self), "sha256": fingerprint(asdict(self))}).encode())
 
     @classmethod
     def load(cls, scratch: Path, shard: Shard) -> Result | None:
-        """None if the shard is not finished; ArtefactError if the file is damaged."""
-        path = cls.path(scratch, shard)
+        """None if the shard is not finished, or if the file is damaged: the shard is then made again."""
         try:
-            with files.reading(path) as file:
-                return cls(**json.loads(file.read()))
-        except FileNotFoundError:
+            content = json.loads(files.read_bytes(cls.path(scratch, shard)))
+            digest = content.pop("sha256")
+            return cls(**content) if fingerprint(content) == digest else None
+        except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
-        except (ValueError, TypeError) as error:
-            raise ArtefactError(f"{path} is damaged ({error}); delete it and convert again") from error
 
 
 def row_of(record: Record) -> Row:

@@ -57,7 +57,12 @@ def lock_file(path: Path, what: str, shared: bool = False) -> int | None:
         holder = os.pread(lock, 256, 0).decode(errors="replace") or "another process"
         os.close(lock)
         raise ArtefactError(f"{what} is being made by {holder}; wait for it or stop it") from None
-    except OSError:
+    except OSError as error:
+        if error.errno in files.UNSUPPORTED:
+            files.say_of_file_system(
+                path, "has no locks: see to it that no other process makes the same, as nothing else can"
+            )
+            return lock
         os.close(lock)
         raise
     os.close(lock)

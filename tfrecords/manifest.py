@@ -106,10 +106,7 @@ class Manifest:
         """Read it back; ArtefactError if there is none, it is damaged, or of another version's format."""
         path = files.location(folder) / MANIFEST
         try:
-            if files.size(path) > _MAX_MANIFEST_BYTES:
-                raise ArtefactError(f"{path} is too large for a manifest")
-            with files.reading(path) as file:
-                data = file.read()
+            data = files.read_bytes(path, _MAX_MANIFEST_BYTES)
             content = json.loads(data)
             made, _ = content.pop("format", 1), content.pop("sha256", None)
             if made != FORMAT:

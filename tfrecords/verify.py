@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from dsr.models.errors import UserError
+from dsr.models.errors import ReadError, UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages, miscounts
@@ -74,6 +74,13 @@ class _File:
 
 def _read(file: _File) -> Iterator[str | None]:
     """What a worker does: yields what is wrong with a file, or None."""
+    try:
+        yield next(iter(_damages(file).values()), None)
+    except ReadError as error:
+        yield str(error)
+
+
+def _damages(file: _File) -> dict[str, str]:
     there = damages(file.folder, {file.name: file.entry})
     if not there and "records" in file.entry:
         # Records before the digest of the whole, because they tell where the damage is.
@@ -83,7 +90,7 @@ def _read(file: _File) -> Iterator[str | None]:
                 _check_record(record, path, file.decoder)
         except UserError as error:
             there = {file.name: str(error)}
-    yield next(iter((there or damages(file.folder, {file.name: file.entry}, digests=True)).values()), None)
+    return there or damages(file.folder, {file.name: file.entry}, digests=True)
 
 
 def _check_record(record: Record, path: Path, decoder: Decoder | None) -> None:

@@ -131,6 +131,8 @@ def _serve(connection: Connection, work: Callable[[Any], Iterator[Any]]) -> None
                 connection.send(("error", error))
             except OSError as error:  # a full disk, a missing permission: the user's to put right
                 connection.send(("error", ArtefactError(f"{task}: {error}")))
+            except MemoryError:
+                connection.send(("error", ArtefactError(f"{task}: there is not enough memory; try fewer workers")))
             except Exception:  # noqa: BLE001 (whatever it is, the parent raises it)
                 connection.send(("error", WorkerError(traceback.format_exc())))
             else:

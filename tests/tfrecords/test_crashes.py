@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsr.tfrecords.conversions import to_compressed, to_originals
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import MANIFEST, Manifest
 from dsr.tfrecords.plan import Part
 from tests.crashes import Tree, put, states, tree
@@ -15,6 +16,7 @@ from tests.tfrecords.fakes import FakeCodec, FakeSource, convert_everything, inl
 from tests.tfrecords.writing import write_compressed, write_originals
 
 SOURCE = FakeSource(4, broken=(3,))
+HOW = How(engine=inline, max_errors=1)
 
 
 def convert(work: Path) -> None:
@@ -24,12 +26,12 @@ def convert(work: Path) -> None:
 def in_parts(work: Path) -> None:
     originals = to_originals(SOURCE, "test", images_per_shard=2)
     for number in (1, 2):
-        originals.write_part(work / "o", Part(number, 2), engine=inline, max_errors=1)
-    originals.finish(work / "o", max_errors=1)
+        originals.write_part(work / "o", Part(number, 2), HOW)
+    originals.finish(work / "o", HOW)
     compressed = to_compressed(work / "o", FakeCodec(8))
     for number in (2, 1):
-        compressed.write_part(work / "c", Part(number, 2), engine=inline)
-    compressed.finish(work / "c")
+        compressed.write_part(work / "c", Part(number, 2), HOW)
+    compressed.finish(work / "c", HOW)
 
 
 def repair(work: Path) -> None:

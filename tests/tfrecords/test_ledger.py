@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,12 @@ import pytest
 from PIL import Image
 
 from dsr.data_pipelines.datasets import open_source
+from dsr.models.errors import ReadError
+from dsr.tfrecords.conversions import to_originals
+from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest, check, records
+from dsr.tfrecords.plan import Part
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeRestorer, FakeSample, FakeSource, inline
 from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
@@ -204,3 +208,67 @@ def test_a_set_of_which_nothing_can_be_converted_is_no_artefact(tmp_path: Path) 
     with pytest.raises(ArtefactError, match="none of 3 images can be converted; image 'test/image 000'"):
         write_originals(FakeSource(3, broken=(0, 1, 2)), "test", tmp_path / "o", max_errors=9, engine=inline)
     assert not (tmp_path / "o").exists()
+
+
+@dataclass(frozen=True)
+class LockedSource(FakeSource):
+    """Some images cannot be read at the moment."""
+
+    locked: tuple[int, ...] = ()
+
+    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
+        if int(sample.key.rpartition(" ")[2]) in self.locked:
+            raise ReadError(f"/somewhere/{sample.image} cannot be read: Permission denied")
+        return super().read(sample)
+
+
+def test_an_image_that_cannot_be_read_now_is_not_left_out_as_if_it_were_broken(tmp_path: Path) -> None:
+    how = {"images_per_shard": 2, "max_errors": 5, "engine": inline}
+    with pytest.raises(ReadError, match="004.png cannot be read: Permission denied"):
+        write_originals(LockedSource(6, broken=(1,), locked=(4,)), "test", tmp_path / "it", **how)
+    assert not (tmp_path / "it").exists()
+    write_originals(LockedSource(6, broken=(1,)), "test", tmp_path / "it", **how)
+    assert [error["key"] for error in errors(tmp_path / "it")] == ["test/image 001"]
+
+    class LockedCodec(FakeCodec):
+        def encode(self, pixels: np.ndarray) -> bytes:
+            raise ReadError("the codec's weights cannot be read: Input/output error")
+
+    with pytest.raises(ReadError, match="weights cannot be read"):
+        write_compressed(tmp_path / "it", LockedCodec(8), tmp_path / "c", max_errors=5, engine=inline)
+
+
+def test_a_shard_whose_result_is_damaged_is_made_again(tmp_path: Path) -> None:
+    originals = to_originals(FakeSource(4), "test", images_per_shard=2)
+    whole = originals.write(tmp_path / "whole", How(engine=inline))
+    originals.write_part(tmp_path / "it", Part(1, 1), How(engine=inline))
+    result = tmp_path / "it.partial" / ".building" / "shard-00001-of-00002.tfrecord.json"
+    written = result.read_bytes()
+    for data in (
+        b"",
+        written[:-9],
+        b"[]",
+        b"{}",
+        written.replace(b'"bytes":', b'"bytes":1', 1),
+        b"\xff" + written,
+        *(bytes(byte ^ (n == place) for n, byte in enumerate(written)) for place in range(0, len(written), 7)),
+    ):
+        assert data != written
+        result.write_bytes(data)
+        with pytest.raises(ArtefactError, match="1 of 2 shards are missing or damaged"):
+            originals.finish(tmp_path / "it")
+        originals.write_part(tmp_path / "it", Part(1, 1), How(engine=inline))
+        assert result.read_bytes() == written
+    assert originals.finish(tmp_path / "it").files == whole.files
+
+
+@pytest.mark.parametrize("data", [b"", b"soon", b"nan", b"-1", b"inf", b"\xff", b"1" * 1000])
+def test_a_damaged_clock_is_named_and_can_be_deleted(tmp_path: Path, data: bytes) -> None:
+    originals = to_originals(FakeSource(4), "test", images_per_shard=2)
+    originals.write_part(tmp_path / "it", Part(1, 1), How(engine=inline))
+    clock = tmp_path / "it.partial" / ".building" / "seconds-1-of-1"
+    clock.write_bytes(data)
+    with pytest.raises(ArtefactError, match=r"building/seconds-1-of-1.*delete it, and the time"):
+        originals.finish(tmp_path / "it")
+    clock.unlink()
+    assert originals.finish(tmp_path / "it").summary["images"] == 4
