@@ -74,15 +74,18 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
     scores = [score for _, _, score in scored] + ([reference] if reference else [])
     if not points or not scores:
         return []
-    x = rate_axis(point.place for point in points)
+    rated = [point.place for point in points if point.compressed.bpp is not None]
     y = linear_axis("mIoU", [100 * value for score in scores for value in score.values.values()])
-    goal = []
-    if reference:
-        level = [Dot(end, 100 * reference.mean) for end in (x.low, x.high)]
-        goal = [Series("OO", "train-O reference", level)]
     codecs = _codecs(points)
     charts = []
     for codec in codecs:
+        levels = [point.place for point in points if point.codec == codec and point.compressed.bpp is None]
+        x = linear_axis(f"level of {codec}", levels) if levels else rate_axis(rated)
+        against = x.label if levels else "bits per pixel"
+        goal = []
+        if reference:
+            level = [Dot(end, 100 * reference.mean) for end in (x.low, x.high)]
+            goal = [Series("OO", "train-O reference", level)]
         for test, domains in TESTS.items() if len(restorers(results)) > 1 else [("", "OCR")]:
             series = list(goal)
             for variant in variants(results)[1:]:
@@ -96,7 +99,7 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
                     series.append(Series(variant.label, style, dots, marker))
             said = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
             caption = ", ".join(filter(None, (codec if len(codecs) > 1 else "", test)))
-            title = ", ".join(filter(None, ("mIoU in percent against bits per pixel", codec, test)))
+            title = ", ".join(filter(None, (f"mIoU in percent against {against}", codec, test)))
             charts.append((": ".join(filter(None, ("mIoU, %", caption))), line_chart(title, said, series, x, y)))
     return charts
 
@@ -117,8 +120,8 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
                 for point in points:
                     fidelity = point.compressed if restorer is None else point.restored.get(restorer)
                     value = getattr(fidelity, measure, None)
-                    if point.codec == codec and value is not None:
-                        bpp = point.place
+                    if point.codec == codec and value is not None and point.compressed.bpp is not None:
+                        bpp = point.compressed.bpp
                         tip = f"{point.point}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
                         dots.append(Dot(bpp, value, tip))
                 if dots:
@@ -167,12 +170,12 @@ def curve_charts(
 
 def _miou_dot(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> Dot:
     """The mean score in percent, and in words: over how many seeds, and how far it is from OO."""
-    bpp = point.place
+    place = "" if point.compressed.bpp is None else f" ({point.compressed.bpp:.3g} bpp)"
     seeds = "" if score.n == 1 else f" (mean of {score.n} seeds)"
     apart = Effect.of(score.minus(reference))
     against = f", {apart.points:+.1f} points against OO" if apart else ""
-    tip = f"{variant.label} at {point.point} ({bpp:.3g} bpp): {100 * score.mean:.1f} % mIoU{seeds}{against}"
-    return Dot(bpp, 100 * score.mean, tip, _span(score))
+    tip = f"{variant.label} at {point.point}{place}: {100 * score.mean:.1f} % mIoU{seeds}{against}"
+    return Dot(point.place, 100 * score.mean, tip, _span(score))
 
 
 def _span(score: BySeed) -> tuple[float, float] | None:

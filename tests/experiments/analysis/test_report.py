@@ -383,3 +383,16 @@ def test_a_disk_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "report").write_text("a file where the folder should be")
     with pytest.raises(UserError, match=r"report cannot be written"):
         write_report(example.study(), tmp_path / "report")
+
+
+def test_a_degradation_without_a_rate_is_drawn_against_its_level(tmp_path):
+    results = example.study(None, tuple(example.RESTORERS), (7, 8))
+    for point in results.points:
+        if point.codec == "bpg":
+            point.codec = "blur-gaussian"
+            example.update(point.compressed, bpp=None, bpp_min=None, bpp_max=None, train_bpp=None)
+    text = write(results, tmp_path)
+    assert "level of blur-gaussian" in text and "None" not in "".join(Page(text).text)
+    assert "bits per pixel" in text  # of the other codec
+    with open(tmp_path / "miou.csv", encoding="utf-8", newline="") as file:
+        assert {row["bpp"] for row in csv.DictReader(file) if row["point"] == "bpg-qp45"} == {""}
