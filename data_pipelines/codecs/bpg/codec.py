@@ -45,8 +45,11 @@ class BpgCodec(Codec):
     encoder: str = option(
         "x265", "x265 comes with dsr; libbpg is the programs bpgenc and bpgdec", choices=tuple(PRESETS)
     )
+    lossless: bool = option(False, "keep the pixels as they are, in RGB 4:4:4 at qp 0; x265 only", added=True)
 
     def __post_init__(self) -> None:
+        if self.lossless is True and self.quality is None:
+            object.__setattr__(self, "quality", 0)
         super().__post_init__()
         if self.preset in ("", None):
             object.__setattr__(self, "preset", DEFAULT_PRESET[self.encoder])
@@ -54,9 +57,14 @@ class BpgCodec(Codec):
             raise CodecError(
                 f"codec bpg: preset must be one of {', '.join(PRESETS[self.encoder])}, not {shown(self.preset)}"
             )
+        if self.lossless:
+            if self.quality or self.chroma_qp_offset or self.chroma not in (CHROMAS[0], "4:4:4"):
+                raise CodecError("codec bpg: lossless is RGB 4:4:4 at qp 0; leave qp, chroma and chroma_qp_offset out")
+            object.__setattr__(self, "chroma", "4:4:4")
         if self.encoder == "libbpg":
-            if self.chroma_qp_offset:
-                raise CodecError("codec bpg: bpgenc has no chroma_qp_offset; leave it out or use encoder=x265")
+            if self.chroma_qp_offset or self.lossless:
+                left_out = "lossless" if self.lossless else "chroma_qp_offset"
+                raise CodecError(f"codec bpg: {left_out} is for encoder=x265 only; leave it out or use that")
             libbpg.find("bpgenc")
             libbpg.find("bpgdec")
 
@@ -75,12 +83,12 @@ class BpgCodec(Codec):
             "alpha": header.alpha,
             "lossless": lossless,
         }
-        quality = qp + hevc.INTRA_OFFSET
+        quality = 0 if lossless else qp + hevc.INTRA_OFFSET
         return Inspection(
             cls.name,
             header.width,
             header.height,
-            quality=quality if cls.scale.low <= quality <= cls.scale.high and not lossless else None,
+            quality=quality if quality <= cls.scale.high else None,
             chroma=header.pixel_format.replace(" video", ""),
             details=details,
         )
@@ -89,13 +97,15 @@ class BpgCodec(Codec):
         chosen = super().chosen()
         if self.preset == DEFAULT_PRESET[self.encoder]:
             del chosen["preset"]
+        if self.lossless:
+            del chosen["chroma"]
         return chosen
 
     def _encode(self, pixels: np.ndarray) -> bytes:
         if self.encoder == "libbpg":
             pixels = colour.rgb_to_ycbcr(pixels)[0] if self.chroma == "gray" else pixels
             return libbpg.encode(pixels, self.quality, self.chroma, self.preset)
-        return write_bpg(pixels, self.quality, self.chroma, self.preset, self.chroma_qp_offset)
+        return write_bpg(pixels, self.quality, self.chroma, self.preset, self.chroma_qp_offset, lossless=self.lossless)
 
     def _decode(self, bitstream: bytes) -> np.ndarray:
         if self.encoder == "libbpg":

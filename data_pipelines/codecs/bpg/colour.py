@@ -57,7 +57,7 @@ def rgb_to_ycbcr(pixels: np.ndarray, depth: int = 8) -> tuple[np.ndarray, np.nda
     shift, largest = 31 - depth, (1 << depth) - 1
     fixed = [[round(weight * largest * (1 << shift) / 255) for weight in row] for row in matrix]
     height, width, _ = pixels.shape
-    planes = np.empty((3, height, width), sample_type(depth))
+    planes = np.empty((3, height, width), np.uint8 if depth == 8 else np.uint16)
     for rows, columns in _tiles(height, width):
         red, green, blue = (pixels[rows, columns, channel].astype(np.int32) for channel in range(3))
         for plane, (c_r, c_g, c_b), centre in zip(planes, fixed, (0, 1 << depth - 1, 1 << depth - 1)):
@@ -95,11 +95,6 @@ def subsample(chroma: np.ndarray, vertically: bool, depth: int = 8) -> np.ndarra
             shift = 21 - depth
         np.clip(_round_shift(value, shift), 0, (1 << depth) - 1, out=halved[:, rows, columns], casting="unsafe")
     return halved
-
-
-def sample_type(depth: int) -> type[np.integer]:
-    """The type of samples of so many bits."""
-    return np.uint8 if depth == 8 else np.uint16
 
 
 def to_rgb(
@@ -164,6 +159,15 @@ def to_rgb(
             channel >>= 22
             np.clip(channel, 0, 255, out=rgb[rows, columns, index], casting="unsafe")
     return rgb
+
+
+def deepen(plane: np.ndarray, depth: int) -> np.ndarray:
+    """Converts a full-range plane of 8 bits, such as gray or alpha, to `depth` bits; the inverse of `to_gray`."""
+    if depth == 8:
+        return plane
+    shift = 31 - depth
+    factor = round(((1 << depth) - 1) * (1 << shift) / 255)
+    return (plane.astype(np.int32) * factor + (1 << shift - 1) >> shift).astype(np.uint16)
 
 
 def to_gray(plane: np.ndarray, depth: int) -> np.ndarray:

@@ -15,6 +15,10 @@ COLOUR_SPACES = ("ycbcr_bt601", "rgb", "ycgco", "ycbcr_bt709", "ycbcr_bt2020")
 """Colour spaces in the order of their codes."""
 
 
+EXIF, ICC, XMP, THUMBNAIL, ANIMATION = 1, 2, 3, 4, 5
+"""Tags of extensions."""
+
+
 @dataclass(frozen=True)
 class Header:
     """What the first bytes of a BPG file say.
@@ -28,7 +32,7 @@ class Header:
         limited_range: Whether luma spans 16..235 (and chroma 16..240) instead of 0..255, at 8 bits.
         animation: Whether more pictures follow.
         has_length: Whether the file gives the length of its picture data; else the data goes on to the end of the file.
-        extensions: (tag, payload) of each extension: 1 EXIF, 2 ICC profile, 3 XMP, 4 thumbnail, 5 animation control.
+        extensions: (tag, payload) of each extension. EXIF is the TIFF structure, without a marker before it.
     """
 
     width: int
@@ -117,13 +121,17 @@ def parse(data: bytes) -> tuple[Header, bytes]:
 
 
 def serialise(header: Header, hevc: bytes) -> bytes:
-    """A BPG file of one opaque picture.
+    """A BPG file of one picture.
 
     The length of the picture data is written though the format allows to leave it out: for one byte or two it lets any
     decoder refuse a file that was cut.
     """
-    flags1 = PIXEL_FORMATS.index(header.pixel_format) << 5 | header.depth - 8
-    flags2 = COLOUR_SPACES.index(header.colour_space) << 4 | header.limited_range << 1
-    return b"".join(
-        (MAGIC, bytes([flags1, flags2]), write_ue7(header.width), write_ue7(header.height), write_ue7(len(hevc)), hevc)
-    )
+    alpha1, alpha2 = header.alpha in ("straight", "premultiplied"), header.alpha in ("premultiplied", "cmyk")
+    flags1 = PIXEL_FORMATS.index(header.pixel_format) << 5 | alpha1 << 4 | header.depth - 8
+    flags2 = COLOUR_SPACES.index(header.colour_space) << 4 | alpha2 << 2 | header.limited_range << 1
+    extensions = b"".join(write_ue7(tag) + write_ue7(len(payload)) + payload for tag, payload in header.extensions)
+    if extensions:
+        flags2 |= 1 << 3
+        extensions = write_ue7(len(extensions)) + extensions
+    numbers = b"".join(map(write_ue7, (header.width, header.height, len(hevc))))
+    return MAGIC + bytes([flags1, flags2]) + numbers + extensions + hevc

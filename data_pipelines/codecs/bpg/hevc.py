@@ -19,6 +19,9 @@ from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, VPS, Sequence
 PRESETS = ("ultrafast", "superfast", "veryfast", "faster", "fast", "medium", "slow", "slower", "veryslow", "placebo")
 """x265's presets, fastest first."""
 
+DEPTHS = (8, 10)
+"""Bits a sample that are written; of those that are read (8, 9, 10, 12) all else is rare."""
+
 FORMATS = {"gray": (0, "gray"), "4:2:0": (1, "yuv420p"), "4:2:2": (2, "yuv422p"), "4:4:4": (3, "yuv444p")}
 """Chroma format -> HEVC's chroma_format_idc and FFmpeg's name at 8 bits."""
 
@@ -50,18 +53,27 @@ _CORNER = 32
 
 
 def encode(
-    planes: Sequence[np.ndarray], chroma: str, qp: int, preset: str = "slow", chroma_qp_offset: int = 0, extra: str = ""
+    planes: Sequence[np.ndarray],
+    chroma: str,
+    qp: int,
+    preset: str = "slow",
+    chroma_qp_offset: int = 0,
+    depth: int = 8,
+    lossless: bool = False,
+    extra: str = "",
 ) -> bytes:
     """Encodes one intra picture with x265, so that a BPG file can hold it.
 
     The picture is padded by its edge to whole coding blocks, as the format demands.
 
     Args:
-        planes: Luma, and unless gray Cb and Cr at the resolution of `chroma`; uint8.
+        planes: Luma, and unless gray Cb and Cr at the resolution of `chroma`; uint8, uint16 for more than 8 bits.
         chroma: A key of `FORMATS`.
-        qp: 0 to 51 as `bpgenc -q` counts: the picture's own QP is 3 less, since x265 lowers it for intra pictures.
+        qp: 0 to 51 as `bpgenc -q` counts: the picture's own QP is `INTRA_OFFSET` less.
         preset: One of `PRESETS`.
         chroma_qp_offset: Added to the QP of both chroma planes, -12 to 12.
+        depth: Bits a sample, 8, 10 or 12.
+        lossless: Whether to keep the samples as they are, whatever the QP.
         extra: More x265 parameters, each with a leading colon.
 
     Returns:
@@ -74,16 +86,19 @@ def encode(
     # Equal intra and inter depths, because a BPG header has one field for both; rect, because x265 ignores amp without
     # it, and the format says that amp is on; psy off, because it costs bits and adds chroma offsets in 4:4:4; info off,
     # because it is an SEI of the encoder's settings, hundreds of bytes; no threads, because callers are processes.
-    depth = 3 if tree == 16 else 4
+    tree_depth = 3 if tree == 16 else 4
     parameters = (
-        f"qp={qp}:keyint=1:rect=1:amp=1:psy-rd=0:psy-rdoq=0:cbqpoffs={chroma_qp_offset}:crqpoffs={chroma_qp_offset}:"
-        f"tu-intra-depth={depth}:tu-inter-depth={depth}:ctu={tree}:min-cu-size={block}:max-tu-size={min(tree, 32)}:"
+        f"{'lossless=1' if lossless else f'qp={qp}'}:"
+        f"keyint=1:rect=1:amp=1:psy-rd=0:psy-rdoq=0:cbqpoffs={chroma_qp_offset}:crqpoffs={chroma_qp_offset}:"
+        f"tu-intra-depth={tree_depth}:tu-inter-depth={tree_depth}:"
+        f"ctu={tree}:min-cu-size={block}:max-tu-size={min(tree, 32)}:"
         f"wpp=0:pools=none:frame-threads=1:info=0:log-level=none{extra}"
     )
-    frame = av.VideoFrame(width, height, FORMATS[chroma][1])
+    sample = sample_type(depth)
+    frame = av.VideoFrame(width, height, FORMATS[chroma][1] + ("" if depth == 8 else f"{depth}le"))
     for source, target in zip(planes, frame.planes):
         rows, columns = source.shape
-        lines = np.frombuffer(memoryview(target), np.uint8).reshape(target.height, target.line_size)
+        lines = np.frombuffer(memoryview(target), sample).reshape(target.height, target.line_size // sample.itemsize)
         samples = lines[:, : target.width]
         samples[:rows, :columns] = source
         samples[:rows, columns:] = source[:, -1:]
@@ -143,10 +158,9 @@ def decode(
     last = picture.index(slices[-1])
     before, data, behind = (join_nals(part) for part in (picture[:last], slices[-1:], picture[last + 1 :]))
     data = _CABAC_ZERO_WORDS.sub(b"", data)
-    sample = np.dtype(np.uint8 if depth == 8 else "<u2")
 
     def decoded(data: bytes) -> list[np.ndarray]:
-        return _decode_stream(head + before + data + _ONES + behind, sample)
+        return _decode_stream(head + before + data + _ONES + behind, sample_type(depth))
 
     planes = decoded(data)
     _check_end(planes, data, decoded, whole)
@@ -240,6 +254,11 @@ def _reason(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error) or "out of memory"
 
 
+def sample_type(depth: int) -> np.dtype:
+    """The type of samples of so many bits."""
+    return np.dtype(np.uint8 if depth == 8 else "<u2")
+
+
 def split_nals(stream: bytes) -> list[bytes]:
     """NAL units of a byte stream that may lack its first start code; those without a payload are dropped."""
     return [nal for nal in (part.rstrip(b"\0") for part in stream.split(b"\0\0\1")) if len(nal) > 2]
@@ -256,8 +275,13 @@ def nal_type(nal: bytes) -> int:
 
 
 def nal_layer(nal: bytes) -> int:
-    """nuh_layer_id: 1 marks the alpha picture of a BPG file."""
+    """nuh_layer_id."""
     return (nal[0] & 1) << 5 | nal[1] >> 3
+
+
+def in_layer(nal: bytes, layer: int) -> bytes:
+    """The NAL unit with another nuh_layer_id."""
+    return bytes([nal[0] & 0xFE | layer >> 5, (layer & 31) << 3 | nal[1] & 7]) + nal[2:]
 
 
 def is_slice(nal: bytes) -> bool:

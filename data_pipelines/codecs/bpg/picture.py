@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, CodecError
 from dsr.data_pipelines.codecs.bpg import colour, container, hevc
 from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SPS, PictureHeader, SequenceHeader, parse_sps, slice_qp
+
+ALPHA_LAYER = 1
+"""nuh_layer_id of the alpha picture's NAL units."""
 
 
 @dataclass(frozen=True)
@@ -27,31 +32,65 @@ class Picture:
 
 
 def write_bpg(
-    pixels: np.ndarray, qp: int, chroma: str = "4:2:0", preset: str = "slow", chroma_qp_offset: int = 0
+    pixels: np.ndarray,
+    qp: int,
+    chroma: str = "4:2:0",
+    preset: str = "slow",
+    chroma_qp_offset: int = 0,
+    *,
+    depth: int = 8,
+    lossless: bool = False,
+    alpha: np.ndarray | None = None,
+    extensions: Sequence[tuple[int, bytes]] = (),
 ) -> bytes:
-    """Encodes pixels to a BPG file: YCbCr BT.601, full range, 8 bits.
+    """Encodes pixels to a BPG file: YCbCr BT.601, full range, or RGB as it is if lossless.
 
     Args:
         pixels: uint8, RGB of shape (height, width, 3), or gray of shape (height, width) with `chroma="gray"`.
-        qp, chroma, preset, chroma_qp_offset: As in `hevc.encode`; `gray` keeps the luma of RGB pixels.
+        qp, preset, chroma_qp_offset: As in `hevc.encode`.
+        chroma: A key of `hevc.FORMATS`; `gray` keeps the luma of RGB pixels. Lossless RGB is always 4:4:4.
+        depth: Bits a sample, one of `hevc.DEPTHS`. More than 8 lose less to rounding between RGB and YCbCr.
+        lossless: Whether pixels and alpha come back as they are; 8 bits.
+        alpha: uint8 of shape (height, width), 255 is opaque; coded like a gray picture.
+        extensions: (tag, payload) of the metadata that the file carries, as in `container.Header`.
 
     Raises:
         CodecError: x265 cannot encode such a picture.
     """
+    if lossless and depth != 8:
+        raise CodecError(f"a lossless BPG picture has the 8 bits of its pixels, not {depth}")
     height, width = pixels.shape[:2]
+    colour_space = "ycbcr_bt601"
     if pixels.ndim == 2:
-        planes = [pixels]
+        planes = [colour.deepen(pixels, depth)]
+    elif lossless:
+        colour_space, chroma = "rgb", "4:4:4"
+        planes = [pixels[:, :, channel] for channel in (1, 2, 0)]
     else:
-        luma, colours = colour.rgb_to_ycbcr(pixels)
+        luma, colours = colour.rgb_to_ycbcr(pixels, depth)
         if chroma == "gray":
             colours = colours[:0]
         elif chroma != "4:4:4":
-            colours = colour.subsample(colours, vertically=chroma == "4:2:0")
+            colours = colour.subsample(colours, chroma == "4:2:0", depth)
         planes = [luma, *colours]
-    nals = hevc.split_nals(hevc.encode(planes, chroma, qp, preset, chroma_qp_offset))
-    sequence = bytes(parse_sps(next(nal for nal in nals if hevc.nal_type(nal) == SPS)))
-    data = container.write_ue7(len(sequence)) + sequence + b"\0\0\1".join(hevc.without_sequence(nals))
-    return container.serialise(container.Header(width, height, chroma), data)
+    sequence, nals = _encode(planes, chroma, qp, preset, chroma_qp_offset, depth, lossless)
+    sequences = [sequence]
+    if alpha is not None:
+        sequence, others = _encode([colour.deepen(alpha, depth)], "gray", qp, preset, 0, depth, lossless)
+        sequences.insert(0, sequence)
+        others = [hevc.in_layer(nal, ALPHA_LAYER) for nal in others]
+        nals = [nal for pair in zip(others, nals) for nal in pair]
+    data = b"".join(container.write_ue7(len(part)) + part for part in sequences) + b"\0\0\1".join(nals)
+    header = container.Header(
+        width,
+        height,
+        chroma,
+        colour_space,
+        depth,
+        alpha=None if alpha is None else "straight",
+        extensions=tuple(extensions),
+    )
+    return container.serialise(header, data)
 
 
 def read_bpg(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
@@ -76,7 +115,7 @@ def read_bpg(data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
     rgb = colour.to_rgb(planes, header.pixel_format, header.colour_space, header.depth, header.limited_range)
     if alpha_sequence is None:
         return Picture(header, rgb, None)
-    alpha_nals = [bytes([nal[0] & 0xFE, nal[1] & 7]) + nal[2:] for nal in nals if hevc.nal_layer(nal) == 1]
+    alpha_nals = [hevc.in_layer(nal, 0) for nal in nals if hevc.nal_layer(nal) == ALPHA_LAYER]
     (plane,) = _decode(header, "gray", alpha_sequence, alpha_nals)
     alpha = colour.to_gray(plane, header.depth)
     if header.alpha == "premultiplied":
@@ -103,6 +142,13 @@ def inspect_bpg(data: bytes) -> tuple[container.Header, int, bool]:
         raise CodecError("BPG file holds no picture data")
     settings = PictureHeader.parse(pps)
     return header, slice_qp(first, sequence, settings, _chroma(header) == "gray"), bool(settings.transquant_bypass)
+
+
+def _encode(planes: Sequence[np.ndarray], chroma: str, *settings: Any) -> tuple[bytes, list[bytes]]:
+    """The sequence header of a picture, and the NAL units that a file stores of it: a PPS and a slice."""
+    nals = hevc.split_nals(hevc.encode(planes, chroma, *settings))
+    sequence = bytes(parse_sps(next(nal for nal in nals if hevc.nal_type(nal) == SPS)))
+    return sequence, hevc.without_sequence(nals)
 
 
 def _split(header: container.Header, data: bytes) -> tuple[SequenceHeader | None, SequenceHeader, list[bytes]]:

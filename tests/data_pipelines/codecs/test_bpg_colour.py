@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dsr.data_pipelines.codecs.bpg import colour
+from dsr.data_pipelines.codecs.bpg import colour, hevc
 
 WEIGHTS = {"ycbcr_bt601": (0.299, 0.114), "ycbcr_bt709": (0.2126, 0.0722), "ycbcr_bt2020": (0.2627, 0.0593)}
 
@@ -142,7 +142,7 @@ def test_ycbcr_of_gray_is_gray():
 def test_decimation_is_that_of_the_formula(height, width, vertically, depth, seed):
     rng = np.random.default_rng(seed)
     chroma = np.stack([random_plane(rng, height, width, 2**depth - 1) for _ in range(2)])
-    halved = colour.subsample(chroma.astype(colour.sample_type(depth)), vertically, depth)
+    halved = colour.subsample(chroma.astype(hevc.sample_type(depth)), vertically, depth)
     for plane, half in zip(chroma, halved):
         assert half.tolist() == naive_decimated(plane.tolist(), vertically, depth)
 
@@ -191,7 +191,7 @@ def test_interpolation_is_exact_where_its_sums_are_largest(pixel_format, depth):
     plane[20:] = 2**depth - 1 - plane[20:]
     height, width = 80 if pixel_format.startswith("4:2:0") else 40, 79
     luma = np.full((height, width), 1 << depth - 1, np.uint16)
-    planes = [plane.astype(colour.sample_type(depth)) for plane in (luma, plane, plane[::-1])]
+    planes = [plane.astype(hevc.sample_type(depth)) for plane in (luma, plane, plane[::-1])]
     rgb = colour.to_rgb(planes, pixel_format, "rgb", depth, False)
     green, blue, red = planes[0], plane, plane[::-1]
     for channel, samples in enumerate((red, green, blue)):
@@ -218,6 +218,15 @@ def test_tiles_leave_no_seams(pixel_format, monkeypatch):
         monkeypatch.setattr(colour, "TILE_WIDTH", width)
         for tiled, expected in zip(there_and_back(), whole):
             assert np.array_equal(tiled, expected)
+
+
+@pytest.mark.parametrize("depth", [8, 10, 12])
+def test_eight_bits_come_back_from_more(depth):
+    plane = np.arange(256, dtype=np.uint8)[None]
+    deep = colour.deepen(plane, depth)
+    assert (deep[0, 0], deep[0, -1]) == (0, 2**depth - 1)
+    assert np.abs(deep / (2**depth - 1) - plane / 255).max() <= 0.5 / (2**depth - 1)
+    assert np.array_equal(colour.to_gray(deep, depth), plane)
 
 
 def test_dividing_by_alpha_is_that_of_the_formula():

@@ -228,6 +228,8 @@ def test_a_slice_that_predicts_from_other_pictures_is_refused():
         colour_space=st.sampled_from(COLOUR_SPACES),
         depth=st.integers(8, 14),
         limited_range=st.booleans(),
+        alpha=st.sampled_from([None, "straight", "premultiplied", "cmyk"]),
+        extensions=st.lists(st.tuples(st.integers(0, 1 << 31), st.binary())).map(tuple),
     ),
     st.binary(min_size=1),
 )

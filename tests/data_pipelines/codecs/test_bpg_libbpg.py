@@ -119,5 +119,7 @@ def test_sizes_are_checked_before_the_program_sees_the_file(stand_ins):
 def test_options_of_the_other_encoder_are_refused(stand_ins):
     with pytest.raises(CodecError, match="preset must be one of 1, 2"):
         make_codec("bpg", encoder="libbpg", preset="slow")
-    with pytest.raises(CodecError, match="chroma_qp_offset"):
+    with pytest.raises(CodecError, match="chroma_qp_offset is for encoder=x265 only"):
         make_codec("bpg", encoder="libbpg", chroma_qp_offset=-2)
+    with pytest.raises(CodecError, match="lossless is for encoder=x265 only"):
+        make_codec("bpg", encoder="libbpg", lossless=True)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsr.data_pipelines.codecs import CodecError, make_codec
-from dsr.data_pipelines.codecs.bpg import Header, colour, hevc, read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg import BpgCodec, Header, colour, hevc, read_bpg, write_bpg
 from dsr.data_pipelines.codecs.bpg.container import MAGIC, Cursor, parse, serialise, write_ue7
 from dsr.data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, parse_sps, write_parameter_sets
 from tests.data_pipelines.codecs.conftest import scene
@@ -160,6 +160,87 @@ def test_the_video_siting_of_chroma_is_honoured(picture):
     planes = hevc.decode(SequenceHeader.parse(sequence), hevc.split_nals(stream), "4:2:0", 101, 67, 8)
     assert np.array_equal(read_bpg(sited).rgb, colour.to_rgb(planes, "4:2:0 video", "ycbcr_bt601", 8, False))
     assert not np.array_equal(read_bpg(sited).rgb, read_bpg(serialise(header, block)).rgb)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 999), st.sampled_from(hevc.PRESETS))
+def test_a_lossless_file_keeps_every_pixel(height, width, seed, preset):
+    pixels = np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    pixels[: height // 2] = scene(height, width, seed)[: height // 2]
+    data = write_bpg(pixels, 40, preset=preset, lossless=True, alpha=pixels[:, :, 1])
+    read = read_bpg(data)
+    assert np.array_equal(read.rgb, pixels)
+    assert np.array_equal(read.alpha, pixels[:, :, 1])
+    gray = read_bpg(write_bpg(pixels[:, :, 2], 40, "gray", preset, lossless=True))
+    assert gray.header.pixel_format == "gray"
+    assert np.array_equal(gray.rgb, np.repeat(pixels[:, :, 2:], 3, axis=2))
+
+
+def test_the_lossless_codec_is_an_operating_point_of_its_own(picture):
+    codec = make_codec("bpg", lossless=True)
+    bitstream = codec.encode(picture)
+    assert np.array_equal(codec.decode(bitstream), picture)
+    assert codec.point == "bpg-qp0+lossless=true"
+    assert make_codec("bpg", lossless=True, chroma="4:4:4") == codec
+    found = BpgCodec.inspect(bitstream)
+    assert (found.quality, found.chroma, found.details["lossless"]) == (0, "4:4:4", True)
+    assert "lossless" not in make_codec("bpg").describe()["options"]
+    for options in ({"chroma": "4:2:2"}, {"chroma_qp_offset": 1}, {"quality": 20}):
+        with pytest.raises(CodecError, match="lossless"):
+            make_codec("bpg", lossless=True, **options)
+
+
+@pytest.mark.parametrize("chroma", ["4:2:0", "4:2:2", "4:4:4"])
+def test_ten_bits_lose_less_to_rounding(chroma):
+    pixels = scene(64, 80)
+    errors = []
+    for depth in hevc.DEPTHS:
+        read = read_bpg(write_bpg(pixels, 4, chroma, depth=depth))
+        assert read.header.depth == depth
+        errors.append(np.mean((read.rgb.astype(float) - pixels) ** 2))
+    assert errors[1] < errors[0] < 12
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 70), st.integers(1, 70), st.sampled_from(CHROMAS), st.integers(0, 51))
+def test_ten_bits_decode_to_what_x265_meant(height, width, chroma, qp):
+    pixels = scene(height, width, seed=qp)
+    luma, colours = colour.rgb_to_ycbcr(pixels, 10)
+    if chroma == "gray":
+        planes = [luma]
+    else:
+        planes = [luma, *(colours if chroma == "4:4:4" else colour.subsample(colours, chroma == "4:2:0", 10))]
+    stream = hevc.encode(planes, chroma, qp, "ultrafast", depth=10)
+    decoder = VideoCodecContext.create("hevc", "r")
+    frames = decoder.decode(av.Packet(stream + bytes(64))) or decoder.decode(None)
+    decoded = [np.frombuffer(plane, "<u2").reshape(plane.height, -1) for plane in frames[0].planes]
+    decoded = [plane[: original.shape[0], : original.shape[1]] for plane, original in zip(decoded, planes)]
+    expected = colour.to_rgb(decoded, chroma, "ycbcr_bt601", 10, False)
+    assert np.array_equal(read_bpg(write_bpg(pixels, qp, chroma, "ultrafast", depth=10)).rgb, expected)
+
+
+@pytest.mark.parametrize("depth", [8, 10])
+def test_alpha_is_a_gray_picture_beside_the_colours(picture, depth):
+    alpha = scene(67, 101, seed=5)[:, :, 0]
+    read = read_bpg(write_bpg(picture, 20, depth=depth, alpha=alpha))
+    assert read.header.alpha == "straight"
+    assert np.array_equal(read.rgb, read_bpg(write_bpg(picture, 20, depth=depth)).rgb)
+    assert np.array_equal(read.alpha, read_bpg(write_bpg(alpha, 20, "gray", depth=depth)).rgb[:, :, 0])
+    _, block = parse(write_bpg(picture, 20, alpha=alpha))
+    cursor = Cursor(block)
+    for _ in range(2):
+        cursor.take(cursor.ue7("it"), "it")
+    nals = hevc.split_nals(block[cursor.position :])
+    # The order in which the reference encoder writes them.
+    assert [(hevc.nal_type(nal), hevc.nal_layer(nal)) for nal in nals] == [(34, 1), (34, 0), (20, 1), (20, 0)]
+
+
+def test_metadata_stand_before_the_picture_and_come_back(picture):
+    extensions = ((1, b"Exif" * 100), (2, bytes(range(256)) * 3), (300, b""))
+    data = write_bpg(picture, 30, extensions=extensions)
+    read = read_bpg(data)
+    assert read.header.extensions == extensions
+    assert np.array_equal(read.rgb, read_bpg(write_bpg(picture, 30)).rgb)
 
 
 @pytest.fixture(scope="module")
