@@ -266,7 +266,7 @@ class Study:
             root=self.work,
             identity=Identity(
                 "codec",
-                f"{self.source.name}/msh-quality{training.quality}",
+                f"{self.source.name}/{training.name}",
                 _training_identity(dataclasses.asdict(training), training.start, self.config.seed),
                 _fingerprints(inputs),
             ),

@@ -49,10 +49,12 @@ class ShippedSummary:
 
 @dataclass(frozen=True)
 class CodecSummary(TrainingSummary):
-    """Of a trained codec: also its estimated rate, bits a pixel, and PSNR, dB, on patches of its training images."""
+    """Of a trained codec: also its estimated rates, bits a pixel, and PSNR, dB, on patches of its training images, of each quality that has
+    gains of its own."""
 
-    rd_bpp: float
-    rd_psnr: float
+    qualities: list[float]
+    rd_bpp: list[float]
+    rd_psnr: list[float]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import click
 
 from dsr.app.console import Console, duration
 from dsr.app.options import Request, plan_and_make, study_options
-from dsr.data_pipelines.codecs.msh import shipped_path
+from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.experiments.summaries import CodecSummary
 from dsr.models.hyperprior.saved import WEIGHTS_FILE
 
@@ -16,33 +16,42 @@ from dsr.models.hyperprior.saved import WEIGHTS_FILE
 @click.command("train-codec")
 @study_options
 @click.option(
-    "--quality", type=click.IntRange(1, 8), default=3, show_default=True, help="Which lambda: 1 few bits, 8 many."
+    "--quality",
+    type=click.FloatRange(1, 8),
+    help="Tune it to one quality, 1 (few bits) to 8.  [default: 1 to 6, and all between, at once]",
 )
 @click.option(
     "--start",
     metavar="FILE",
-    help="Go on from a trained codec's file, or from the one that comes with dsr: shipped.  [default: a linear transform of the photographs]",
+    help="Go on from this codec, from the one that comes with dsr (shipped), or from a linear transform of the photographs (none).  "
+    "[default: shipped]",
 )
-def command(request: Request, quality: int, start: Optional[str]) -> None:
-    """Train the learned codec msh, a mean-scale hyperprior (paper, appendix A), on the images set apart for it.
+def command(request: Request, quality: Optional[float], start: Optional[str]) -> None:
+    """Tune the learned codec msh, a mean-scale hyperprior (paper, appendix A), to the images set apart for it, or train it anew.
 
-    The paper trains on natural photographs first, then on the dataset's own images: any folder of photographs is the dataset `photos`.
-    TensorBoard shows rate, PSNR and reconstructions. A training that was stopped goes on at its last checkpoint.
+    The paper trains on natural photographs first, which the codec that comes with dsr has seen, then on the dataset's own images. A training
+    from none needs many photographs and steps: any folder of them is the dataset `photos`. TensorBoard shows rate, PSNR and reconstructions.
+    A training that was stopped goes on at its last checkpoint.
 
     \b
     Examples:
-      dsr train-codec --dataset photos --root ~/photographs --quality 3 --set codec.steps=20000
-      dsr train-codec --preset camvid --root ~/CamVid --quality 3 --start shipped
-      dsr train-codec --dataset photos --root ~/photographs --quality 6 --start dsr-work/codecs/photos/msh-quality3-0a1b2c3d/codec.npz
+      dsr train-codec --preset camvid --root ~/CamVid
+      dsr train-codec --preset camvid --root ~/CamVid --quality 2.5
+      dsr train-codec --dataset photos --root ~/photographs --start none --set codec.steps=100000
     """
-    if start == "shipped":
-        start = str(shipped_path(quality))
-    given = [f"codec.quality={quality}"] + ([f"codec.start={start}"] if start else [])
-    target = request.overridden(*given).study().trained_codec()
+    if start is None and request.config.codec.start is None:
+        start = "shipped"
+    given = {"quality": quality, "start": SHIPPED if start == "shipped" else start}
+    overrides = [f"codec.{key}={value}" for key, value in given.items() if value is not None]
+    study = request.overridden(*overrides).study()
+    target = study.trained_codec()
     plan_and_make([target], Console())
     summary = target.summary(CodecSummary)
     click.echo(
         f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.seconds)}; "
-        f"on training patches {summary.rd_bpp:.3f} bpp (estimated), {summary.rd_psnr:.2f} dB"
+        "estimated, on training patches:"
     )
-    click.echo(f"  dsr convert --codec msh --quality {quality} --model {target.folder / WEIGHTS_FILE}")
+    for trained, bpp, psnr in zip(summary.qualities, summary.rd_bpp, summary.rd_psnr):
+        click.echo(f"  quality {trained:g}: {bpp:.3f} bpp, {psnr:.2f} dB")
+    chosen = "" if quality is None else f" --quality {quality:g}"
+    click.echo(f"  dsr convert --codec msh{chosen} --model {target.folder / WEIGHTS_FILE}")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 from abc import abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -144,9 +143,9 @@ class Codec(Degradation):
         return [field for field in dataclasses.fields(cls) if field.init and field.name != "quality"]
 
     @classmethod
-    def offered(cls, **options: Any) -> Sequence[float] | None:
-        """The only qualities there are to choose from with these options, coarsest first; None for the whole scale."""
-        return None
+    def scale_with(cls, **options: Any) -> QualityScale | None:
+        """The scale that there is with these options; it may be a part of `scale`."""
+        return cls.scale
 
     @classmethod
     def recognises(cls, bitstream: bytes) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,9 +12,16 @@ import numpy as np
 
 from dsr.data_pipelines.codecs import codec_class, make_codec
 from dsr.data_pipelines.codecs.base import Codec, CodecError
+from dsr.tfrecords.workers import available_cores
 
-CONTINUOUS_STEPS = 16
+MAX_STEPS = 16
 """Bisections of a continuous scale: the interval that is left is below the scatter of any rate controller."""
+
+NEAR_AN_END = 4
+"""Steps after which an end of a continuous scale that was not encoded yet is so near that it is worth it."""
+
+CLOSE = 0.001
+"""Share of a rate by which a continuous scale may miss it."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +42,8 @@ class QualityMatch:
 def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **options: Any) -> QualityMatch:
     """Finds the quality of codec `name` whose real rate on `images` is closest to `target_bpp`.
 
-    Bisects the codec's scale, trusting that the rate rises along it, and encodes the images about log2(range) times.
+    Searches the codec's scale, trusting that the rate rises along it: whole numbers by bisection, so that the images are
+    encoded about log2(range) times, real ones by interpolating the logarithm of the rate, four to six times.
 
     Args:
         name: A codec with a quality scale.
@@ -45,7 +55,7 @@ def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **o
         CodecError: The codec has no scale, the sample is empty, or no quality reaches the rate; the text then gives the
             range within reach.
     """
-    scale = codec_class(name).scale
+    scale = codec_class(name).scale_with(**options)
     if scale is None:
         raise CodecError(f"codec {name} is lossless: it has no quality that could reach {target_bpp:g} bpp")
     if not len(images):
@@ -56,28 +66,32 @@ def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **o
     def rate(quality: float) -> float:
         if quality not in rates:
             codec = make_codec(name, quality, **options)
-            rates[quality] = 8 * sum(len(codec.encode(image)) for image in images) / pixels
+            with ThreadPoolExecutor(available_cores()) as pool:
+                rates[quality] = 8 * sum(map(len, pool.map(codec.encode, images))) / pixels
         return rates[quality]
 
-    offered = codec_class(name).offered(**options)
-    if offered is not None:
-        coarse, fine = offered[0], offered[-1]
-    else:
-        coarse, fine = (scale.low, scale.high) if scale.higher_is_better else (scale.high, scale.low)
+    coarse, fine = (scale.low, scale.high) if scale.higher_is_better else (scale.high, scale.low)
     # Invariant: rate(below) < target <= rate(above). The ends are encoded only if the search arrives at them, because
     # the finest quality is slow and rarely wanted.
     below, above = coarse, fine
-    for _ in range(CONTINUOUS_STEPS):
-        if offered is not None:
-            middle = offered[(offered.index(below) + offered.index(above)) // 2]
+    for step in range(MAX_STEPS):
+        if not scale.integer and step == NEAR_AN_END and not rate(below) < target_bpp <= rate(above):
+            break
+        if scale.integer:
+            middle = (below + above) // 2
         else:
-            middle = (below + above) // 2 if scale.integer else (below + above) / 2
+            share = 0.5
+            if below in rates and above in rates:
+                share = math.log(target_bpp / rates[below]) / math.log(rates[above] / rates[below])
+            middle = below + share * (above - below)
         if middle in (below, above):
             break
         if rate(middle) < target_bpp:
             below = middle
         else:
             above = middle
+        if not scale.integer and abs(rates[middle] / target_bpp - 1) < CLOSE:
+            break
     for end in {below, above} & {coarse, fine}:
         rate(end)
     if not min(rates.values()) <= target_bpp <= max(rates.values()):

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from dsr.experiments.config.overrides import ConfigError, nearest
 from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, RestorerConfig, SegmenterConfig, StudyConfig
-from dsr.models.hyperprior.config import CodecTrainingConfig, HyperpriorConfig
+from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
 from dsr.models.segmenter.config import DeepLabConfig
@@ -46,7 +46,6 @@ def demo() -> StudyConfig:
             log_every=25,
         ),
         codec=CodecTrainingConfig(
-            network=HyperpriorConfig.small(),
             patch=128,
             batch=4,
             steps=200,
@@ -88,9 +87,7 @@ def camvid() -> StudyConfig:
             checkpoint_every=200,
             log_every=25,
         ),
-        codec=CodecTrainingConfig(
-            network=HyperpriorConfig.small(), batch=4, steps=2000, checkpoint_every=500, log_every=50
-        ),
+        codec=CodecTrainingConfig(batch=4, steps=2000, checkpoint_every=500, log_every=50),
         images_per_shard=16,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal, Optional
 
@@ -13,6 +14,12 @@ LAMBDAS: dict[str, tuple[float, ...]] = {
 }
 """lambda of quality 1 to 8 by distortion, those of CompressAI (Begaint et al. 2020), which fit the points that Minnen et
 al. published: the weight of 255^2 x MSE, or of 1 - MS-SSIM, of pixels in [0, 1] against bits per pixel."""
+
+QUALITIES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
+"""The whole qualities of a codec that is trained for all: it serves every real one between the first and the last."""
+
+DIGITS = 3
+"""Decimal places of a quality: a thousandth changes the rate by less than 0.05 %, and names stay short."""
 
 SCALES = 64
 """Number of standard deviations that a latent can be coded with."""
@@ -26,6 +33,14 @@ LEAK = 0.25
 
 class HyperpriorError(UserError):
     """A learned codec that cannot be built, trained or loaded as asked."""
+
+
+def weight_of(quality: float, distortion: str = "mse") -> float:
+    """lambda of a real quality from 1 to 8: between whole ones it is interpolated in the logarithm."""
+    weights = LAMBDAS[distortion]
+    below = min(int(quality), len(weights) - 1)
+    share = quality - below
+    return math.exp((1 - share) * math.log(weights[below - 1]) + share * math.log(weights[below]))
 
 
 @dataclass(frozen=True)
@@ -53,24 +68,21 @@ class HyperpriorConfig:
         """N = 192, M = 320, as published for the higher rates: 17.6 M parameters."""
         return cls(192, 320)
 
-    @classmethod
-    def small(cls) -> HyperpriorConfig:
-        """N = 64, M = 96: 1.8 M parameters, trainable on two CPU cores."""
-        return cls(64, 96)
-
 
 @dataclass(frozen=True)
 class CodecTrainingConfig:
     """A learned codec and how it is trained.
 
+    quality: the one that it is trained for, with up to three decimal places; None trains for all of `QUALITIES` and those
+        between them at once.
     start: a trained codec's file to go on from, such as one of natural photographs that is tuned to the dataset's own
-        images (paper, section V-A), or one of a lower quality; None starts as `dsr.models.hyperprior.start` says.
+        images (paper, section V-A), or one of other qualities; None starts as `dsr.models.hyperprior.start` says.
     distortion: 'mse' (the paper) or 'ms-ssim'.
     patch: side of the square training crops in pixels.
     """
 
     network: HyperpriorConfig = field(default_factory=HyperpriorConfig.low_rate)
-    quality: int = 3
+    quality: Optional[float] = None
     start: Optional[str] = None
     distortion: Literal["mse", "ms-ssim"] = "mse"
     patch: int = 256
@@ -86,18 +98,30 @@ class CodecTrainingConfig:
     def __post_init__(self) -> None:
         if self.distortion not in LAMBDAS:
             raise HyperpriorError(f"distortion is '{self.distortion}': set it to {' or '.join(LAMBDAS)}")
-        qualities = len(LAMBDAS[self.distortion])
-        if not 1 <= self.quality <= qualities:
-            raise HyperpriorError(f"quality is {self.quality}: set it to a number from 1 to {qualities}")
+        highest = len(LAMBDAS[self.distortion])
+        if self.quality is not None and not (1 <= self.quality <= highest and self.quality == round(self.quality, DIGITS)):
+            raise HyperpriorError(
+                f"quality is {self.quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal places, or to "
+                "none for all"
+            )
         if self.patch < 1 or self.patch % HyperpriorConfig.DOWNSAMPLING:
             raise HyperpriorError(f"patch is {self.patch}: set it to a multiple of {HyperpriorConfig.DOWNSAMPLING}")
         if self.batch < 1 or self.steps < 1:
             raise HyperpriorError(f"batch is {self.batch} and steps {self.steps}: set them to 1 or more")
 
     @property
-    def weight(self) -> float:
-        """lambda, the weight of the distortion."""
-        return LAMBDAS[self.distortion][self.quality - 1]
+    def name(self) -> str:
+        return "msh" if self.quality is None else f"msh-quality{self.quality:g}"
+
+    @property
+    def qualities(self) -> tuple[float, ...]:
+        """Those that have gains of their own in the network: the one, or the whole ones."""
+        return QUALITIES if self.quality is None else (float(self.quality),)
+
+    @property
+    def weights(self) -> tuple[float, ...]:
+        """lambda, the weight of the distortion, of each of `qualities`."""
+        return tuple(weight_of(quality, self.distortion) for quality in self.qualities)
 
     @property
     def decay_step(self) -> int:

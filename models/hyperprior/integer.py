@@ -52,9 +52,6 @@ EXACT = 2**24
 
 _SMALLEST = 2.0**-40  # a channel whose weights are smaller is as good as unconnected
 
-HEADROOM = 1.25
-"""How far beyond the largest activation of the calibration images an activation may go before it is clipped."""
-
 
 @dataclass(frozen=True, eq=False)
 class IntegerConvolution:
@@ -190,7 +187,9 @@ def quantize(weights: Sequence[np.ndarray], z: np.ndarray) -> IntegerHyperSynthe
     """Quantise a trained hyper-synthesis.
 
     Every output channel of a hidden convolution has a scale of its own, such that its weights fill int8 and its
-    activations, as far as the calibration images go, 255; the next convolution's weights absorb the scale. The last
+    activations, as far as the calibration images go, 255; the next convolution's weights absorb the scale. Activations of
+    other images that go beyond are clipped: room for them would cost all others more (0.3 instead of 0.2 % of the bits at
+    quality 1, where activations are small). The last
     one's scales are powers of two, because its outputs are not free. Weights of a channel whose sums could exceed 2^24
     are scaled down.
 
@@ -226,7 +225,7 @@ def quantize(weights: Sequence[np.ndarray], z: np.ndarray) -> IntegerHyperSynthe
         if hidden:
             sums = integers.sums(values)
             peak = np.abs(np.maximum(sums, LEAK * sums)).max((0, 1, 2))
-            shift = np.ceil(np.log2(np.maximum(HEADROOM * peak / LARGEST_ACTIVATION, 1)))
+            shift = np.ceil(np.log2(np.maximum(peak / LARGEST_ACTIVATION, 1)))
             values = _activations(sums, np.exp2(-shift))
             step = np.exp2(shift) / gain
         else:

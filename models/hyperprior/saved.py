@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import math
 import os
+import struct
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from dsr.models.hyperprior.config import LAMBDAS, SCALES, HyperpriorConfig, HyperpriorError
+from dsr.models.hyperprior.config import DIGITS, LAMBDAS, SCALES, HyperpriorConfig, HyperpriorError, weight_of
 from dsr.models.hyperprior.integer import (
     LARGEST_ACTIVATION,
     LARGEST_Z,
@@ -34,7 +36,9 @@ if TYPE_CHECKING:
     from dsr.models.hyperprior.network import HyperpriorNetwork
 
 WEIGHTS_FILE = "codec.npz"
-VERSION = 1
+VERSION = 2
+"""Of the file. Version 1, up to release 0.3, has no gains: it serves the one quality that its header names."""
+
 PRECISION = 16
 """Bits of a probability in the range coder's tables, all that its ops offer."""
 
@@ -44,6 +48,12 @@ TAIL_MASS = 2**-8
 MAX_CHANNELS = 1024
 MAX_TABLE = 1 << 20
 """Entries of a stored table: bounds what a file can make its reader allocate."""
+
+LARGEST_LOG_GAIN = 20.0
+"""Bound on the logarithm of a gain; those of the model that comes with dsr are below 4."""
+
+_AT_ONCE = 8
+"""Images that the calibration computes in one call."""
 
 _FLOAT_PARTS = ("analysis", "synthesis", "hyper_analysis")
 _Form = tuple[tuple[int, ...], str]
@@ -81,21 +91,57 @@ class SavedHyperprior:
 
     Attributes:
       config: size of the network.
-      quality: the quality (index of lambda, from 1) it was trained for.
+      qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the last.
       arrays: every array of the file but the header, by name; see `_forms`.
     """
 
     config: HyperpriorConfig
-    quality: int
+    qualities: tuple[float, ...]
     arrays: dict[str, np.ndarray]
 
     @functools.cached_property
     def fingerprint(self) -> bytes:
         """SHA-256 of configuration and arrays: 32 bytes that encoder and decoder must share."""
-        digest = hashlib.sha256(_header(self.config, self.quality).tobytes())
+        digest = hashlib.sha256(self.header.tobytes())
         for name, array in self.arrays.items():
             digest.update(f"{name} {array.shape} ".encode() + array.tobytes())
         return digest.digest()
+
+    @property
+    def header(self) -> np.ndarray:
+        """What the file says first: version, filters, latents, the first quality, and how many there are."""
+        sizes, first = [self.config.filters, self.config.latents], self.qualities[0]
+        if not self.has_gains:
+            return np.array([1, *sizes, first], "<i4")
+        return np.array([VERSION, *sizes, round(first * 10**DIGITS), len(self.qualities)], "<i4")
+
+    @property
+    def has_gains(self) -> bool:
+        """Not so in files of version 1."""
+        return "gain.log" in self.arrays
+
+    def serves(self, quality: float) -> bool:
+        return self.qualities[0] <= quality <= self.qualities[-1]
+
+    def log_gains(self, quality: float) -> tuple[np.ndarray, np.ndarray]:
+        """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,), at a quality that it serves:
+        interpolated between those that have their own."""
+        if not self.has_gains:
+            return np.zeros(self.config.latents), np.zeros(self.config.latents)
+        shares = np.clip(1 - np.abs(quality - np.array(self.qualities)), 0, None)
+        return shares @ self.arrays["gain.log"], shares @ self.arrays["gain.log_inverse"]
+
+    def identity(self, quality: float) -> bytes:
+        """What a bitstream names the model and its quality by, 8 bytes: the start of the fingerprint, and the quality in thousandths; in
+        version 1 the fingerprint alone."""
+        if not self.has_gains:
+            return self.fingerprint[:8]
+        return self.fingerprint[:6] + struct.pack("<H", round(quality * 10**DIGITS))
+
+    def quality_of(self, identity: bytes) -> float | None:
+        """The quality at which the model has this identity; None if it has at none that it serves."""
+        quality = struct.unpack("<H", identity[6:])[0] / 10**DIGITS if self.has_gains else self.qualities[0]
+        return quality if self.serves(quality) and identity == self.identity(quality) else None
 
     @functools.cached_property
     def hyper_synthesis(self) -> IntegerHyperSynthesis:
@@ -135,11 +181,14 @@ def read_hyperprior(path: str | Path) -> SavedHyperprior:
     path = weights_path(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            config, quality = _parsed(_stored(archive, "header", ((4,), "<i4")))
-            arrays = {name: _stored(archive, name, form) for name, form in _forms(config).items()}
-        saved = SavedHyperprior(config, quality, arrays)
+            config, qualities, has_gains = _parsed(_stored(archive, "header", ((-5,), "<i4")))
+            forms = _forms(config, len(qualities) if has_gains else 0)
+            arrays = {name: _stored(archive, name, form) for name, form in forms.items()}
+        saved = SavedHyperprior(config, qualities, arrays)
         if not all(np.isfinite(array).all() for array in saved.arrays.values()):
             raise ValueError("a weight that is no number")
+        if has_gains and max(np.abs(arrays[f"gain.{name}"]).max() for name in ("log", "log_inverse")) > LARGEST_LOG_GAIN:
+            raise ValueError("a gain that is no number to compute with")
         saved.z_tables.check(config.filters)
         saved.y_tables.check(SCALES)
         saved.hyper_synthesis  # noqa: B018 (proves the bound of its sums)
@@ -151,13 +200,12 @@ def read_hyperprior(path: str | Path) -> SavedHyperprior:
 
 
 def save_hyperprior(
-    network: HyperpriorNetwork, folder: Path, quality: int, images: tf.Tensor, name: str = WEIGHTS_FILE
+    network: HyperpriorNetwork, folder: Path, images: np.ndarray | tf.Tensor, name: str = WEIGHTS_FILE
 ) -> Path:
     """Write `codec.npz`, or a file called `name`, into an existing folder.
 
     Args:
       network: a trained one.
-      quality: what it was trained for.
       images: of the kind it is for, uint8 (B, H, W, 3), height and width multiples of 64: the quantisation is fitted to
         them.
 
@@ -167,37 +215,43 @@ def save_hyperprior(
     Raises:
       HyperpriorError: the weights are not finite numbers, as after a training that diverged.
     """
-    saved = pack(network, quality, images)
+    saved = pack(network, images)
     path = folder / name
-    np.savez(path, header=_header(saved.config, saved.quality), **saved.arrays)
+    np.savez(path, header=saved.header, **saved.arrays)
     return path
 
 
-def pack(network: HyperpriorNetwork, quality: int, images: tf.Tensor) -> SavedHyperprior:
+def pack(network: HyperpriorNetwork, images: np.ndarray | tf.Tensor) -> SavedHyperprior:
     """What `save_hyperprior` writes."""
-    import tensorflow as tf
-
-    config = network.config
     if not all(np.isfinite(variable).all() for variable in network.weights):
         raise HyperpriorError("the codec's weights are not finite: its training diverged; take a lower learning rate")
-    variables = [
-        variable for part in (*_FLOAT_PARTS, "prior") for variable in getattr(network, part).trainable_variables
-    ]
-    arrays = {name: variable.numpy() for name, variable in zip(_float_forms(config), variables)}
-    z = tf.round(network.hyper_analysis(network.analysis(tf.cast(images, tf.float32) / 255)))
-    integers = quantize([variable.numpy() for variable in network.hyper_synthesis.weights], z.numpy())
+    arrays = {name: variable.numpy() for name, variable in float_weights(network).items()}
+    integers = quantize([variable.numpy() for variable in network.hyper_synthesis.weights], _calibration(network, images))
     for layer, convolution in enumerate(integers.convolutions):
         for name in ("kernel", "bias", "shift", "step"):
             arrays[f"hyper_synthesis.{layer}.{name}"] = getattr(convolution, name)
     arrays["digest"] = np.frombuffer(integers.digest(), np.uint8)
     for name, tables in (("z", _z_tables(network)), ("y", _y_tables())):
         arrays[f"{name}.cdf"], arrays[f"{name}.offset"] = tables.cdf, tables.offset
-    forms = _forms(config)
-    return SavedHyperprior(config, quality, {name: arrays[name].astype(dtype) for name, (_, dtype) in forms.items()})
+    forms = _forms(network.config, len(network.qualities))
+    arrays = {name: arrays[name].astype(dtype) for name, (_, dtype) in forms.items()}
+    return SavedHyperprior(network.config, network.qualities, arrays)
+
+
+def float_weights(network: HyperpriorNetwork) -> dict[str, tf.Variable]:
+    """All variables but those of the hyper-synthesis, by the names that they have in the file."""
+    variables = [
+        variable for part in (*_FLOAT_PARTS, "prior") for variable in getattr(network, part).trainable_variables
+    ]
+    forms = _float_forms(network.config, len(network.qualities))
+    return dict(zip(forms, [*variables, network.log_gain, network.log_inverse_gain]))
 
 
 def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     """Put the weights of a codec's file into a network of its size, to go on training.
+
+    The network's qualities need not be those of the file. Beyond them its nearest gains serve, times the root of the ratio of lambdas: at
+    high rate the best step is proportional to lambda^-0.5.
 
     Raises HyperpriorError for a missing or damaged file, or one of another size.
     """
@@ -205,32 +259,54 @@ def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     if saved.config != network.config:
         raise HyperpriorError(
             f"{path} has {saved.config.filters} filters and {saved.config.latents} latents, not "
-            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another"
+            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another, or from none"
         )
-    for part in (*_FLOAT_PARTS, "prior"):
-        for variable, array in zip(getattr(network, part).trainable_variables, saved.floats(part)):
-            variable.assign(array)
+    for name, variable in float_weights(network).items():
+        if not name.startswith("gain."):
+            variable.assign(saved.arrays[name].astype(np.float32))
+    log_gains = np.stack([_log_gains_beyond(saved, quality) for quality in network.qualities], axis=1)
+    for variable, rows in zip((network.log_gain, network.log_inverse_gain), log_gains):
+        variable.assign(rows.astype(np.float32))
     for variable, array in zip(network.hyper_synthesis.weights, saved.hyper_synthesis.dequantized()):
         variable.assign(array)
 
 
-def _header(config: HyperpriorConfig, quality: int) -> np.ndarray:
-    return np.array([VERSION, config.filters, config.latents, quality], "<i4")
+def _log_gains_beyond(saved: SavedHyperprior, quality: float) -> np.ndarray:
+    """(2, M): `log_gains`, of any quality."""
+    nearest = min(max(quality, saved.qualities[0]), saved.qualities[-1])
+    moved = 0.5 * math.log(weight_of(quality) / weight_of(nearest))
+    log_gain, log_inverse_gain = saved.log_gains(nearest)
+    return np.stack([log_gain + moved, log_inverse_gain - moved])
 
 
-def _parsed(header: np.ndarray) -> tuple[HyperpriorConfig, int]:
-    version, filters, latents, quality = header.tolist()
-    if version != VERSION:
+def _calibration(network: HyperpriorNetwork, images: np.ndarray | tf.Tensor) -> np.ndarray:
+    """z of the images at each of the network's qualities, a few images at once."""
+    import tensorflow as tf
+
+    found = []
+    for start in range(0, len(images), _AT_ONCE):
+        pixels = tf.cast(images[start : start + _AT_ONCE], tf.float32) / 255
+        for quality in network.qualities:
+            found.append(tf.round(network.hyper_analysis(network.latents(pixels, quality))).numpy())
+    return np.concatenate(found)
+
+
+def _parsed(header: np.ndarray) -> tuple[HyperpriorConfig, tuple[float, ...], bool]:
+    """Size, qualities, and whether there are gains."""
+    version, *rest = header.tolist()
+    if (version, len(rest)) not in ((1, 3), (VERSION, 4)):
         raise ValueError(f"version {version}, not {VERSION}")
-    if max(filters, latents) > MAX_CHANNELS or not 1 <= quality <= len(LAMBDAS["mse"]):
-        raise ValueError(f"{filters} filters, {latents} latents, quality {quality}")
-    return HyperpriorConfig(filters, latents), quality
+    filters, latents, first, count = rest if version == VERSION else (*rest[:2], rest[2] * 10**DIGITS, 1)
+    first /= 10**DIGITS
+    if max(filters, latents) > MAX_CHANNELS or count < 1 or not 1 <= first <= first + count - 1 <= len(LAMBDAS["mse"]):
+        raise ValueError(f"{filters} filters, {latents} latents, {count} qualities from {first:g}")
+    return HyperpriorConfig(filters, latents), tuple(first + row for row in range(count)), version == VERSION
 
 
-def _forms(config: HyperpriorConfig) -> dict[str, _Form]:
-    """Every array of the file but the header."""
+def _forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
+    """Every array of the file but the header; `gains` is for how many qualities, 0 in version 1."""
     n, m = config.filters, config.latents
-    forms = _float_forms(config)
+    forms = _float_forms(config, gains)
     for layer, (side, before, after) in enumerate([(5, n, m), (5, m, 3 * m // 2), (3, 3 * m // 2, 2 * m)]):
         forms[f"hyper_synthesis.{layer}.kernel"] = (side, side, before, after), "|i1"
         forms[f"hyper_synthesis.{layer}.bias"] = (after,), "<i4"
@@ -243,8 +319,8 @@ def _forms(config: HyperpriorConfig) -> dict[str, _Form]:
     return forms
 
 
-def _float_forms(config: HyperpriorConfig) -> dict[str, _Form]:
-    """Those of the transforms that stay floating point, and of the prior, in the order of their variables."""
+def _float_forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
+    """Those of the transforms that stay floating point, of the prior and of the gains, in the order of their variables."""
     n, m = config.filters, config.latents
     convolutions = {
         "analysis": [(5, 3, n), (5, n, n), (5, n, n), (5, n, m)],
@@ -264,6 +340,8 @@ def _float_forms(config: HyperpriorConfig) -> dict[str, _Form]:
         "matrix_0": (n, 3, 1), "matrix_1": (n, 3, 3), "matrix_2": (n, 1, 3),
     }.items():  # fmt: skip
         forms[f"prior.{name}"] = shape, "<f4"
+    if gains:
+        forms |= {"gain.log": ((gains, m), "<f4"), "gain.log_inverse": ((gains, m), "<f4")}
     return forms
 
 

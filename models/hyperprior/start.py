@@ -3,7 +3,8 @@
 From random weights the first thousands of steps only find out what any block transform knows. So each stride-2 layer of the analysis
 starts as the Karhunen-Loeve transform of 2 x 2 blocks of its input, of which it keeps the strongest components, and the synthesis as the
 transpose, layer by layer: together an orthonormal transform of blocks of 16 x 16 pixels. GDN starts near the identity. Channels left over
-are written by small random weights and read by zeros, so that they disturb nothing and every weight has a gradient.
+are written by small random weights and read by zeros, so that they disturb nothing and every weight has a gradient. The gains make of it
+the step of each quality.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from dsr.models.hyperprior.config import weight_of
 from dsr.models.hyperprior.network import HyperpriorNetwork
 
 _BLOCK = slice(2, 4)
@@ -26,16 +28,22 @@ _LEFT_OVER = 0.1
 """Share of their usual start at which the kernels of channels without a component start."""
 
 
-def start_from_images(network: HyperpriorNetwork, pixels: NDArray[np.float32], weight: float) -> None:
-    """Set analysis and synthesis of an untrained network.
+def start_from_images(network: HyperpriorNetwork, pixels: NDArray[np.float32]) -> None:
+    """Set analysis, synthesis and gains of an untrained network.
+
+    Rounding the latents of a quality to whole numbers is to be the best step at high rate: step^2 = 18 / (lambda ln 2) in units of
+    1/255, where a bit more for each of three values a pixel costs what it saves of step^2 / 12. Here lambda is that of 255^2 MSE; the
+    scale of MS-SSIM's is another one, but the step is right for the same quality.
 
     Args:
       pixels: (B, H, W, 3) in [0, 1], sides multiples of 16; some dozens of patches are enough.
-      weight: lambda of the loss R + lambda 255^2 MSE. It sets the scale of the latents: rounding them to whole numbers is
-        to be the best step at high rate, step^2 = 18 / (lambda ln 2) in units of 1/255, where a bit more for each of three
-        values a pixel costs what it saves of step^2 / 12.
     """
-    scale = 255 / math.sqrt(18 / (weight * math.log(2)))
+    weights = np.array([weight_of(quality) for quality in network.qualities])
+    middle = math.sqrt(weights[0] * weights[-1])
+    log_gain = np.broadcast_to(0.5 * np.log(weights / middle)[:, None], network.log_gain.shape)
+    network.log_gain.assign(log_gain)
+    network.log_inverse_gain.assign(-log_gain)
+    scale = 255 / math.sqrt(18 / (middle * math.log(2)))
     mean = pixels.mean((0, 1, 2))
     x = pixels - mean
     for layer in range(4):

@@ -3,45 +3,41 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import multiprocessing
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from dsr.data_pipelines.codecs.base import Codec, CodecError, Inspection, QualityScale, option
-from dsr.data_pipelines.codecs.msh import container
-from dsr.models.hyperprior.config import HyperpriorError
-from dsr.models.hyperprior.saved import WEIGHTS_FILE, SavedHyperprior, read_hyperprior, weights_path
-from dsr.models.tensorflow_process import single_threaded
+from dsr.data_pipelines.codecs.msh import container, process
+from dsr.data_pipelines.codecs.msh.retired import source_of
+from dsr.models.hyperprior.config import DIGITS, LAMBDAS, HyperpriorError
+from dsr.models.hyperprior.saved import SavedHyperprior, read_hyperprior, weights_path
 
-if TYPE_CHECKING:
-    from dsr.data_pipelines.codecs.msh.coder import Coder
-
-SHIPPED = Path(__file__).parent / "weights"
-"""Models that come with the package."""
+SHIPPED = Path(__file__).parent / "weights" / "msh.npz"
+"""The model that comes with the package."""
 
 FINGERPRINT = "sha256:"
 
 
 @dataclass(frozen=True)
 class MshCodec(Codec):
-    """A learned codec: the mean-scale hyperprior of Minnen et al. (2018), whose bitstreams decode alike everywhere.
+    """A learned codec: the mean-scale hyperprior of Minnen et al. (2018) with gain units (Cui et al. 2021), whose
+    bitstreams decode alike everywhere.
 
     Attributes:
-        quality: Index of the lambda that the model was trained for; with a model of one's own by default its own.
-        model: File of a trained codec, or the folder that holds its `codec.npz`; by default the shipped one of the
-            quality. Becomes `sha256:` and the fingerprint of the model, by which shipped models can be named too.
+        quality: Index of lambda, real between whole ones, rounded to thousandths. A model serves some, the shipped one
+            1 to 6; the default is 3, or the nearest that the model serves.
+        model: File of a trained codec, or the folder that holds its `codec.npz`; by default the shipped one. Becomes
+            `sha256:` and the fingerprint of the model, by which the shipped one can be named too.
         file: Where the model lies.
     """
 
     name = "msh"
-    scale = QualityScale("quality", 1, 8, 3, higher_is_better=True)
-    ladder = (1, 3, 5, 6)
+    scale = QualityScale("quality", 1, len(LAMBDAS["mse"]), 3, higher_is_better=True, integer=False)
+    ladder = (1, 2, 3, 4, 5, 6)
     suffix = ".msh"
     magic = (container.MAGIC,)
     largest_side = container.LARGEST_SIDE
@@ -50,88 +46,73 @@ class MshCodec(Codec):
     file: str = dataclasses.field(default="", init=False, compare=False)
 
     def __post_init__(self) -> None:
-        model = str(self.model)
-        own = bool(model) and not model.startswith(FINGERPRINT)
-        if not own:
-            super().__post_init__()
-        path = weights_path(model) if own else shipped_path(self.quality)
-        saved = _read(path)
-        found = FINGERPRINT + saved.fingerprint.hex()
-        if own and self.quality is None:
-            object.__setattr__(self, "quality", saved.quality)
+        path, saved = _model(str(self.model))
+        if self.quality is None:
+            object.__setattr__(self, "quality", _scale_of(saved).default)
         super().__post_init__()
-        if saved.quality != self.quality:
-            raise CodecError(f"codec msh: {path} was trained for quality {saved.quality}, not {self.quality}")
-        if not own and model not in ("", found):
+        object.__setattr__(self, "quality", round(self.quality, DIGITS))
+        if not saved.serves(self.quality):
             raise CodecError(
-                f"codec msh: the model {model} is not the one that comes with dsr for quality {self.quality}: "
-                f"give its file as codec option model=FOLDER/{WEIGHTS_FILE}"
+                f"codec msh: {path} serves {_range_of(saved)}, not {self.quality:g}: train a model of your own with "
+                f"`dsr train-codec --quality {self.quality:g}`"
             )
-        object.__setattr__(self, "model", found)
+        object.__setattr__(self, "model", FINGERPRINT + saved.fingerprint.hex())
         object.__setattr__(self, "file", str(path.absolute()))
 
     @classmethod
-    def offered(cls, model: str = "", **options: Any) -> Sequence[float]:
-        """The qualities that are shipped, or the one of a model of one's own."""
-        return [cls(model=model).quality] if model else list(shipped())
+    def scale_with(cls, model: str = "", **options: Any) -> QualityScale:
+        """What the model serves."""
+        return _scale_of(_model(model)[1])
 
     @classmethod
     def inspect(cls, bitstream: bytes) -> Inspection:
-        """What the header tells; the quality if the model comes with dsr. Details: `model`, the start of its fingerprint."""
+        """What the header tells; the quality if the model comes with dsr. Details: `model`, as the header names it."""
         found = container.parse(bitstream)
-        models = {quality: _read(path).fingerprint for quality, path in shipped().items()}
-        quality = next((quality for quality, model in models.items() if model.startswith(found.model)), None)
+        quality = _model("")[1].quality_of(found.model)
         return Inspection(cls.name, found.width, found.height, quality=quality, details={"model": found.model.hex()})
 
     def chosen(self) -> dict[str, Any]:
         """A model of one's own, by the start of its fingerprint."""
-        is_shipped = Path(self.file).parent == SHIPPED
-        return {} if is_shipped else {"model": self.model[len(FINGERPRINT) :][:12]}
+        return {} if Path(self.file) == SHIPPED else {"model": self._fingerprint[:12]}
 
     def _encode(self, pixels: np.ndarray) -> bytes:
-        return bytes(_coder(self.file, self.model).encode(pixels))
+        return process.encode(self.file, self._fingerprint, self.quality, pixels)
 
     def _decode(self, bitstream: bytes) -> np.ndarray:
         parsed = container.parse(bitstream)
         self.check_pixels(parsed.width, parsed.height)
-        return _coder(self.file, self.model).decode(parsed)
+        return process.decode(self.file, self._fingerprint, bitstream)
+
+    @property
+    def _fingerprint(self) -> str:
+        return self.model[len(FINGERPRINT) :]
 
     def versions(self) -> dict[str, str]:
         return {name: metadata.version(name) for name in ("tensorflow", "tensorflow-compression")}
 
 
-def shipped() -> dict[int, Path]:
-    """Quality -> file of the models that come with the package."""
-    return {int(path.stem[len("quality") :]): path for path in sorted(SHIPPED.glob("quality?.npz"))}
-
-
-def shipped_path(quality: int) -> Path:
-    """File of the shipped model of a quality; raises CodecError, with those there are, if there is none."""
-    models = shipped()
-    if quality not in models:
-        raise CodecError(
-            f"codec msh: no model of quality {quality} comes with dsr, only of {', '.join(map(str, models))}: train one "
-            f"with `dsr train-codec --quality {quality}` and give its file as codec option model=FOLDER/{WEIGHTS_FILE}"
-        )
-    return models[quality]
-
-
-def _read(path: Path) -> SavedHyperprior:
+def _model(model: str) -> tuple[Path, SavedHyperprior]:
+    """The file that `model` names and what it holds; raises CodecError if there is none."""
+    own = bool(model) and not model.startswith(FINGERPRINT)
+    path = weights_path(model) if own else SHIPPED
     try:
-        return read_hyperprior(path)
+        saved = read_hyperprior(path)
     except HyperpriorError as error:
         raise CodecError(f"codec msh: {error}") from error
+    found = FINGERPRINT + saved.fingerprint.hex()
+    if not own and model not in ("", found):
+        given = model[len(FINGERPRINT) :]
+        raise CodecError(
+            f"codec msh: the model {given[:16]} is not the one that comes with dsr: {source_of(given)}"
+        )
+    return path, saved
 
 
-@functools.lru_cache(maxsize=8)
-def _coder(file: str, model: str) -> Coder:
-    """The coder of a model, made once in a process. Workers compute with one thread, so that all give the same pixels;
-    the main process, which may train afterwards, keeps its threads."""
-    if multiprocessing.parent_process() is not None:
-        single_threaded()
-    from dsr.data_pipelines.codecs.msh.coder import Coder
+def _scale_of(saved: SavedHyperprior) -> QualityScale:
+    low, high = saved.qualities[0], saved.qualities[-1]
+    return dataclasses.replace(MshCodec.scale, low=low, high=high, default=min(max(MshCodec.scale.default, low), high))
 
-    saved = _read(Path(file))
-    if FINGERPRINT + saved.fingerprint.hex() != model:
-        raise CodecError(f"codec msh: {file} has changed since the codec was made; make it anew")
-    return Coder(saved)
+
+def _range_of(saved: SavedHyperprior) -> str:
+    scale = _scale_of(saved)
+    return f"quality {scale.low:g}" if scale.low == scale.high else f"qualities {scale.low:g} to {scale.high:g}"

@@ -1,7 +1,8 @@
 """Pixels to the strings of a bitstream and back, with TensorFlow.
 
-The encoder writes z = round(hyper-analysis(y)) of y = analysis(pixels), and then round(y - mean), which the decoder
-adds to the mean again and gives to the synthesis. Both take mean and scale index from z in integers, so they agree.
+The encoder writes z = round(hyper-analysis(y)) of y = gain x analysis(pixels), and then round(y - mean), which the
+decoder adds to the mean again, multiplies by the inverse gain and gives to the synthesis. Both take mean and scale index
+from z in integers, so they agree.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import tensorflow as tf
 import tensorflow_compression as tfc
 
 from dsr.data_pipelines.codecs.base import CodecError
-from dsr.data_pipelines.codecs.msh.container import FINGERPRINT_BYTES, Bitstream
+from dsr.data_pipelines.codecs.msh.container import Bitstream
+from dsr.data_pipelines.codecs.msh.retired import source_of
 from dsr.models.hyperprior.config import HyperpriorConfig
 from dsr.models.hyperprior.integer import LARGEST_Z, fixed_z, parameters_digest
 from dsr.models.hyperprior.saved import SavedHyperprior, Tables
@@ -25,6 +27,7 @@ LARGEST_SYMBOL = 2**15
 _PIXELS = tf.TensorSpec((None, None, 3), tf.uint8)
 _STRING = tf.TensorSpec((), tf.string)
 _FEATURES = tf.TensorSpec((1, None, None, None), tf.float32)
+_GAIN = tf.TensorSpec((None,), tf.float32)
 _SIDE = tf.TensorSpec((), tf.int32)
 
 
@@ -33,7 +36,7 @@ class Coder:
 
     def __init__(self, saved: SavedHyperprior) -> None:
         """Raises CodecError on a machine whose float32 convolutions do not give sums of integers."""
-        self._model = saved.fingerprint[:FINGERPRINT_BYTES]
+        self._saved = saved
         self._filters, self._latents = saved.config.filters, saved.config.latents
         self._transforms = Transforms(saved)
         self._hyper_synthesis = saved.hyper_synthesis
@@ -46,25 +49,26 @@ class Coder:
                 "TF_ENABLE_ONEDNN_OPTS=0"
             )
 
-    def encode(self, pixels: np.ndarray) -> Bitstream:
-        """uint8 (height, width, 3) of any size -> bitstream."""
+    def encode(self, pixels: np.ndarray, quality: float) -> Bitstream:
+        """uint8 (height, width, 3) of any size -> bitstream, at a quality that the model serves."""
         height, width, _ = pixels.shape
+        gain, _ = self._gains(quality)
         side = HyperpriorConfig.DOWNSAMPLING
         padded = np.pad(pixels, ((0, -height % side), (0, -width % side), (0, 0)), mode="edge")
         rows = []
         for band in bands(*padded.shape[:2]):
-            computed = self._analyse(padded[STRIDE * band.top : STRIDE * band.bottom])
+            computed = self._analyse(padded[STRIDE * band.top : STRIDE * band.bottom], gain)
             rows.append(computed[:, band.kept])
         z, y, latents = self._encode(tf.concat(rows, axis=1))
-        return Bitstream(self._model, width, height, z.numpy(), y.numpy(), _checksum(latents))
+        return Bitstream(self._saved.identity(quality), width, height, z.numpy(), y.numpy(), _checksum(latents))
 
     def decode(self, bitstream: Bitstream) -> np.ndarray:
         """Bitstream -> uint8 (height, width, 3). Raises CodecError if it is not one of this model's."""
-        if bitstream.model != self._model:
-            raise CodecError(
-                f"an msh bitstream of another model, {bitstream.model.hex()}, not {self._model.hex()}: decode it "
-                "with the quality, or the model file, it was encoded with"
-            )
+        quality = self._saved.quality_of(bitstream.model)
+        if quality is None:
+            found, ours = bitstream.model.hex(), self._saved.fingerprint.hex()
+            raise CodecError(f"an msh bitstream of another model, {found}, not {ours[:12]}: {source_of(found)}")
+        _, inverse_gain = self._gains(quality)
         height, width = (-(-side // HyperpriorConfig.DOWNSAMPLING) for side in (bitstream.height, bitstream.width))
         z, whole = self._decode_z(bitstream.z, height, width)
         if not whole or tf.reduce_max(tf.abs(z)) > LARGEST_Z:
@@ -80,14 +84,18 @@ class Coder:
             )
         pixels = np.empty((STRIDE * latents.shape[1], STRIDE * latents.shape[2], 3), np.uint8)
         for band in bands(*pixels.shape[:2]):
-            computed = self._synthesise(latents[:, band.top : band.bottom])
+            computed = self._synthesise(latents[:, band.top : band.bottom], inverse_gain)
             kept = computed[STRIDE * band.kept.start : STRIDE * band.kept.stop]
             pixels[STRIDE * band.start : STRIDE * band.stop] = kept
         return np.ascontiguousarray(pixels[: bitstream.height, : bitstream.width])
 
-    @tf.function(input_signature=[_PIXELS])
-    def _analyse(self, pixels: tf.Tensor) -> tf.Tensor:
-        return self._transforms.analysis(tf.cast(pixels[None], tf.float32) / 255)
+    def _gains(self, quality: float) -> list[tf.Tensor]:
+        """What y's channels are multiplied by, before and after rounding."""
+        return [tf.constant(np.exp(logarithm), tf.float32) for logarithm in self._saved.log_gains(quality)]
+
+    @tf.function(input_signature=[_PIXELS, _GAIN])
+    def _analyse(self, pixels: tf.Tensor, gain: tf.Tensor) -> tf.Tensor:
+        return gain * self._transforms.analysis(tf.cast(pixels[None], tf.float32) / 255)
 
     @tf.function(input_signature=[_FEATURES])
     def _encode(self, y: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -110,9 +118,10 @@ class Coder:
         symbols, whole = self._y_coder.decode(string, tf.shape(index), index)
         return tf.cast(symbols, tf.float32), mean, whole
 
-    @tf.function(input_signature=[_FEATURES])
-    def _synthesise(self, latents: tf.Tensor) -> tf.Tensor:
-        pixels = self._transforms.synthesis(tf.ensure_shape(latents, (1, None, None, self._latents)))[0]
+    @tf.function(input_signature=[_FEATURES, _GAIN])
+    def _synthesise(self, latents: tf.Tensor, inverse_gain: tf.Tensor) -> tf.Tensor:
+        scaled = inverse_gain * tf.ensure_shape(latents, (1, None, None, self._latents))
+        pixels = self._transforms.synthesis(scaled)[0]
         return tf.cast(tf.round(255 * tf.clip_by_value(pixels, 0.0, 1.0)), tf.uint8)
 
     @tf.function(input_signature=[_FEATURES])

@@ -3,7 +3,7 @@
     offset  bytes
     0       4      magic, 0x89 'MSH'
     4       1      version, 1
-    5       8      the model: the start of its file's fingerprint
+    5       8      the model and its quality, `SavedHyperprior.identity`
     13      2      width of the image
     15      2      height
     17      4      length of the string of z
@@ -26,10 +26,10 @@ from dsr.data_pipelines.codecs.base import CodecError
 
 MAGIC = b"\x89MSH"
 VERSION = 1
-FINGERPRINT_BYTES = 8
+MODEL_BYTES = 8
 LARGEST_SIDE = 2**16 - 1
 
-_HEADER = struct.Struct(f"<4sB{FINGERPRINT_BYTES}sHHIII")
+_HEADER = struct.Struct(f"<4sB{MODEL_BYTES}sHHIII")
 _CHECKSUM = struct.Struct("<I")
 OVERHEAD = _HEADER.size + _CHECKSUM.size
 
@@ -39,7 +39,7 @@ class Bitstream:
     """What a bitstream says.
 
     Attributes:
-      model: the first `FINGERPRINT_BYTES` of the model's fingerprint.
+      model: the model and its quality, `MODEL_BYTES`.
       width, height: of the image in pixels.
       z, y: range-coded strings.
       latents: CRC-32 of the latents they stand for.

@@ -63,11 +63,11 @@ def test_none_is_lossless(picture):
 
 @pytest.mark.parametrize("name", LOSSY)
 def test_better_quality_costs_bytes_and_gains_fidelity(name, picture):
-    scale = codec_class(name).scale
-    middle = (scale.low + scale.high) / 4
-    worse, better = sorted((int(middle), int(3 * middle)), reverse=not scale.higher_is_better)
-    if (offered := codec_class(name).offered()) is not None:
-        worse, better = offered[0], offered[-1]
+    scale = codec_class(name).scale_with()
+    span = scale.high - scale.low
+    worse, better = (int(scale.low + share * span) for share in (0.25, 0.75))
+    if not scale.higher_is_better:
+        worse, better = better, worse
     low, high = make_codec(name, worse), make_codec(name, better)
     small, large = low.encode(picture), high.encode(picture)
     assert len(small) < len(large)

@@ -118,7 +118,7 @@ def test_operands_survive_bfloat16() -> None:
 def quantized() -> tuple[IntegerHyperSynthesis, np.ndarray, list[np.ndarray]]:
     """A hyper-synthesis in integers, the z it was fitted to, and the float mean and index of them."""
     network = lively_network(HyperpriorConfig(16, 24))
-    z = tf.round(network.hyper_analysis(network.analysis(scenes().astype(np.float32) / 255)))
+    z = tf.round(network.hyper_analysis(network.latents(scenes().astype(np.float32) / 255, 4)))
     assert 5 < float(tf.reduce_max(tf.abs(z))) < LARGEST_Z
     integers = quantize([variable.numpy() for variable in network.hyper_synthesis.weights], z.numpy())
     return integers, z.numpy(), [tensor.numpy() for tensor in network.entropy_parameters(z)]
@@ -128,7 +128,7 @@ def test_entropy_parameters_are_near_those_of_the_float_network(quantized) -> No
     integers, z, (mean, index) = quantized
     integer_mean, integer_index = integers.reference(z)
     assert np.std(mean) > 1 and np.std(index) > 1
-    assert np.std(integer_mean - mean) < 0.02 * np.std(mean)
+    assert np.std(integer_mean - mean) < 0.03 * np.std(mean)
     assert np.mean(integer_index != np.clip(np.round(index), 0, SCALES - 1)) < 0.1
 
 

@@ -11,9 +11,19 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from dsr.models.hyperprior.config import LAMBDAS, SCALES, CodecTrainingConfig, HyperpriorConfig, HyperpriorError
+from dsr.models.hyperprior.config import (
+    LAMBDAS,
+    QUALITIES,
+    SCALES,
+    CodecTrainingConfig,
+    HyperpriorConfig,
+    HyperpriorError,
+    weight_of,
+)
 from dsr.models.hyperprior.network import DEAREST, HyperpriorTraining, bits_of, scale_of
+from dsr.models.hyperprior.start import start_from_images
 from dsr.models.losses import ms_ssim_loss
+from tests.hyperpriors import lively_network
 
 TINY = CodecTrainingConfig(network=HyperpriorConfig(8, 12), quality=4, patch=64, batch=2, steps=10, learning_rate=1e-3)
 
@@ -37,13 +47,13 @@ def unit(images: tf.Tensor) -> tf.Tensor:
 def test_the_rate_of_y_is_that_of_normal_distributions_over_unit_intervals() -> None:
     training = model()
     pixels = unit(pictures())
-    y = training.network.analysis(pixels)
+    y = training.network.latents(pixels, 4)
     mean, index = training.network.entropy_parameters(tf.round(training.network.hyper_analysis(y)))
     symbols = np.round((y - mean).numpy().astype(np.float64))
     sigma = scale_of(np.clip(np.round(index.numpy()), 0, SCALES - 1)).numpy().astype(np.float64)
     likelihood = norm.cdf((symbols + 0.5) / sigma) - norm.cdf((symbols - 0.5) / sigma)
     expected = np.minimum(-np.log2(np.maximum(likelihood, 1e-300)), DEAREST).sum() / (2 * 64 * 64)
-    assert float(training.measure(pixels, training=False)["bpp_y"]) == pytest.approx(expected, rel=1e-3)
+    assert float(training.measure(pixels, 4, training=False)["bpp_y"]) == pytest.approx(expected, rel=1e-3)
 
 
 def test_scales_rise_in_equal_ratios_between_the_published_ends() -> None:
@@ -58,8 +68,8 @@ def test_the_loss_is_rate_plus_lambda_distortion(distortion: str) -> None:
     config = dataclasses.replace(TINY, distortion=distortion, patch=192)
     training = model(config)
     pixels = unit(pictures(1, 192))
-    values = {name: float(value) for name, value in training.measure(pixels, training=False).items()}
-    decoded = training.network(pixels)
+    values = {name: float(value) for name, value in training.measure(pixels, 4, training=False).items()}
+    decoded = training.network(pixels, 4)
     squared = float(np.mean((255 * (decoded.numpy() - pixels.numpy())) ** 2))
     assert values["mse"] == pytest.approx(squared, rel=1e-4)
     assert values["bpp"] == pytest.approx(values["bpp_y"] + values["bpp_z"])
@@ -70,8 +80,77 @@ def test_the_loss_is_rate_plus_lambda_distortion(distortion: str) -> None:
 def test_noise_in_training_costs_about_what_rounding_does() -> None:
     training = model()
     pixels = unit(pictures(4))
-    noisy, rounded = (float(training.measure(pixels, training=mode)["bpp"]) for mode in (True, False))
+    noisy, rounded = (float(training.measure(pixels, 4, training=mode)["bpp"]) for mode in (True, False))
     assert noisy == pytest.approx(rounded, rel=0.25)
+
+
+def test_the_decoders_side_sees_rounded_latents_and_the_gradient_of_unrounded_ones() -> None:
+    training = model()
+    latents = tf.Variable(tf.random.normal((1, 4, 4, 8), stddev=3.0))
+    with tf.GradientTape(persistent=True) as tape:
+        coded, decoded = training._quantized(latents, 0, training=True)
+    np.testing.assert_array_equal(decoded, np.round(latents.numpy()))
+    assert 0.2 < np.abs(coded - latents).mean() < 0.3 and np.abs(coded - latents).max() <= 0.5
+    for seen in (coded, decoded):
+        np.testing.assert_array_equal(tape.gradient(seen, latents), np.ones(latents.shape))
+
+
+def test_gains_are_interpolated_in_the_logarithm_between_whole_qualities() -> None:
+    network = lively_network()
+    pixels = unit(pictures(1))
+    at = {quality: network.latents(pixels, quality).numpy() for quality in (2, 2.25, 3, 6)}
+    np.testing.assert_allclose(at[2.25], np.sign(at[2]) * np.abs(at[2]) ** 0.75 * np.abs(at[3]) ** 0.25, rtol=1e-4)
+    np.testing.assert_allclose(at[6], np.exp(network.log_gain[5]) * network.analysis(pixels), rtol=1e-5)
+    decoded = network.pixels(at[6], 5.5)
+    inverse = np.exp(0.5 * (network.log_inverse_gain[4] + network.log_inverse_gain[5]))
+    np.testing.assert_allclose(decoded, network.synthesis(at[6] * inverse), atol=1e-5 * np.ptp(decoded))
+
+
+def test_each_image_of_a_batch_has_its_own_quality() -> None:
+    network = lively_network()
+    pixels = unit(pictures(3))
+    together = network(pixels, tf.constant([1.0, 3.7, 6.0]))
+    for image, quality in enumerate((1, 3.7, 6)):
+        alone = network(pixels[image : image + 1], quality)[0]
+        np.testing.assert_allclose(together[image], alone, atol=1e-5 * np.ptp(alone))
+
+
+def test_lambda_of_a_real_quality_lies_geometrically_between_those_of_whole_ones() -> None:
+    for distortion, weights in LAMBDAS.items():
+        assert [weight_of(quality, distortion) for quality in range(1, 9)] == pytest.approx(weights)
+        assert weight_of(2.5, distortion) == pytest.approx(math.sqrt(weights[1] * weights[2]))
+    assert dataclasses.replace(TINY, quality=None).weights == pytest.approx(LAMBDAS["mse"][:6])
+
+
+def test_the_loss_of_all_qualities_weighs_each_image_by_the_root_of_its_lambda() -> None:
+    training = model(dataclasses.replace(TINY, quality=None))
+    pixels = unit(pictures(3))
+    qualities = [1.0, 3.5, 6.0]
+    losses = []
+    for image, quality in enumerate(qualities):
+        values = training.measure(pixels[image : image + 1], quality, training=False)
+        weight = weight_of(quality)
+        balance = math.sqrt(math.sqrt(weight_of(1) * weight_of(6)) / weight)
+        losses.append(balance * (float(values["bpp"]) + weight * float(values["mse"])))
+    found = training.measure(pixels, tf.constant(qualities), training=False)["loss"]
+    assert float(found) == pytest.approx(np.mean(losses), rel=1e-4)
+
+
+def test_qualities_are_drawn_evenly_half_of_them_whole() -> None:
+    training = model(dataclasses.replace(TINY, quality=None))
+    drawn = []
+    for step in range(150):
+        training._step.assign(step)
+        drawn.append(training._drawn_qualities(tf.constant(4)).numpy())
+    qualities = np.concatenate(drawn)
+    assert qualities.min() == 1 and qualities.max() == 6
+    whole = qualities[qualities == np.round(qualities)]
+    # Half are rounded, and of the others those beyond the ends are moved to them.
+    assert len(whole) / len(qualities) == pytest.approx(0.5 + 0.5 / 6, abs=0.04)
+    shares = [np.mean(np.round(qualities) == quality) for quality in QUALITIES]
+    assert shares == pytest.approx([1 / 6] * 6, abs=0.04)
+    assert np.all(np.diff(drawn, axis=1) >= 0) and np.all(np.ptp(drawn, axis=1) > 2)  # each batch spans the scale
+    assert model()._drawn_qualities(tf.constant(2)).numpy().tolist() == [4, 4]
 
 
 def test_no_symbol_costs_more_than_the_escape_code_but_in_training() -> None:
@@ -109,10 +188,10 @@ def test_the_noise_of_a_resumed_training_goes_on_where_it_was(tmp_path) -> None:
 def test_the_noise_is_another_in_every_step_and_for_every_seed() -> None:
     training = model()
     zeros = tf.zeros((1, 4, 4, 8))
-    noises = [training._quantized(zeros, stream, True).numpy() for stream in (0, 1)]
+    noises = [training._quantized(zeros, stream, True)[0].numpy() for stream in (0, 1)]
     training._step.assign(1)
-    noises.append(training._quantized(zeros, 0, True).numpy())
-    noises.append(model(seed=1)._quantized(zeros, 0, True).numpy())
+    noises.append(training._quantized(zeros, 0, True)[0].numpy())
+    noises.append(model(seed=1)._quantized(zeros, 0, True)[0].numpy())
     for number, noise in enumerate(noises):
         assert -0.5 <= noise.min() < -0.3 and 0.3 < noise.max() < 0.5
         assert not any(np.array_equal(noise, other) for other in noises[:number])
@@ -121,8 +200,8 @@ def test_the_noise_is_another_in_every_step_and_for_every_seed() -> None:
 class Noiseless(HyperpriorTraining):
     """Replicas draw noise of their own; without any, two of them must do what one does."""
 
-    def _quantized(self, latents: tf.Tensor, stream: int, training: bool) -> tf.Tensor:
-        return latents
+    def _quantized(self, latents: tf.Tensor, stream: int, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        return latents, latents
 
 
 def train_plainly(strategy: tf.distribute.Strategy) -> list[np.ndarray]:
@@ -159,9 +238,10 @@ def test_two_replicas_train_like_one_on_the_same_global_batch() -> None:
 
 
 def test_every_weight_is_trained() -> None:
-    training = model()
+    training = model(dataclasses.replace(TINY, quality=None, batch=12))
+    start_from_images(training.network, unit(pictures()).numpy())
     before = [weight.numpy() for weight in training.network.trainable_weights]
-    training.train_step({"image": pictures()})
+    training.train_step({"image": pictures(12)})
     for weight, old in zip(training.network.trainable_weights, before):
         assert not np.array_equal(weight.numpy(), old), weight.name
 
@@ -183,6 +263,7 @@ def test_psnr_is_that_of_the_mean_squared_error() -> None:
     ("change", "said"),
     [
         ({"quality": 9}, "quality is 9"),
+        ({"quality": 2.0001}, "three|3 decimal places"),
         ({"patch": 100}, "multiple of 64"),
         ({"distortion": "lpips"}, "set it to mse or ms-ssim"),
         ({"steps": 0}, "1 or more"),

@@ -3,6 +3,7 @@ hostility."""
 
 from __future__ import annotations
 
+import hashlib
 import io
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import pytest
 import tensorflow as tf
 from scipy.stats import norm
 
-from dsr.models.hyperprior.config import SCALES, HyperpriorConfig, HyperpriorError
+from dsr.models.hyperprior.config import LAMBDAS, SCALES, HyperpriorConfig, HyperpriorError
 from dsr.models.hyperprior.network import HyperpriorNetwork, scale_of
 from dsr.models.hyperprior.saved import PRECISION, Tables, load_hyperprior, read_hyperprior, save_hyperprior
 from tests.hyperpriors import TINY, lively_network, saved_codec, scenes
@@ -52,7 +53,7 @@ def test_float_weights_come_back_in_half_precision_and_the_prior_as_it_was(saved
 def test_saving_what_was_loaded_keeps_transforms_and_nearly_keeps_the_hyper_synthesis(saved, tmp_path):
     network = HyperpriorNetwork(TINY)
     load_hyperprior(saved, network)
-    again = read_hyperprior(save_hyperprior(network, tmp_path, 3, tf.constant(scenes())))
+    again = read_hyperprior(save_hyperprior(network, tmp_path, scenes()))
     first = read_hyperprior(saved)
     assert all(np.array_equal(first.arrays[name], array) for name, array in again.arrays.items() if "kernel" not in name
                and "hyper_synthesis" not in name and name != "digest")  # fmt: skip
@@ -61,13 +62,13 @@ def test_saving_what_was_loaded_keeps_transforms_and_nearly_keeps_the_hyper_synt
     assert np.std(mean - mean_again) < 0.02 * np.std(mean)
 
 
-def test_the_fingerprint_tells_every_array_and_the_quality(saved, arrays, tmp_path):
+def test_the_fingerprint_tells_every_array_and_the_qualities(saved, arrays, tmp_path):
     fingerprints = {read_hyperprior(saved).fingerprint}
     for name, array in arrays.items():
         if name.endswith((".cdf", ".offset")):
             continue
         changed = array.copy()
-        changed[-1 if name == "header" else (0,) * array.ndim] += 1
+        changed[3 if name == "header" else (0,) * array.ndim] += 1
         np.savez(tmp_path / "changed.npz", **{**arrays, name: changed})
         fingerprints.add(read_hyperprior(tmp_path / "changed.npz").fingerprint)
     assert len(fingerprints) == 1 + len(arrays) - 4
@@ -79,6 +80,65 @@ def probabilities(tables: Tables, index: int) -> tuple[np.ndarray, np.ndarray]:
     table = tables.cdf[starts[index] + 1 : starts[index + 1]]
     found = np.diff(table)[:-1] / 2**PRECISION  # the last step is the escape
     return tables.offset[index] + np.arange(len(found)), found
+
+
+def test_gains_come_back_as_they_were(saved):
+    trained, loaded = lively_network(), HyperpriorNetwork(TINY)
+    load_hyperprior(saved, loaded)
+    np.testing.assert_allclose(loaded.log_gain, trained.log_gain, rtol=1e-6)
+    np.testing.assert_allclose(loaded.log_inverse_gain, trained.log_inverse_gain, rtol=1e-6)
+
+
+@pytest.mark.parametrize("quality", [1, 2.5, 5.25, 6])
+def test_the_file_gives_the_gains_of_the_network(saved, quality):
+    network = lively_network()
+    pixels = scenes(1).astype(np.float32) / 255
+    log_gain, log_inverse_gain = read_hyperprior(saved).log_gains(quality)
+    np.testing.assert_allclose(network.latents(pixels, quality), np.exp(log_gain) * network.analysis(pixels), rtol=1e-4)
+    latents = np.ones((1, 2, 3, 12), np.float32)
+    expected = network.synthesis((np.exp(log_inverse_gain) * latents).astype(np.float32))
+    np.testing.assert_allclose(network.pixels(latents, quality), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_one_quality_is_cut_out_of_many_and_one_is_moved_to_others_by_the_root_of_lambda(saved, tmp_path):
+    one = HyperpriorNetwork(TINY, [2.5])
+    load_hyperprior(saved, one)
+    pixels = scenes(1).astype(np.float32) / 255
+    many = HyperpriorNetwork(TINY)
+    load_hyperprior(saved, many)
+    np.testing.assert_allclose(one.latents(pixels, 2.5), many.latents(pixels, 2.5), rtol=1e-4)
+
+    save_hyperprior(one, tmp_path, scenes())
+    assert read_hyperprior(tmp_path).qualities == (2.5,)
+    load_hyperprior(tmp_path, many)
+    step = np.exp(-many.log_gain.numpy())
+    np.testing.assert_allclose(step[5] / step[2], np.sqrt(LAMBDAS["mse"][2] / LAMBDAS["mse"][5]), rtol=1e-4)
+    np.testing.assert_allclose(many.log_inverse_gain[5] - many.log_inverse_gain[2], np.log(step[5] / step[2])[0], rtol=1e-4)
+
+
+def test_an_identity_tells_model_and_quality(saved):
+    model = read_hyperprior(saved)
+    for quality in np.arange(1000, 6001) / 1000:
+        assert model.quality_of(model.identity(quality)) == quality
+    assert model.identity(2.5) == model.fingerprint[:6] + (2500).to_bytes(2, "little")
+    for other in (bytes(8), model.fingerprint[:6] + bytes(2), model.fingerprint[:6] + (6001).to_bytes(2, "little")):
+        assert model.quality_of(other) is None
+
+
+def test_a_file_of_the_first_version_is_what_it_was(arrays, tmp_path):
+    """Its fingerprint is that of releases up to 0.3, written out here, and by it alone its bitstreams name it."""
+    first = {name: array for name, array in arrays.items() if not name.startswith("gain.")}
+    first["header"] = np.array([1, 8, 12, 5], "<i4")
+    np.savez(tmp_path / "codec.npz", **first)
+    saved = read_hyperprior(tmp_path)
+    digest = hashlib.sha256()
+    for name, array in first.items():
+        digest.update((b"" if name == "header" else f"{name} {array.shape} ".encode()) + array.tobytes())
+    assert saved.fingerprint == digest.digest()
+    assert saved.identity(5) == digest.digest()[:8] and saved.quality_of(digest.digest()[:8]) == 5
+    assert saved.quality_of(bytes(8)) is None
+    assert saved.qualities == (5,) and not np.any(saved.log_gains(5))
+    load_hyperprior(tmp_path, HyperpriorNetwork(TINY))  # a start like any other
 
 
 @pytest.mark.parametrize("index", [0, 20, SCALES - 1])
@@ -130,12 +190,22 @@ def test_a_missing_file_is_refused_by_its_name(tmp_path):
 @pytest.mark.parametrize(
     ("name", "change"),
     [
-        ("header", lambda a: a + np.array([1, 0, 0, 0], np.int32)),
-        ("header", lambda a: np.array([1, 1 << 30, 12, 3], np.int32)),
-        ("header", lambda a: np.array([1, 8, 14, 3], np.int32)),
-        ("header", lambda a: np.array([1, -8, 12, 3], np.int32)),
+        ("header", lambda a: a + np.array([1, 0, 0, 0, 0], np.int32)),
+        ("header", lambda a: np.array([2, 1 << 30, 12, 1000, 6], np.int32)),
+        ("header", lambda a: np.array([2, 8, 14, 1000, 6], np.int32)),
+        ("header", lambda a: np.array([2, -8, 12, 1000, 6], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 1000, 7], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 4000, 6], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 999, 6], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 1000, 0], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 1000, -6], np.int32)),
         ("header", lambda a: np.array([1, 8, 12, 9], np.int32)),
+        ("header", lambda a: np.array([2, 8, 12, 3], np.int32)),
+        ("header", lambda a: np.array([1, 8, 12, 1000, 6], np.int32)),
         ("header", lambda a: a.astype(np.float64)),
+        ("gain.log", lambda a: a + 100),
+        ("gain.log_inverse", lambda a: np.full_like(a, np.inf)),
+        ("gain.log", lambda a: a[1:]),
         ("analysis.0.kernel", lambda a: a.astype(np.float32)),
         ("analysis.0.kernel", lambda a: np.array([{}], object)),
         ("analysis.0.bias", lambda a: np.full_like(a, np.nan)),
@@ -173,7 +243,7 @@ def test_weights_of_a_diverged_training_are_not_saved(tmp_path):
     network = lively_network()
     network.weights[3].assign(tf.fill(network.weights[3].shape, np.nan))
     with pytest.raises(HyperpriorError, match="diverged"):
-        save_hyperprior(network, tmp_path, 3, tf.constant(scenes()))
+        save_hyperprior(network, tmp_path, scenes())
     assert not list(tmp_path.iterdir())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dsr.models.hyperprior.config import HyperpriorConfig
+from dsr.models.hyperprior.config import HyperpriorConfig, weight_of
 from dsr.models.hyperprior.network import HyperpriorNetwork
 from dsr.models.hyperprior.start import start_from_images
 
@@ -23,8 +23,8 @@ def pixels() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def network(pixels: np.ndarray) -> HyperpriorNetwork:
-    network = HyperpriorNetwork(HyperpriorConfig(24, 24))
-    start_from_images(network, pixels, WEIGHT)
+    network = HyperpriorNetwork(HyperpriorConfig(24, 24), (5,))
+    start_from_images(network, pixels)
     return network
 
 
@@ -55,9 +55,21 @@ def test_what_the_latents_lose_is_what_the_pixels_lose(network: HyperpriorNetwor
 
 
 def test_with_room_for_every_component_nothing_is_lost(pixels: np.ndarray) -> None:
-    network = HyperpriorNetwork(HyperpriorConfig(192, 768))
-    start_from_images(network, pixels, WEIGHT)
+    network = HyperpriorNetwork(HyperpriorConfig(192, 768), (5,))
+    start_from_images(network, pixels)
     np.testing.assert_allclose(linear(network, pixels)[1], pixels, atol=1e-4)
+
+
+def test_the_gains_make_the_step_of_every_quality(pixels: np.ndarray) -> None:
+    network = HyperpriorNetwork(HyperpriorConfig(24, 24))
+    start_from_images(network, pixels)
+    unscaled = linear(network, pixels)[0]
+    gains = np.exp(network.log_gain.numpy())
+    for quality, gain in zip((1, 2, 3, 4, 5, 6), gains):
+        energy = np.sum((gain * unscaled) ** 2) * 18 / (weight_of(quality) * np.log(2)) / 255**2
+        centred = pixels - pixels.mean((0, 1, 2))
+        assert energy == pytest.approx(np.sum(centred**2), rel=0.02)
+    np.testing.assert_allclose(network.log_inverse_gain, -network.log_gain.numpy(), rtol=1e-6)
 
 
 def test_gdn_starts_near_the_identity(network: HyperpriorNetwork, pixels: np.ndarray) -> None:
