@@ -99,7 +99,9 @@ class CodecTrainingConfig:
         if self.distortion not in LAMBDAS:
             raise HyperpriorError(f"distortion is '{self.distortion}': set it to {' or '.join(LAMBDAS)}")
         highest = len(LAMBDAS[self.distortion])
-        if self.quality is not None and not (1 <= self.quality <= highest and self.quality == round(self.quality, DIGITS)):
+        if self.quality is not None and not (
+            1 <= self.quality <= highest and self.quality == round(self.quality, DIGITS)
+        ):
             raise HyperpriorError(
                 f"quality is {self.quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal places, or to "
                 "none for all"

@@ -187,7 +187,10 @@ def read_hyperprior(path: str | Path) -> SavedHyperprior:
         saved = SavedHyperprior(config, qualities, arrays)
         if not all(np.isfinite(array).all() for array in saved.arrays.values()):
             raise ValueError("a weight that is no number")
-        if has_gains and max(np.abs(arrays[f"gain.{name}"]).max() for name in ("log", "log_inverse")) > LARGEST_LOG_GAIN:
+        if (
+            has_gains
+            and max(np.abs(arrays[f"gain.{name}"]).max() for name in ("log", "log_inverse")) > LARGEST_LOG_GAIN
+        ):
             raise ValueError("a gain that is no number to compute with")
         saved.z_tables.check(config.filters)
         saved.y_tables.check(SCALES)
@@ -226,7 +229,9 @@ def pack(network: HyperpriorNetwork, images: np.ndarray | tf.Tensor) -> SavedHyp
     if not all(np.isfinite(variable).all() for variable in network.weights):
         raise HyperpriorError("the codec's weights are not finite: its training diverged; take a lower learning rate")
     arrays = {name: variable.numpy() for name, variable in float_weights(network).items()}
-    integers = quantize([variable.numpy() for variable in network.hyper_synthesis.weights], _calibration(network, images))
+    integers = quantize(
+        [variable.numpy() for variable in network.hyper_synthesis.weights], _calibration(network, images)
+    )
     for layer, convolution in enumerate(integers.convolutions):
         for name in ("kernel", "bias", "shift", "step"):
             arrays[f"hyper_synthesis.{layer}.{name}"] = getattr(convolution, name)

@@ -102,9 +102,7 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
     found = FINGERPRINT + saved.fingerprint.hex()
     if not own and model not in ("", found):
         given = model[len(FINGERPRINT) :]
-        raise CodecError(
-            f"codec msh: the model {given[:16]} is not the one that comes with dsr: {source_of(given)}"
-        )
+        raise CodecError(f"codec msh: the model {given[:16]} is not the one that comes with dsr: {source_of(given)}")
     return path, saved
 
 
