@@ -15,6 +15,9 @@ from dsr.models.errors import UserError
 COMMANDS = {
     "run": "A whole study: the six configurations at each operating point, and the report.",
     "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
+    "encode": "Encode images, as a device sends them.",
+    "decode": "Decode bitstreams to images.",
+    "restore": "Restore a folder of received bitstreams to images.",
     "verify": "Read artefacts again and report every file that is not what was written.",
     "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
     "train-restorer": "Train the network that restores compressed images.",

@@ -106,7 +106,7 @@ def command(
     console = Console()
     point = point_of(codec, quality, request) or request.config.points[0]
     point = dataclasses.replace(
-        point, options={**point.options, **_codec_options(point.codec, options, encoder=bpg_encoder, model=model)}
+        point, options={**point.options, **codec_options(point.codec, options, encoder=bpg_encoder, model=model)}
     )
     if target_bpp is not None:
         point = _find(point, target_bpp, request, console)
@@ -163,7 +163,7 @@ def _engine(name: str, beam_options: str) -> Optional[Engine]:
     return None
 
 
-def _codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
+def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
     parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
     if len(parsed) < len(options):
         known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())

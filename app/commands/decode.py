@@ -1,0 +1,43 @@
+"""`dsr decode`: bitstreams to images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from dsr.app.commands.encode import say_made, write_one
+from dsr.app.console import Console
+
+
+@click.command("decode")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--format", "written", default="png", show_default=True, help="png, or jpeg with a quality: jpeg:95.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+def command(source: Path, target: Path, written: str, workers: Optional[int]) -> None:
+    """Decode a bitstream, or all in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif .png), under the same names.
+
+    Which codec decodes is told by the file's first bytes, and its suffix must agree. As for dsr encode, a folder is made whole or goes
+    on after a stop, with rates.csv, errors.jsonl and manifest.json. Nothing that exists is overwritten.
+
+    \b
+    Examples:
+      dsr decode photo.bpg photo.png
+      dsr decode fleet/ images/
+      dsr decode fleet/ images/ --format jpeg:95
+    """
+    from dsr.experiments.fleet import folders, received
+    from dsr.experiments.fleet.encoding import decoded_folder
+    from dsr.experiments.fleet.pictures import Format
+
+    format = Format.parse(written)
+    if source.is_dir():
+        folders.check_apart(source, target)
+        manifest = decoded_folder(source, format).make(target, workers, Console())
+        say_made(target, manifest.summary, "images")
+        return
+    bitstream = folders.read(source)
+    pixels = received.decode(received.read_header(source.name, bitstream), bitstream)
+    write_one(target, format.encode(pixels), format.suffixes)

@@ -1,0 +1,137 @@
+"""`dsr encode`: images to bitstreams, as a device sends them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Optional
+
+import click
+
+from dsr.app.commands.convert import codec_options
+from dsr.app.console import Console, duration
+from dsr.experiments.fleet.errors import FleetError
+
+SAMPLE_IMAGES = 8
+
+
+@click.command("encode")
+@click.argument("source", type=click.Path(exists=True, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--codec", default="bpg", show_default=True, help="bpg, msh, jpeg, jpeg2000, webp, avif or none (PNG).")
+@click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
+@click.option(
+    "--target-bpp",
+    type=click.FloatRange(min=0, min_open=True),
+    help=f"One quality for all, found for this rate on {SAMPLE_IMAGES} of the images.",
+)
+@click.option(
+    "--target-bytes",
+    type=click.IntRange(min=1),
+    help="For each image the finest quality whose file has at most so many bytes; takes about six times as long.",
+)
+@click.option("--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="As chroma=4:4:4.")
+@click.option("--psnr", "measured", is_flag=True, help="Decode again, and put PSNR into rates.csv.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+def command(
+    source: Path,
+    target: Path,
+    codec: str,
+    quality: Optional[float],
+    target_bpp: Optional[float],
+    target_bytes: Optional[int],
+    options: tuple[str, ...],
+    measured: bool,
+    workers: Optional[int],
+) -> None:
+    """Encode an image file, or all images in a folder and below it, under the same names.
+
+    Images are turned upright as their EXIF says. A folder holds, besides the bitstreams, rates.csv (bytes, bits per pixel and time of each),
+    errors.jsonl (images that cannot be read, and why) and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole;
+    the same command goes on with it after a stop. Nothing that exists is overwritten.
+
+    \b
+    Examples:
+      dsr encode photo.png photo.bpg --qp 36
+      dsr encode camera/ fleet/ --codec bpg --qp 36
+      dsr encode camera/ fleet/ --codec bpg --target-bpp 0.2 --psnr
+      dsr encode camera/ fleet/ --codec jpeg --target-bytes 20000
+    """
+    if sum(given is not None for given in (quality, target_bpp, target_bytes)) > 1:
+        raise click.UsageError("give one of --quality, --target-bpp and --target-bytes")
+    from dsr.data_pipelines.codecs import make_codec
+    from dsr.data_pipelines.codecs.search import find_quality
+    from dsr.data_pipelines.datasets import images
+    from dsr.experiments.fleet import folders
+    from dsr.experiments.fleet.encoding import encoded_folder
+    from dsr.experiments.fleet.rates import AtMost, Fixed, Rate
+
+    chosen = codec_options(options)
+    console = Console()
+    rate: Rate
+    if target_bytes is not None:
+        rate = AtMost(codec, target_bytes, chosen)
+    elif target_bpp is not None:
+        found = find_quality(codec, target_bpp, _sample(source), **chosen)
+        console.say(f"{found.codec.point} takes {found.bpp:.4f} bpp on a sample ({target_bpp:g} asked for)")
+        rate = Fixed(found.codec)
+    else:
+        rate = Fixed(make_codec(codec, quality, **chosen))
+    if source.is_dir():
+        folders.check_apart(source, target)
+        manifest = encoded_folder(source, rate, measured).make(target, workers, console)
+        say_made(target, manifest.summary, "images")
+        return
+    from dsr.experiments.fleet.received import SUFFIXES
+
+    pixels = images.read_rgb(source)
+    write_one(target, rate.encode(pixels)[1], SUFFIXES[codec])
+
+
+def _sample(source: Path) -> list[Any]:
+    """Pixels of a few images, spread evenly over the folder; none that cannot be read."""
+    from contextlib import suppress
+
+    from dsr.data_pipelines.datasets import DatasetError, images
+    from dsr.experiments.fleet.folders import find_items
+
+    if not source.is_dir():
+        return [images.read_rgb(source)]
+    items = find_items(source, images.EXTENSIONS)
+    count = min(SAMPLE_IMAGES, len(items))
+    pixels = []
+    for i in range(count):
+        with suppress(DatasetError):
+            pixels.append(images.read_rgb(source / items[i * len(items) // count].name))
+    return pixels
+
+
+def write_one(target: Path, data: bytes, suffixes: tuple[str, ...]) -> None:
+    """Write a single new file, whole or not at all, and say so; its name must have one of the suffixes."""
+    from dsr.tfrecords import files
+    from dsr.tfrecords.errors import cannot_write
+
+    if target.suffix.lower() not in suffixes:
+        raise FleetError(f"{target} would hold what {suffixes[0]} stands for; give it that suffix")
+    if target.exists() or target.is_symlink():
+        raise FleetError(f"{target} exists: choose another name")
+    try:
+        with files.writing(target, target.parent) as file:
+            file.write(data)
+    except OSError as error:
+        raise cannot_write(target, error) from error
+    click.echo(f"{target}: {len(data)} bytes")
+
+
+def say_made(target: Path, summary: dict[str, Any], what: str) -> None:
+    """The closing line of a folder, and which of its files were left out."""
+    from dsr.tfrecords.ledger import ERRORS
+
+    rate = 8 * summary["bytes"] / summary["pixels"]
+    click.echo(
+        f"{target}: {summary['files_made']} {what}, {rate:.4f} bpp, {duration(summary['seconds'])}, "
+        f"{summary['files_made'] / summary['seconds']:.1f} a second"
+    )
+    if summary["errors"]:
+        click.echo(
+            f"  left out {summary['errors']} of {summary['inputs']}: {target / ERRORS} says which and why", err=True
+        )

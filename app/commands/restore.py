@@ -1,0 +1,60 @@
+"""`dsr restore`: received bitstreams to restored images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+import click
+
+from dsr.app.commands.encode import say_made
+from dsr.app.console import Console
+
+
+@click.command("restore")
+@click.argument("fleet", type=click.Path(exists=True, file_okay=False, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
+@click.option("--restorer", required=True, metavar="FOLDER", help="Of a trained restorer: see dsr train-restorer.")
+@click.option(
+    "--labels",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Label maps of the same names, to be copied as they are; an image without one is left out.",
+)
+@click.option("--format", "written", default="png", show_default=True, help="png, or jpeg with a quality: jpeg:95.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+def command(
+    fleet: Path, target: Path, restorer: str, labels: Optional[Path], written: str, workers: Optional[int]
+) -> None:
+    """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif), under the same names.
+
+    TARGET then holds images/, with --labels labels/, received.csv (what each file's header says, its bytes and SHA-256), errors.jsonl (files
+    that were left out, and why) and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command goes on
+    with it after a stop, and compares a finished one with its SHA-256. Files that are not what the restorer was trained for are told, and
+    restored all the same.
+
+    \b
+    Examples:
+      dsr restore fleet/ restored/ --restorer restorer/
+      dsr restore fleet/ restored/ --restorer restorer/ --labels labels/ --format jpeg:95
+    """
+    from dsr.experiments.fleet import folders
+    from dsr.experiments.fleet.pictures import Format
+    from dsr.experiments.fleet.restorers import check_restorer, find_restorer, strangers, trained_on
+    from dsr.experiments.fleet.restoring import read_headers, restored_folder
+
+    format = Format.parse(written)
+    for source in filter(None, (fleet, labels)):
+        folders.check_apart(source, target)
+    folder = find_restorer(restorer)
+    check_restorer(folder)
+    made = restored_folder(fleet, folder, labels, format)
+    console = Console()
+    points = trained_on(folder)
+    if points is None:
+        console.say(f"{folder} does not say what it was trained for, so whether it suits these files cannot be told")
+    else:
+        for header, count in strangers(read_headers(fleet), points).items():
+            known = ", ".join(sorted({str(point) for point in points}))
+            console.say(f"warning: {count} files are {header}; the restorer was trained for {known}")
+    manifest = made.make(target, workers, console)
+    say_made(target, manifest.summary, "images")

@@ -1,0 +1,356 @@
+"""A folder of files becomes another one: each file by itself, on all cores, resumably, and nothing is lost unseen.
+
+The folder that is made is an artefact (see `dsr.tfrecords.manifest`): `<folder>.partial` while it is made, locked, gone on with after a
+kill, renamed when it is whole, with the SHA-256 of each file in `manifest.json`. A table says what each file cost, and `errors.jsonl`
+which ones could not be changed and why.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Optional
+
+from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.graph.progress import Progress
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.building import Build, building, finished, repairing
+from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.layout import SCRATCH
+from dsr.tfrecords.ledger import ERRORS, Failure, write_errors
+from dsr.tfrecords.manifest import Identity, Manifest
+from dsr.tfrecords.schema import canonical_json
+from dsr.tfrecords.workers import run
+
+FILES_PER_BATCH = 8
+"""At most so many files of each process are done again after a kill."""
+
+KEEP_TIME_EVERY = 5.0  # seconds
+
+MAX_BYTES = 1 << 30
+"""More than any image file has."""
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A file that is to be changed.
+
+    Attributes:
+        name: In the folder that is read, with `/`.
+        stem: The name without its suffix; what is made of the file is named by it.
+        label: Name of its label map in the folder of those; None without one.
+        flaw: Why it cannot be changed, where its name shows that already.
+    """
+
+    name: str
+    stem: str
+    label: Optional[str] = None
+    flaw: Optional[str] = None
+
+
+@dataclass(frozen=True)
+class Made:
+    """What a file became: the content of new files by their names, and its row in the table."""
+
+    files: dict[str, bytes]
+    row: Row
+
+
+Change = Callable[[Item], Made]
+"""Picklable; raises a UserError for a file that cannot be changed."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some files that one process changes one after the other."""
+
+    index: int
+    items: tuple[Item, ...]
+
+    def __str__(self) -> str:
+        return f"{self.items[0].name} to {self.items[-1].name}"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a finished batch has: entries of its files for the manifest, rows of the table, failures."""
+
+    files: dict[str, dict[str, Any]]
+    rows: list[Row]
+    failures: list[dict[str, str]]
+
+    @staticmethod
+    def path(scratch: Path, batch: Batch) -> Path:
+        return scratch / f"batch-{batch.index:07d}.json"
+
+    def save(self, scratch: Path, batch: Batch) -> None:
+        """The last thing that is done for a batch."""
+        with files.writing(self.path(scratch, batch), scratch) as file:
+            file.write(canonical_json(asdict(self)).encode())
+
+    @classmethod
+    def load(cls, scratch: Path, batch: Batch) -> Optional[Result]:
+        """None if the batch is not finished, or its result damaged: it is then done again."""
+        try:
+            return cls(**json.loads(files.read_bytes(cls.path(scratch, batch))))
+        except (FileNotFoundError, ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
+class BatchWriter:
+    """What a worker does: change the files of a batch, yielding a row or a failure of each, then None when all is on disk."""
+
+    root: Path  # the folder that is read
+    change: Change
+    path: Path
+    scratch: Path
+
+    def __call__(self, batch: Batch) -> Iterator[Optional[Row]]:
+        result = Result({}, [], [])
+        for item in batch.items:
+            try:
+                if item.flaw:
+                    raise FleetError(item.flaw)
+                made = self.change(item)
+            except UserError as error:
+                result.failures.append(asdict(Failure.of(readable(item.stem), readable(item.name), error, self.root)))
+                yield result.failures[-1]
+                continue
+            for name, content in made.files.items():
+                self._write(name, content)
+                result.files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+            result.rows.append(made.row)
+            yield made.row
+        try:
+            result.save(self.scratch, batch)
+        except OSError as error:
+            raise cannot_write(self.path, error) from error
+        yield None
+
+    def _write(self, name: str, content: bytes) -> None:
+        path = self.path / name
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with files.writing(path, self.scratch) as file:
+                file.write(content)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+
+
+def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str, list[str]]] = None) -> list[Item]:
+    """The files with one of these suffixes in a folder and all below it, sorted by name; hidden ones are left out.
+
+    Args:
+        folder: What is read.
+        suffixes: Lower-case.
+        labels: stem -> names, as `find_stems` gives them, if each file must have a label map.
+
+    Returns:
+        One item each. Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot be written down: such
+        items have a flaw, and so has a label map without an image.
+
+    Raises:
+        FleetError: there is no such folder, or no such file in it.
+    """
+    found = find_stems(folder, suffixes)
+    items = []
+    for stem in sorted(found.keys() | (labels or {}).keys()):
+        names, partners = found.get(stem, []), [] if labels is None else labels.get(stem, [])
+        flaw = _flaw(stem, names, partners, labels is not None)
+        items += [Item(name, stem, partners[0] if partners else None, flaw) for name in names or partners[:1]]
+    return items
+
+
+def find_stems(folder: Path, suffixes: Iterable[str]) -> dict[str, list[str]]:
+    """Name without suffix -> names of the files in a folder, and all below it, that have one of the suffixes. Raises FleetError."""
+    if not folder.is_dir():
+        raise FleetError(f"{folder} is no folder; give the one that the files are in")
+    suffixes = tuple(suffixes)
+    found: dict[str, list[str]] = {}
+    for name in files.names(folder):
+        path = PurePosixPath(name)
+        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.parts):
+            found.setdefault(path.with_suffix("").as_posix(), []).append(name)
+    if not found:
+        raise FleetError(f"{folder} holds no {', '.join(suffixes)} file; give the folder that the files are in")
+    return found
+
+
+def _flaw(stem: str, names: list[str], labels: list[str], labelled: bool) -> Optional[str]:
+    if not names:
+        return f"label {readable(labels[0])} has no image of its name; add the image or remove this file"
+    for kind, found in (("image", names), ("label", labels)):
+        if len(found) > 1:
+            return f"{' and '.join(map(readable, found))} are one {kind} by name; keep one of them"
+    if labelled and not labels:
+        return f"{readable(names[0])} has no label map of its name; add it or remove this file"
+    if not stem.isprintable() or readable(stem) != stem:
+        return f"{readable(names[0])!r}: its name is not printable UTF-8; rename the file"
+    return None
+
+
+def readable(name: str) -> str:
+    """As UTF-8 can write it, which need not be as the file system has it."""
+    return name.encode(errors="replace").decode()
+
+
+def listing(folder: Path, names: Iterable[str]) -> str:
+    """SHA-256 (hex) over the names and sizes of files."""
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(canonical_json([readable(name), files.size(folder / name)]).encode() + b"\n")
+    return digest.hexdigest()
+
+
+def read(path: Path) -> bytes:
+    """All of a file. Raises FleetError if it is larger than any image."""
+    if files.size(path) > MAX_BYTES:
+        raise FleetError(f"{path.name} has {files.size(path)} bytes, more than any image")
+    return files.read_bytes(path)
+
+
+def check_apart(source: Path, target: Path) -> None:
+    """Raise FleetError if what is made would be found among what it is made of, or the other way round."""
+    ours, theirs = target.resolve(), source.resolve()
+    if ours == theirs or theirs in ours.parents or ours in theirs.parents:
+        raise FleetError(f"{target} and {source} lie in each other; choose another folder for what is made")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder that is to be made: what of, how, and what its table is called.
+
+    Attributes:
+        identity: All that the files depend on.
+        root: The folder that is read.
+        items: What is changed, in order.
+        change: What becomes of each.
+        table: File name of the table of rows.
+        columns: Of the table.
+    """
+
+    identity: Identity
+    root: Path
+    items: Sequence[Item]
+    change: Change
+    table: str
+    columns: Sequence[str]
+
+    @property
+    def batches(self) -> list[Batch]:
+        bounds = range(0, len(self.items), FILES_PER_BATCH)
+        return [Batch(n, tuple(self.items[i : i + FILES_PER_BATCH])) for n, i in enumerate(bounds)]
+
+    def make(self, folder: Path, workers: Optional[int], progress: Progress) -> Manifest:
+        """Make it, go on making it, or compare what exists with its SHA-256 and make damaged files anew.
+
+        Args:
+            folder: Where; must be new, unless it is this very folder.
+            workers: Number of processes, one a core if None. The files do not depend on it.
+            progress: Told after every file.
+
+        Returns:
+            The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes` and `seconds`.
+
+        Raises:
+            ArtefactError: the folder holds something else, another process makes it, it cannot be written, or nothing could be made.
+        """
+        manifest = finished(folder, self.identity)
+        if manifest is not None:
+            self._repair(folder, manifest, workers, progress)
+            return manifest
+        with building(folder, self.identity) as build:
+            todo = []
+            for batch in self.batches:
+                result = Result.load(build.scratch, batch)
+                if result is None or damages(build.path, result.files):
+                    todo.append(batch)
+            writer = BatchWriter(self.root, self.change, build.path, build.scratch)
+            self._run(writer, todo, workers, progress, build)
+            self._join(build)
+        assert build.manifest is not None
+        return build.manifest
+
+    def _run(
+        self,
+        writer: BatchWriter,
+        todo: Sequence[Batch],
+        workers: Optional[int],
+        progress: Progress,
+        build: Optional[Build] = None,
+    ) -> None:
+        kept = time.monotonic()
+        done = len(self.items) - sum(len(batch.items) for batch in todo)
+        with (
+            progress.meter(self.identity.name, len(self.items)) as meter,
+            closing(run(writer, todo, workers)) as rows,
+        ):
+            meter.update(done)
+            for _, row in rows:
+                if row is not None:
+                    done += 1
+                    meter.update(done)
+                elif build is not None and time.monotonic() - kept > KEEP_TIME_EVERY:
+                    build.keep_time()
+                    kept = time.monotonic()
+
+    def _join(self, build: Build) -> None:
+        results = [Result.load(build.scratch, batch) for batch in self.batches]
+        rows: list[Row] = []
+        failures: list[dict[str, str]] = []
+        for batch, result in zip(self.batches, results):
+            if result is None:
+                raise ArtefactError(f"{Result.path(build.scratch, batch)} is missing; run the same again")
+            build.files.update(result.files)
+            rows += result.rows
+            failures += result.failures
+        if not rows:
+            raise ArtefactError(
+                f"none of {len(failures)} files can be taken; {failures[0]['file']}: {failures[0]['reason']}"
+            )
+        for name in files.names(build.path):  # what an earlier, killed process made of a file that fails now
+            if not name.startswith(f"{SCRATCH}/") and name not in build.files:
+                (build.path / name).unlink()
+        text = io.StringIO()
+        table = csv.DictWriter(text, self.columns, lineterminator="\n")
+        table.writeheader()
+        table.writerows(rows)
+        with files.writing(build.path / self.table, build.scratch) as file:
+            file.write(text.getvalue().encode())
+        write_errors(build.path, build.scratch, failures)
+        build.summary.update(
+            inputs=len(self.items),
+            files_made=len(rows),
+            errors=len(failures),
+            pixels=sum(row["width"] * row["height"] for row in rows),
+            bytes=sum(row["bytes"] for row in rows),
+            seconds=round(build.seconds, 3),
+        )
+
+    def _repair(self, folder: Path, manifest: Manifest, workers: Optional[int], progress: Progress) -> None:
+        damaged = damages(folder, manifest.files, digests=True)
+        for name in {self.table, ERRORS} & damaged.keys():
+            raise ArtefactError(f"{damaged[name]}; delete {folder} and make it anew")
+        stems = {PurePosixPath(name).with_suffix("").as_posix() for name in damaged}
+        todo = [
+            batch for batch in self.batches if any(stem.endswith(item.stem) for item in batch.items for stem in stems)
+        ]
+        if not todo:
+            return
+        progress.say(f"{len(damaged)} files of {folder} are damaged or missing and are made anew")
+        with repairing(folder) as scratch:
+            self._run(BatchWriter(self.root, self.change, folder, scratch), todo, workers, progress)
+            for sentence in damages(folder, {name: manifest.files[name] for name in damaged}, digests=True).values():
+                raise ArtefactError(f"{sentence} (it was, and came out differently)")

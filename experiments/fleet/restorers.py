@@ -1,0 +1,87 @@
+"""Which restorer is meant, and what it was trained for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Optional
+
+from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.fleet.received import Header
+from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.layout import MANIFEST
+from dsr.tfrecords.manifest import Manifest
+
+TRAINED_ON = "trained_on"
+"""Where a restorer's manifest says what it was trained for: see `Point.to_json`."""
+
+QP_TOLERANCE = 1
+"""Of a quality on a scale of whole numbers; of a rate, twice or half as much."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """A codec at a quality, as headers tell it: what a share of a fleet's images was compressed with.
+
+    quality and chroma are None where files do not tell.
+    """
+
+    codec: str
+    quality: Optional[float]
+    chroma: Optional[str]
+    share: float
+
+    def to_json(self) -> dict[str, Any]:
+        return {"codec": self.codec, "quality": self.quality, "chroma": self.chroma, "share": self.share}
+
+    def __str__(self) -> str:
+        return str(Header(self.codec, self.quality, self.chroma, 0, 0))
+
+    def covers(self, header: Header) -> bool:
+        """Whether a file is like those."""
+        if header.codec != self.codec or header.chroma != self.chroma:
+            return False
+        if header.quality is None or self.quality is None:
+            return True
+        if self.codec == "jpeg2000":
+            return self.quality / 2 <= header.quality <= 2 * self.quality
+        return abs(header.quality - self.quality) <= QP_TOLERANCE
+
+
+def find_restorer(text: str) -> Path:
+    """The folder of a restorer. Raises FleetError if there is none."""
+    folder = Path(text)
+    if not folder.is_dir():
+        raise FleetError(f"{text} is no folder of a trained restorer; dsr train-restorer makes one")
+    return folder
+
+
+def trained_on(folder: Path) -> Optional[list[Point]]:
+    """What a restorer was trained for; None if its folder does not say. Raises ArtefactError if its manifest is damaged."""
+    if not (folder / MANIFEST).is_file():
+        return None
+    found = Manifest.load(folder).summary.get(TRAINED_ON)
+    if not isinstance(found, list):
+        return None
+    try:
+        return [Point(**point) for point in found]
+    except TypeError as error:
+        raise FleetError(f"{folder / MANIFEST} does not say what the restorer was trained for ({error})") from error
+
+
+def check_restorer(folder: Path) -> None:
+    """Raise FleetError if a restorer that says what it is made of is not whole."""
+    if (folder / MANIFEST).is_file():
+        manifest = Manifest.load(folder)
+        for sentence in damages(folder, manifest.files, digests=True).values():
+            raise FleetError(f"{sentence}; copy {folder} again")
+
+
+def strangers(headers: Sequence[Header], points: Sequence[Point]) -> dict[str, int]:
+    """What a restorer that was trained for `points` does not know: a header as text -> how many files have it."""
+    found: dict[str, int] = {}
+    for header in headers:
+        if not any(point.covers(header) for point in points):
+            found[str(header)] = found.get(str(header), 0) + 1
+    return found

@@ -1,0 +1,108 @@
+"""On the server: received bitstreams become restored images, with their label maps beside them."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, Optional
+
+from dsr.data_pipelines.datasets import images
+from dsr.experiments.fleet import folders, received
+from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.fleet.folders import Folder, Item, Made
+from dsr.experiments.fleet.pictures import Format
+from dsr.models.restorers.saved import SavedRestorer
+from dsr.tfrecords.manifest import Identity, release
+
+RECEIVED = "received.csv"
+
+COLUMNS = ("name", "received", "codec", "quality", "chroma", "width", "height", "bytes", "bpp", "sha256")
+"""The restored image's name; the received file's, what its header says, pixels of the upright image, bytes, SHA-256."""
+
+IMAGES, LABELS = "images", "labels"
+"""Folders in what is made: what the dataset `folder` reads once a list of classes stands beside them."""
+
+LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
+
+
+@dataclass(frozen=True)
+class Restore:
+    """A bitstream becomes a restored image; its label map is copied as it is.
+
+    Attributes:
+        source: The folder of bitstreams.
+        labels: The folder of label maps; None without.
+        restorer: Loaded once a process.
+        format: Of the restored images.
+    """
+
+    source: Path
+    labels: Optional[Path]
+    restorer: SavedRestorer
+    format: Format
+
+    def __call__(self, item: Item) -> Made:
+        bitstream = folders.read(self.source / item.name)
+        header = received.read_header(item.name, bitstream)
+        pixels = received.decode(header, bitstream)
+        height, width = pixels.shape[:2]
+        target = item.stem + self.format.suffixes[0]
+        made = {}
+        if self.labels is not None and item.label is not None:
+            path = self.labels / item.label
+            label_size = images.read_size(path)
+            if label_size != (width, height):
+                raise FleetError(
+                    f"label {item.label} has {label_size[0]}x{label_size[1]} pixels, but {item.name} {width}x{height}"
+                )
+            made[f"{LABELS}/{item.stem}{PurePosixPath(item.label).suffix}"] = folders.read(path)
+        restored = self.restorer(pixels)
+        made[f"{IMAGES}/{target}"] = self.format.encode(restored)
+        row = {
+            "name": target,
+            "received": item.name,
+            "codec": header.codec,
+            "quality": header.quality,
+            "chroma": header.chroma,
+            "width": width,
+            "height": height,
+            "bytes": len(bitstream),
+            "bpp": round(8 * len(bitstream) / (width * height), 6),
+            "sha256": hashlib.sha256(bitstream).hexdigest(),
+        }
+        return Made(made, row)
+
+
+def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format: Format) -> Folder:
+    """The folder of restored images of a folder of bitstreams.
+
+    Raises:
+        FleetError: there is no such folder, or nothing in it. RestorerError: the restorer's folder holds none.
+    """
+    partners = None if labels is None else folders.find_stems(labels, LABEL_SUFFIXES)
+    items = folders.find_items(source, received.RECEIVED, partners)
+    change = Restore(source, labels, SavedRestorer(restorer), format)
+    config: dict[str, Any] = {
+        "dsr": release(),
+        "restorer": change.restorer.describe(),
+        "listing": folders.listing(
+            source, (name for name in (item.name for item in items) if (source / name).is_file())
+        ),
+        "format": str(format),
+        "labels": None,
+    }
+    if labels is not None and partners is not None:
+        config["labels"] = folders.listing(labels, sorted(name for names in partners.values() for name in names))
+    return Folder(Identity("restored", f"restore {source.name}", config), source, items, change, RECEIVED, COLUMNS)
+
+
+def read_headers(source: Path) -> list[received.Header]:
+    """What the files of a folder say of themselves; those that cannot be read, or hold something else, are left out."""
+    headers = []
+    for item in folders.find_items(source, received.RECEIVED):
+        try:
+            headers.append(received.read_header(item.name, folders.read(source / item.name)))
+        except (FleetError, received.CodecError):
+            continue  # restoring says what is wrong
+    return headers
