@@ -9,12 +9,18 @@ import click
 
 from dsr.app.commands.encode import say_made
 from dsr.app.console import Console
+from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
 
 
 @click.command("restore")
 @click.argument("fleet", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--restorer", required=True, metavar="FOLDER", help="Of a trained restorer: see dsr train-restorer.")
+@click.option(
+    "--restorer",
+    required=True,
+    metavar="FOLDER",
+    help=f"Of a trained restorer, as dsr train-restorer makes one; or {SHIPPED}: the one that comes with dsr.",
+)
 @click.option(
     "--labels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
@@ -35,12 +41,13 @@ def command(
     \b
     Examples:
       dsr restore fleet/ restored/ --restorer restorer/
-      dsr restore fleet/ restored/ --restorer restorer/ --labels labels/ --format jpeg:95
+      dsr restore fleet/ restored/ --restorer shipped --labels labels/ --format jpeg:95
     """
     from dsr.experiments.fleet import folders
     from dsr.experiments.fleet.pictures import Format
     from dsr.experiments.fleet.restorers import check_restorer, find_restorer, strangers, trained_on
-    from dsr.experiments.fleet.restoring import read_headers, restored_folder
+    from dsr.experiments.fleet.restoring import restored_folder
+    from dsr.experiments.fleet.training import read_fleet
 
     format = Format.parse(written)
     for source in filter(None, (fleet, labels)):
@@ -50,10 +57,10 @@ def command(
     made = restored_folder(fleet, folder, labels, format)
     console = Console()
     points = trained_on(folder)
-    if points is None:
+    if points is None and folder != SHIPPED_FOLDER:  # that one is for any codec
         console.say(f"{folder} does not say what it was trained for, so whether it suits these files cannot be told")
-    else:
-        for header, count in strangers(read_headers(fleet), points).items():
+    elif points is not None:
+        for header, count in strangers([file.header for file in read_fleet(fleet)], points).items():
             known = ", ".join(sorted({str(point) for point in points}))
             console.say(f"warning: {count} files are {header}; the restorer was trained for {known}")
     manifest = made.make(target, workers, console)

@@ -13,6 +13,7 @@ from dsr.data_pipelines.datasets.camvid import CamVid
 from dsr.data_pipelines.datasets.cityscapes import Cityscapes
 from dsr.data_pipelines.datasets.folder import Folder
 from dsr.data_pipelines.datasets.inria_aerial import InriaAerial
+from dsr.data_pipelines.datasets.originals import Originals
 from dsr.data_pipelines.datasets.photos import Photos
 from dsr.data_pipelines.datasets.semantic_drone import SemanticDrone
 from dsr.data_pipelines.datasets.streets.dataset import Streets
@@ -30,7 +31,8 @@ __all__ = [
 ]
 
 DATASETS: dict[str, type[Source]] = {
-    source.name: source for source in (Streets, CamVid, Cityscapes, InriaAerial, SemanticDrone, Folder, Photos)
+    source.name: source
+    for source in (Streets, CamVid, Cityscapes, InriaAerial, SemanticDrone, Folder, Photos, Originals)
 }
 """Name of each dataset -> its class; a new one is a file and its place in this list."""
 

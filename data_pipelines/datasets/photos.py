@@ -25,7 +25,7 @@ class Photos(FileSource):
     about = "your own photographs without labels, to train a learned codec on"
     roles: ClassVar[Mapping[str, str]] = {"restore": "all", "train": "all", "test": "all"}
     layout = "images, at any depth"
-    splits = (SPLIT,)
+    splits: tuple[str, ...] = (SPLIT,)
     table = LabelTable((Label(0, 0, "unlabelled", (0, 0, 0)),))
 
     def __init__(

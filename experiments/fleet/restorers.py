@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.received import Header
+from dsr.models.restorers.registry import RESTORERS
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import Manifest
@@ -40,7 +41,7 @@ class Point:
 
     def covers(self, header: Header) -> bool:
         """Whether a file is like those."""
-        if header.codec != self.codec or header.chroma != self.chroma:
+        if header.codec != self.codec or None not in (header.chroma, self.chroma) and header.chroma != self.chroma:
             return False
         if header.quality is None or self.quality is None:
             return True
@@ -49,12 +50,34 @@ class Point:
         return abs(header.quality - self.quality) <= QP_TOLERANCE
 
 
+def points_of(config: Mapping[str, Any]) -> list[Point]:
+    """What the images of compressed shards, whose identity has this configuration, are compressed with."""
+    if "codec" in config:
+        described = [{"codec": config["codec"], "files": 1}]
+    else:
+        described = config["degradation"].get("points", [])
+    files = sum(point["files"] for point in described)
+    return [
+        Point(
+            point["codec"]["name"],
+            point["codec"]["quality"],
+            point["codec"]["options"].get("chroma"),
+            round(point["files"] / files, 4),
+        )
+        for point in described
+    ]
+
+
 def find_restorer(text: str) -> Path:
-    """The folder of a restorer. Raises FleetError if there is none."""
-    folder = Path(text)
-    if not folder.is_dir():
-        raise FleetError(f"{text} is no folder of a trained restorer; dsr train-restorer makes one")
-    return folder
+    """The folder of a restorer: that folder, or where one lies that comes with dsr, by its name. Raises FleetError if there is none."""
+    if Path(text).is_dir():
+        return Path(text)
+    there = {restorer.name: restorer.folder for restorer in RESTORERS.values() if restorer.folder is not None}
+    if text not in there:
+        raise FleetError(
+            f"{text} is no folder of a trained restorer, as dsr train-restorer makes one; {', '.join(there)} comes with dsr"
+        )
+    return there[text]
 
 
 def trained_on(folder: Path) -> Optional[list[Point]]:

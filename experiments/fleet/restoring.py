@@ -95,14 +95,3 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
     if labels is not None and partners is not None:
         config["labels"] = folders.listing(labels, sorted(name for names in partners.values() for name in names))
     return Folder(Identity("restored", f"restore {source.name}", config), source, items, change, RECEIVED, COLUMNS)
-
-
-def read_headers(source: Path) -> list[received.Header]:
-    """What the files of a folder say of themselves; those that cannot be read, or hold something else, are left out."""
-    headers = []
-    for item in folders.find_items(source, received.RECEIVED):
-        try:
-            headers.append(received.read_header(item.name, folders.read(source / item.name)))
-        except (FleetError, received.CodecError):
-            continue  # restoring says what is wrong
-    return headers

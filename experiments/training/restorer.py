@@ -8,6 +8,7 @@ import tensorflow as tf
 
 from dsr.data_pipelines.input import WHOLE, Batch, Share, pair_dataset
 from dsr.experiments.config.schema import RestorerConfig
+from dsr.experiments.fleet.restorers import TRAINED_ON, points_of
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.loop import Schedule, Training, train
@@ -69,6 +70,7 @@ class RestorerTraining(Training[Trainer]):
 
     def save(self, model: Trainer, build: Build) -> None:
         model.save_networks(build.path)
+        build.summary[TRAINED_ON] = [point.to_json() for point in points_of(self.compressed.manifest.config)]
 
     @cached_property
     def shown(self) -> Batch:
