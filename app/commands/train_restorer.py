@@ -69,8 +69,9 @@ def or_like_fleet(command: Function) -> Function:
 def command(request: Request, images: Optional[int], start: Optional[str]) -> None:
     """Train a restorer (paper, appendices B and C) on the images set apart for it.
 
-    For a fleet whose files have arrived, --originals is a folder of images without labels, and --like one of received files: codec, quality
-    and chroma are read from their headers, and the originals are compressed alike, each kind as often as the fleet has it.
+    For a fleet whose files have arrived, --originals is a folder of images without labels, and --like one of received
+    files: codec, quality and chroma are read from their headers, and the originals are compressed alike, each kind as
+    often as the fleet has it.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""Write drawn street scenes as image files: what two cameras of a car see, its label maps, and a few originals of the team's own.
+"""Write drawn street scenes as image files: what a car's cameras see, label maps, and originals of the team's own.
 
     python make_streets.py FOLDER [--images N] [--originals N] [--height PIXELS] [--width PIXELS]
 

@@ -1,11 +1,12 @@
-"""`dsr encode` and `dsr restore` killed again and again, at random moments, until they are whole: what comes out, and what is done twice?
+"""`dsr encode` and `dsr restore` killed again and again, at random moments: what comes out, and what is done twice?
 
     python -m dsr.experiments.benchmarks.kill_fleet encode --kills 200
     python -m dsr.experiments.benchmarks.kill_fleet restore --kills 200
 
-Small images become JPEG files, or JPEG files restored images, with two worker processes. SIGKILL ends the process that runs them; the next
-starts at once, until one lives to the end. Then the folder must hold the same bytes as after a run that nobody disturbed, and nothing else;
-and what was in a finished batch when a kill came must be the same file afterwards.
+Small images become JPEG files, or JPEG files restored images, with two worker processes. SIGKILL ends the process that
+runs them; the next starts at once, until one lives to the end. Then the folder must hold the same bytes as after a run
+that nobody disturbed, and nothing else; and what was in a finished batch when a kill came must be the same file
+afterwards.
 """
 
 from __future__ import annotations

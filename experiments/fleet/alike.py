@@ -16,9 +16,6 @@ from dsr.data_pipelines.degradations import Degradation, Degraded
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.received import Header
 
-_VIDEO = " video"
-"""Where BPG sites chroma samples; no matter for what is lost."""
-
 
 @dataclass(frozen=True)
 class File:
@@ -30,7 +27,7 @@ class File:
 
 @dataclass(frozen=True)
 class Alike(Degradation):
-    """Compresses images as those of a fleet were: each by one of its codecs and qualities, as often as the fleet has it.
+    """Compresses images as those of a fleet were: each by one of its codecs and qualities, as often as it has them.
 
     Which one is drawn by the image's key alone, so that the same image always gets the same.
 
@@ -69,8 +66,8 @@ class Alike(Degradation):
 def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
     """What compresses images as a fleet's were.
 
-    Files that tell their quality are taken at their word. For the others (WebP, AVIF) it is the quality at which the originals get the
-    same rate.
+    Files that tell their quality are taken at their word. For the others (WebP, AVIF) it is the quality at which the
+    originals get the same rate.
 
     Args:
       files: The fleet's; one or more.
@@ -87,7 +84,7 @@ def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
         header = file.header
         # The rate of JPEG 2000 is that of each file, hence one group.
         quality = None if header.codec == "jpeg2000" else header.quality
-        groups[header.codec, quality, header.chroma and header.chroma.removesuffix(_VIDEO)].append(file)
+        groups[header.codec, quality, header.chroma].append(file)
     counted: dict[Codec, int] = defaultdict(int)
     for (name, quality, chroma), group in groups.items():
         options = {} if chroma is None else {"chroma": chroma}

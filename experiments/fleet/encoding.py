@@ -19,8 +19,8 @@ RATES = "rates.csv"
 
 ENCODED = ("name", "point", "width", "height", "bytes", "bpp", "psnr", "ms")
 DECODED = ("name", "header", "width", "height", "bytes", "bpp", "ms")
-"""Columns: the new file's name; what encoded it, or what its header says; pixels; bytes of the bitstream, bits of it per pixel; PSNR in
-dB if it was asked for, empty where no pixel differs; milliseconds that the codec took."""
+"""Columns: the new file's name; what encoded it, or what its header says; pixels; bytes of the bitstream, bits of it
+per pixel; PSNR in dB if it was asked for, empty where no pixel differs; milliseconds that the codec took."""
 
 
 @dataclass(frozen=True)

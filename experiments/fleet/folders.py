@@ -1,8 +1,8 @@
 """A folder of files becomes another one: each file by itself, on all cores, resumably, and nothing is lost unseen.
 
-The folder that is made is an artefact (see `dsr.tfrecords.manifest`): `<folder>.partial` while it is made, locked, gone on with after a
-kill, renamed when it is whole, with the SHA-256 of each file in `manifest.json`. A table says what each file cost, and `errors.jsonl`
-which ones could not be changed and why.
+The folder that is made is an artefact (see `dsr.tfrecords.manifest`): `<folder>.partial` while it is made, locked, gone
+on with after a kill, renamed when it is whole, with the SHA-256 of each file in `manifest.json`. A table says what each
+file cost, and `errors.jsonl` which ones could not be changed and why.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
-from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.engine import one_sentence
+from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import SCRATCH
 from dsr.tfrecords.ledger import ERRORS, Failure, write_errors
@@ -104,15 +105,18 @@ class Result:
         """None if the batch is not finished, or its result damaged: it is then done again."""
         try:
             return cls(**json.loads(files.read_bytes(cls.path(scratch, batch))))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return None
 
 
 @dataclass(frozen=True)
 class BatchWriter:
-    """What a worker does: change the files of a batch, yielding a row or a failure of each, then None when all is on disk."""
+    """What a worker does: change the files of a batch, yielding a row or failure of each, and None when all is done.
 
-    root: Path  # the folder that is read
+    root: The folder that is read; failures name files relative to it.
+    """
+
+    root: Path
     change: Change
     path: Path
     scratch: Path
@@ -133,20 +137,16 @@ class BatchWriter:
                 result.files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
             result.rows.append(made.row)
             yield made.row
-        try:
+        with one_sentence(self.path):
             result.save(self.scratch, batch)
-        except OSError as error:
-            raise cannot_write(self.path, error) from error
         yield None
 
     def _write(self, name: str, content: bytes) -> None:
         path = self.path / name
-        try:
+        with one_sentence(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             with files.writing(path, self.scratch) as file:
                 file.write(content)
-        except OSError as error:
-            raise cannot_write(path, error) from error
 
 
 def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str, list[str]]] = None) -> list[Item]:
@@ -158,8 +158,8 @@ def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str,
         labels: stem -> names, as `find_stems` gives them, if each file must have a label map.
 
     Returns:
-        One item each. Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot be written down: such
-        items have a flaw, and so has a label map without an image.
+        One item each. Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot
+        be written down: such items have a flaw, and so has a label map without an image.
 
     Raises:
         FleetError: there is no such folder, or no such file in it.
@@ -174,7 +174,11 @@ def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str,
 
 
 def find_stems(folder: Path, suffixes: Iterable[str]) -> dict[str, list[str]]:
-    """Name without suffix -> names of the files in a folder, and all below it, that have one of the suffixes. Raises FleetError."""
+    """Name without suffix -> names of the files that have one of the suffixes, in a folder and all below it.
+
+    Raises:
+        FleetError: there is no such folder, or no such file in it.
+    """
     if not folder.is_dir():
         raise FleetError(f"{folder} is no folder; give the one that the files are in")
     suffixes = tuple(suffixes)
@@ -265,7 +269,8 @@ class Folder:
             The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes` and `seconds`.
 
         Raises:
-            ArtefactError: the folder holds something else, another process makes it, it cannot be written, or nothing could be made.
+            ArtefactError: the folder holds something else, another process makes it, it cannot be written, or nothing
+                could be made.
         """
         manifest = finished(folder, self.identity)
         if manifest is not None:

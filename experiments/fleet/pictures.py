@@ -13,7 +13,7 @@ from dsr.tfrecords.png import encode_png
 
 @dataclass(frozen=True)
 class Format:
-    """PNG, which keeps every pixel, or JPEG of a quality, without subsampled chroma, which restored detail would suffer from.
+    """PNG, which keeps every pixel, or JPEG with whole chroma, which restored detail would suffer without.
 
     quality: On the IJG scale; None for PNG.
     """

@@ -22,6 +22,7 @@ from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SequenceHeader
 from dsr.data_pipelines.codecs.msh import container as msh_container
 from dsr.data_pipelines.codecs.msh import shipped
 from dsr.data_pipelines.codecs.msh.container import MAGIC as MSH
+from dsr.data_pipelines.codecs.pillow import PillowCodec
 from dsr.experiments.fleet.errors import FleetError
 from dsr.models.hyperprior.saved import read_hyperprior
 
@@ -56,8 +57,9 @@ class Header:
 
     Attributes:
         codec: Name in the registry of codecs.
-        quality: On the codec's scale: BPG's QP is that of its first slice, JPEG's the IJG quality whose tables are nearest to the
-            file's, the rate of JPEG 2000 is that of the bytes. None where a file does not tell (WebP, AVIF, lossless PNG).
+        quality: On the codec's scale: BPG's QP is that of its first slice, JPEG's the IJG quality whose tables are
+            nearest to the file's, the rate of JPEG 2000 is that of the bytes. None where a file does not tell (WebP,
+            AVIF, lossless PNG).
         chroma: Chroma resolution, as the codec's option has it; None where a file does not tell.
         width, height: In pixels, as coded: an orientation is not applied.
     """
@@ -170,7 +172,8 @@ def _msh(bitstream: bytes) -> Header:
 
 def _bpg(bitstream: bytes) -> Header:
     header, data = container.parse(bitstream)
-    return Header("bpg", _bpg_qp(header, data), header.pixel_format, header.width, header.height)
+    chroma = header.pixel_format.replace(" video", "")  # where chroma samples lie is no matter for what is lost
+    return Header("bpg", _bpg_qp(header, data), chroma, header.width, header.height)
 
 
 def _bpg_qp(header: container.Header, data: bytes) -> int:
@@ -242,8 +245,9 @@ def _by_pillow(codec: str, bitstream: bytes) -> Header:
 
 
 def _opened(codec: str, bitstream: bytes) -> ImageFile.ImageFile:
-    reader: type[ImageFile.ImageFile] = codec_class(codec).reader  # type: ignore[attr-defined]  # of those that Pillow brings
-    return reader(io.BytesIO(bitstream))
+    found = codec_class(codec)
+    assert issubclass(found, PillowCodec)
+    return found.reader(io.BytesIO(bitstream))
 
 
 def _check_size(image: Image.Image) -> None:

@@ -69,19 +69,19 @@ def points_of(config: Mapping[str, Any]) -> list[Point]:
 
 
 def find_restorer(text: str) -> Path:
-    """The folder of a restorer: that folder, or where one lies that comes with dsr, by its name. Raises FleetError if there is none."""
+    """The folder of a restorer: the one named, or that of a restorer that comes with dsr. Raises FleetError."""
     if Path(text).is_dir():
         return Path(text)
     there = {restorer.name: restorer.folder for restorer in RESTORERS.values() if restorer.folder is not None}
     if text not in there:
         raise FleetError(
-            f"{text} is no folder of a trained restorer, as dsr train-restorer makes one; {', '.join(there)} comes with dsr"
+            f"{text} is no folder of a trained restorer: dsr train-restorer makes one, {', '.join(there)} comes with dsr"
         )
     return there[text]
 
 
 def trained_on(folder: Path) -> Optional[list[Point]]:
-    """What a restorer was trained for; None if its folder does not say. Raises ArtefactError if its manifest is damaged."""
+    """What a restorer was trained for; None if its folder does not say. Raises ArtefactError for a damaged manifest."""
     if not (folder / MANIFEST).is_file():
         return None
     found = Manifest.load(folder).summary.get(TRAINED_ON)

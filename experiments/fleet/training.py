@@ -1,4 +1,4 @@
-"""A restorer for a fleet: trained on originals that are compressed as its files are, judged by those held out, and portable."""
+"""A restorer for a fleet: trained on originals compressed as its files are, judged by those held out, and portable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HELD_OUT = "held_out"
 
 @dataclass(frozen=True)
 class Quality:
-    """Means over the images held out, before or after restoration: PSNR and MS-SSIM to the originals, NIQE without; None where undefined."""
+    """Means over the images held out: PSNR (dB) and MS-SSIM to the originals, NIQE by itself; None where undefined."""
 
     psnr: Optional[float]
     ms_ssim: Optional[float]
@@ -88,7 +88,8 @@ def fleet_training(
         fleet: Folder of received files.
 
     Raises:
-        FleetError: a folder is missing or empty, or the fleet is of a kind that cannot be made. DatasetError: of the originals.
+        FleetError: a folder is missing or empty, or the fleet is of a kind that cannot be made. DatasetError: of the
+            originals.
     """
     source = Originals(originals)
     degradation = alike(read_fleet(fleet), sample_pixels(source, "train"))
@@ -110,7 +111,7 @@ def read_fleet(fleet: Path) -> list[File]:
 
 
 def export_restorer(training: FleetTraining, folder: Path) -> None:
-    """Write the trained restorer as a folder that needs nothing else: network, configuration, what it was trained on, what it does.
+    """Write the trained restorer as a folder that needs nothing else, with what it was trained on and what it does.
 
     Raises:
         ArtefactError: the folder holds something else, or cannot be written.

@@ -29,7 +29,7 @@ def camera(tmp_path: Path) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """All files by name, but for the manifest, in which the time is; of tables all but the last column, which is a time."""
+    """All files by name, without what holds times: the manifest, and the last column of the table of rates."""
     found = {}
     for path in folder.rglob("*"):
         if path.is_file() and path.name != "manifest.json":
