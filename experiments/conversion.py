@@ -61,6 +61,19 @@ def build_originals(source: Source, artefact: Artefact, progress: Progress, conv
     convert(conversion, artefact, progress)
 
 
+def build_received(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
+    """Dataset that came compressed -> compressed shards."""
+    config = artefact.identity.config
+    conversion = conversions.to_received(
+        source,
+        config["split"],
+        limit=config["limit"],
+        images_per_shard=config["images_per_shard"],
+        identity=artefact.identity,
+    )
+    convert(conversion, artefact, progress)
+
+
 def build_compressed(degradation: Degradation, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Original shards -> compressed shards."""
     conversion = conversions.to_compressed(artefact.inputs["original"].folder, degradation, identity=artefact.identity)
@@ -72,7 +85,10 @@ def build_restored(artefact: Artefact, progress: Progress, convert: Converting) 
     inputs = artefact.inputs
     restorer = SavedRestorer(inputs["restorer"].folder)
     conversion = conversions.to_restored(
-        inputs["compressed"].folder, inputs["original"].folder, restorer, artefact.identity
+        inputs["compressed"].folder,
+        inputs["original"].folder if "original" in inputs else None,
+        restorer,
+        artefact.identity,
     )
     convert(conversion, artefact, progress)
 

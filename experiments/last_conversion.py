@@ -46,6 +46,8 @@ def last_conversion(study: Study) -> OperatingPoint:
         pass
     except (UserError, ValueError) as error:
         raise ConfigError(f"{path} is damaged ({error}); remove it, or name --codec and --quality") from None
+    if study.source.received:
+        return study.config.points[0]  # the study is at what came, whatever is named
     found = _converted(study)
     if len(found) > 1:
         raise ConfigError(

@@ -13,24 +13,29 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
+from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.datasets import DatasetError
 from dsr.data_pipelines.degradations import Degradation
+from dsr.data_pipelines.received import read_header
 from dsr.experiments import conversion
 from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, StudyConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
+from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import load
 from dsr.experiments.training.shipped import build_shipped
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.models.restorers.saved import SavedRestorer
-from dsr.tfrecords.conversions import compressed_identity, original_identity, restored_identity
+from dsr.tfrecords.conversions import compressed_identity, original_identity, received_identity, restored_identity
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import Identity
@@ -83,6 +88,14 @@ class Study:
         self._answers: dict[str, dict[Any, Any]] = {}
         self.source = config.dataset.open()
         self.degradations: tuple[Degradation, ...] = tuple(point.make() for point in config.points)
+        if self.came_compressed:
+            self.degradations = (self._as_received(),)
+        for role in ("restore", "test"):
+            if config.dataset.split(role) in self.source.received:
+                raise ConfigError(
+                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of the role {role} "
+                    "must be originals: only those that segmenters train on may come compressed"
+                )
         names = [degradation.point for degradation in self.degradations]
         if len(set(names)) < len(names):
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
@@ -94,6 +107,21 @@ class Study:
         wanted, found = config.restorer.images, self.images("restore")
         if wanted is not None and wanted > found:
             raise ConfigError(f"restorer.images is {wanted}, but only {found} images are set apart for restorers")
+
+    @property
+    def came_compressed(self) -> bool:
+        """Whether there are no originals of the images that segmenters train on: OO, OC and OR then cannot be had."""
+        return self.config.dataset.split("train") in self.source.received
+
+    def _as_received(self) -> Degradation:
+        """What does to other images what was done to those that came compressed."""
+        split = self.config.dataset.split("train")
+        files = []
+        for sample in self.source.samples(split):
+            with suppress(DatasetError, CodecError):  # converting says what is wrong
+                bitstream = self.source.bitstream(sample)
+                files.append(File(read_header(sample.image, bitstream), len(bitstream)))
+        return alike(files, conversion.sample_pixels(self.source, self.config.dataset.split("restore")))
 
     @property
     def folder(self) -> Path:
@@ -138,7 +166,11 @@ class Study:
     def cases(self, *configurations: str) -> list[Case]:
         """These configurations (all six if none is named) at all operating points, of one seed after the other.
 
-        OO comes once, and those with restored images once for each restorer.
+        OO comes once, and those with restored images once for each restorer. Those that train on originals are left out where the images
+        came compressed.
+
+        Raises:
+          ConfigError: one that is named would be left out.
         """
         wanted = [
             Case.of(configuration, degradation, name, seed)
@@ -147,7 +179,10 @@ class Study:
             for configuration in configurations or CONFIGURATIONS
             for name in self.config.restorers
         ]
-        return list(dict.fromkeys(wanted))
+        cases = [case for case in dict.fromkeys(wanted) if not self.came_compressed or case.train != ORIGINAL]
+        if configurations and len({case.configuration for case in cases}) < len(set(configurations)):
+            self.shards(ORIGINAL, "train")  # raises what is wrong
+        return cases
 
     def evaluations(self) -> list[Artefact]:
         """Of all cases."""
@@ -165,8 +200,14 @@ class Study:
         """The shards of a role's images in a domain."""
         build: Callable[..., None]
         inputs: dict[str, Artefact] = {}
+        dataset = self.config.dataset
+        received = role == "train" and self.came_compressed
         if domain.letter == "O":
-            dataset = self.config.dataset
+            if received:
+                raise ConfigError(
+                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of it, and OO, OC "
+                    "and OR cannot be had"
+                )
             identity = original_identity(
                 self.source,
                 dataset.split(role),
@@ -174,6 +215,14 @@ class Study:
                 images_per_shard=self.config.images_per_shard,
             )
             build = partial(conversion.build_originals, self.source)
+        elif domain.letter == "C" and received:
+            identity = received_identity(
+                self.source,
+                dataset.split(role),
+                limit=dataset.limit(role),
+                images_per_shard=self.config.images_per_shard,
+            )
+            build = partial(conversion.build_received, self.source)
         elif domain.letter == "C":
             assert domain.degradation is not None
             inputs = {"original": self.shards(ORIGINAL, role)}
@@ -183,11 +232,15 @@ class Study:
             assert domain.degradation is not None and domain.restorer is not None
             inputs = {
                 "compressed": self.shards(Domain("C", domain.degradation), role),
-                "original": self.shards(ORIGINAL, role),
                 "restorer": self.restorer(domain.degradation, domain.restorer),
             }
+            if not received:
+                inputs["original"] = self.shards(ORIGINAL, role)
             identity = restored_identity(
-                inputs["compressed"].identity, inputs["original"].identity, inputs["restorer"].identity, domain.restorer
+                inputs["compressed"].identity,
+                None if received else inputs["original"].identity,
+                inputs["restorer"].identity,
+                domain.restorer,
             )
             build = conversion.build_restored
         return Artefact(

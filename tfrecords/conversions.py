@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -13,7 +14,16 @@ from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
 from dsr.tfrecords.ledger import Result
 from dsr.tfrecords.manifest import Identity, Manifest, check, release
 from dsr.tfrecords.plan import IMAGES_PER_SHARD, Part, Shard, plan_shards, select_samples, shards_in_all
-from dsr.tfrecords.stages import Compressed, DegradationLike, Originals, Restored, RestorerLike, SourceLike
+from dsr.tfrecords.stages import (
+    Compressed,
+    DegradationLike,
+    Originals,
+    Received,
+    ReceivedLike,
+    Restored,
+    RestorerLike,
+    SourceLike,
+)
 
 
 def original_identity(
@@ -32,26 +42,34 @@ def original_identity(
     return Identity("shards", f"{source.name}/{split}/original", config)
 
 
+def received_identity(
+    source: SourceLike, split: str, *, limit: int | None = None, images_per_shard: int = IMAGES_PER_SHARD
+) -> Identity:
+    """What `to_received` makes."""
+    original = original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
+    return Identity("shards", f"{source.name}/{split}/received", {**original.config, "domain": "compressed"})
+
+
 def compressed_identity(original: Identity, degradation: DegradationLike) -> Identity:
     """What `to_compressed` makes of shards that are `original`."""
     config = {"domain": "compressed", "dsr": release(), degradation.kind: degradation.describe()}
     return Identity("shards", f"{_parent(original)}/{degradation.point}", config, {"original": original.fingerprint})
 
 
-def restored_identity(compressed: Identity, original: Identity, restorer: Identity, word: str) -> Identity:
+def restored_identity(compressed: Identity, original: Identity | None, restorer: Identity, word: str) -> Identity:
     """What `to_restored` makes of `compressed` shards; `word` is what the restorer is called in the name.
+
+    `original` is None where there are no originals: the images came compressed.
 
     Raises ArtefactError if `compressed` was not made from `original`.
     """
-    if compressed.inputs.get("original") != original.fingerprint:
+    if compressed.inputs.get("original") != (original and original.fingerprint):
         raise ArtefactError(
-            f"{compressed.name!r} was not made from this {original.name!r}; give the original shards it was made from"
+            f"{compressed.name!r} was not made from this {original and original.name!r}; give the original shards it was made from"
         )
-    inputs = {
-        "compressed": compressed.fingerprint,
-        "original": original.fingerprint,
-        "restorer": restorer.fingerprint,
-    }
+    inputs = {"compressed": compressed.fingerprint, "restorer": restorer.fingerprint}
+    if original is not None:
+        inputs["original"] = original.fingerprint
     return Identity("shards", f"{compressed.name}-{word}", {"domain": "restored", "dsr": release()}, inputs)
 
 
@@ -75,6 +93,26 @@ def to_originals(
       DatasetError, or what else the source raises, if its folder is not what it should be.
     """
     identity = identity or original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
+    return Conversion(identity, Originals(source, split), _of_source(source, split, limit, images_per_shard))
+
+
+def to_received(
+    source: ReceivedLike,
+    split: str,
+    *,
+    limit: int | None = None,
+    images_per_shard: int = IMAGES_PER_SHARD,
+    identity: Identity | None = None,
+) -> Conversion:
+    """Store bitstreams as they came, what they decode to, and labels as compressed shards; see `to_originals`."""
+    identity = identity or received_identity(source, split, limit=limit, images_per_shard=images_per_shard)
+    return Conversion(identity, Received(source, split), _of_source(source, split, limit, images_per_shard))
+
+
+def _of_source(
+    source: SourceLike, split: str, limit: int | None, images_per_shard: int
+) -> Callable[[Part | None], list[Shard]]:
+    """The shards to be made of a split's samples."""
 
     def shards(part: Part | None) -> list[Shard]:
         samples = select_samples(source.samples(split), limit)
@@ -82,7 +120,7 @@ def to_originals(
             raise ArtefactError(f"split {split!r} of {source.name} has no images to convert")
         return [shard for shard in plan_shards(samples, images_per_shard) if part is None or part.owns(shard)]
 
-    return Conversion(identity, Originals(source, split), shards)
+    return shards
 
 
 def to_compressed(originals: Path, degradation: DegradationLike, *, identity: Identity | None = None) -> Conversion:
@@ -95,12 +133,12 @@ def to_compressed(originals: Path, degradation: DegradationLike, *, identity: Id
     return Conversion(identity, stage, partial(_mirrored, stage.originals, "original"))
 
 
-def to_restored(compressed: Path, originals: Path, restorer: RestorerLike, identity: Identity) -> Conversion:
-    """Restore every image of compressed shards; the originals only serve to measure.
+def to_restored(compressed: Path, originals: Path | None, restorer: RestorerLike, identity: Identity) -> Conversion:
+    """Restore every image of compressed shards; the originals, if there are any, only serve to measure.
 
     The rate in the statistics is that of the compressed image: a restored one costs no more bits.
     """
-    stage = Restored(files.location(compressed), files.location(originals), restorer)
+    stage = Restored(files.location(compressed), originals and files.location(originals), restorer)
     return Conversion(identity, stage, partial(_mirrored, stage.compressed, "compressed"))
 
 

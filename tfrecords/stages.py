@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, Union
+from typing import Any, ClassVar, Protocol, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,12 @@ class SourceLike(Protocol):
     def describe(self) -> dict[str, Any]: ...
 
     def fingerprint(self, split: str) -> str: ...
+
+
+class ReceivedLike(SourceLike, Protocol):
+    """A source of which some splits came compressed: `bitstream` is what came, `read` gives what that decodes to."""
+
+    def bitstream(self, sample: Any) -> bytes: ...
 
 
 class DegradationLike(Protocol):
@@ -86,11 +92,18 @@ class Originals:
     source: SourceLike
     split: str
 
+    domain: ClassVar[str] = "original"
+
+    def bitstream(self, sample: Any) -> bytes:
+        """What the record keeps besides the pixels."""
+        return b""
+
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
         root = getattr(self.source, "root", None)
         for sample in shard.samples:
             try:
                 pixels, label = self.source.read(sample)
+                bitstream = self.bitstream(sample)
                 if sample.key in shard.repeated:
                     raise ArtefactError(f"{sample.image}: other images have this key too; each must have its own")
                 if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
@@ -100,15 +113,16 @@ class Originals:
                 continue
             image = encode_png(pixels)
             provenance = {
-                "domain": "original",
+                "domain": self.domain,
                 "dataset": self.source.name,
                 "split": self.split,
                 "image": sample.image,
                 "part": sample.part,
-                "measured": {"bytes": len(image)},
+                "measured": {"bytes": len(bitstream or image)},
             }
             height, width = pixels.shape[:2]
-            yield Record(sample.key, height, width, image, b"" if label is None else encode_png(label), b"", provenance)
+            encoded = b"" if label is None else encode_png(label)
+            yield Record(sample.key, height, width, image, encoded, bitstream, provenance)
 
     def estimate(self, shards: Sequence[Shard]) -> float:
         sizes = []
@@ -118,6 +132,18 @@ class Originals:
                 windows = [_middle(plane) for plane in planes if plane is not None]
                 sizes.append(sum(map(len, map(encode_png, windows))) * planes[0].size / windows[0].size)
         return sum(shard.images for shard in shards) * sum(sizes) / len(sizes) if sizes else 0.0
+
+
+@dataclass(frozen=True)
+class Received(Originals):
+    """Keep a bitstream as it came, what it decodes to, and the label: what `Compressed` would, had there been an original."""
+
+    source: ReceivedLike
+
+    domain = "compressed"
+
+    def bitstream(self, sample: Any) -> bytes:
+        return self.source.bitstream(sample)
 
 
 @dataclass(frozen=True)
@@ -145,21 +171,26 @@ class Compressed:
 
 @dataclass(frozen=True)
 class Restored:
-    """Restore what a bitstream decoded to. The rate stays that of the bitstream: a restored image costs no more bits."""
+    """Restore what a bitstream decoded to. The rate stays that of the bitstream: a restored image costs no more bits.
+
+    originals: Only serve to measure; None where there are none.
+    """
 
     compressed: Path
-    originals: Path
+    originals: Path | None
     restorer: RestorerLike
 
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
         step = {"domain": "restored", "restorer": self.restorer.describe()}
         path = place_of(self.compressed, shard)
-        originals = read_shard(place_of(self.originals, shard), shard.images + shard.left_out)
+        originals: Iterator[Record] = iter(())
+        if self.originals is not None:
+            originals = read_shard(place_of(self.originals, shard), shard.images + shard.left_out)
         for compressed in read_shard(path, shard.images):
             original = next((record for record in originals if record.key == compressed.key), None)
-            if original is None:
+            if original is None and self.originals is not None:
                 raise ArtefactError(f"{path} holds an image {compressed.key!r} that {self.originals} does not")
-            given, pixels = compressed.pixels(), original.pixels()
+            given, pixels = compressed.pixels(), None if original is None else original.pixels()
             outcome: Outcome
             try:
                 outcome = _derived(compressed, pixels, self.restorer(given), None, step, size_of(compressed.bitstream))
@@ -168,7 +199,7 @@ class Restored:
             yield outcome
 
     def estimate(self, shards: Sequence[Shard]) -> float:
-        return _as_before(self.originals, shards)
+        return _as_before(self.compressed, shards)
 
 
 def place_of(folder: Path, shard: Shard) -> Path:
@@ -193,25 +224,24 @@ def size_of(bitstream: bytes | None) -> int | None:
 
 def _derived(
     parent: Record,
-    original: Pixels,
+    original: Pixels | None,
     pixels: Pixels,
     bitstream: bytes | None,
     step: dict[str, Any],
     size: int | None,
 ) -> Record:
-    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`."""
-    if pixels.shape != original.shape or pixels.dtype != np.uint8:
+    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`, if there is one."""
+    if pixels.shape != (parent.height, parent.width, 3) or pixels.dtype != np.uint8:
         raise ArtefactError(
             f"{parent.width}x{parent.height} pixels became {pixels.dtype} of shape {pixels.shape}; "
             "codecs and restorers must keep the size"
         )
-    # PSNR is None where it is infinite, which JSON has no number for. Digits beyond these are no information.
-    decibels, similarity = psnr(pixels, original), ms_ssim(pixels, original)
-    measured = {
-        "bytes": size,
-        "psnr": round(decibels, 4) if math.isfinite(decibels) else None,
-        "ms_ssim": round(similarity, 6),
-    }
+    measured: dict[str, Any] = {"bytes": size}
+    if original is not None:
+        # PSNR is None where it is infinite, which JSON has no number for. Digits beyond these are no information.
+        decibels, similarity = psnr(pixels, original), ms_ssim(pixels, original)
+        measured["psnr"] = round(decibels, 4) if math.isfinite(decibels) else None
+        measured["ms_ssim"] = round(similarity, 6)
     provenance = {**parent.provenance, **step, "measured": measured}
     return Record(
         parent.key, parent.height, parent.width, encode_png(pixels), parent.label, bitstream or b"", provenance

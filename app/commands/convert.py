@@ -186,7 +186,9 @@ def _closing_line(summary: ShardsSummary) -> str:
     said = [f"{summary.images} images"]
     if summary.bpp is not None:
         said.append(f"{summary.bpp:.4f} bpp ({summary.bpp_min:.4f} to {summary.bpp_max:.4f})")
-    if summary.psnr is None:
+    if summary.ms_ssim is None:
+        said.append("as it came")
+    elif summary.psnr is None:
         said.append("lossless")
     else:
         similarity = "" if summary.ms_ssim_db is None else f" ({summary.ms_ssim_db:.2f} dB)"

@@ -29,7 +29,8 @@ def command(source: Path, target: Path, written: str, workers: Optional[int]) ->
       dsr decode fleet/ images/
       dsr decode fleet/ images/ --format jpeg:95
     """
-    from dsr.experiments.fleet import folders, received
+    from dsr.data_pipelines import received
+    from dsr.experiments.fleet import folders
     from dsr.experiments.fleet.encoding import decoded_folder
     from dsr.experiments.fleet.pictures import Format
 
@@ -39,6 +40,6 @@ def command(source: Path, target: Path, written: str, workers: Optional[int]) ->
         manifest = decoded_folder(source, format).make(target, workers, Console())
         say_made(target, manifest.summary, "images")
         return
-    bitstream = folders.read(source)
+    bitstream = received.read_bitstream(source)
     pixels = received.decode(received.read_header(source.name, bitstream), bitstream)
     write_one(target, format.encode(pixels), format.suffixes)

@@ -82,7 +82,7 @@ def command(
         manifest = encoded_folder(source, rate, measured).make(target, workers, console)
         say_made(target, manifest.summary, "images")
         return
-    from dsr.experiments.fleet.received import SUFFIXES
+    from dsr.data_pipelines.received import SUFFIXES
 
     pixels = images.read_rgb(source)
     write_one(target, rate.encode(pixels)[1], SUFFIXES[codec])

@@ -38,6 +38,8 @@ def command(request: Request, dry_run: bool) -> None:
         f"study {study.config.name}: {study.source.name}, {', '.join(degradation.point for degradation in study.degradations)}; "
         f"restored by {', '.join(study.config.restorers)}; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
     )
+    if study.came_compressed:
+        console.say("the images to train on came compressed: OO, OC and OR, which train on originals, cannot be had")
     targets = study.evaluations() + measurements(study)
     if dry_run:
         show_plan(plan(targets), console)

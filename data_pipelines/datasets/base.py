@@ -60,6 +60,8 @@ class Source(ABC):
     splits: tuple[str, ...]
     choosing: ClassVar[frozenset[str]] = frozenset()
     """Options that only choose which samples a split has; the listing shows that, so `fingerprint` leaves them out."""
+    received: frozenset[str] = frozenset()
+    """Splits whose images came compressed: there are no originals of them, and `bitstream` gives what came."""
 
     @abstractmethod
     def samples(self, split: str) -> list[Sample]:
@@ -68,6 +70,10 @@ class Source(ABC):
     @abstractmethod
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
         """Pixels, uint8 RGB (H, W, 3), and train ids, uint8 (H, W), or None. Raises DatasetError naming the file."""
+
+    def bitstream(self, sample: Sample) -> bytes:
+        """What came of a sample of a split in `received`, and `read` decodes. Raises DatasetError."""
+        raise DatasetError(f"Dataset {self.name}: {sample.image} did not come compressed.")
 
     @abstractmethod
     def options(self) -> dict[str, Any]:

@@ -7,8 +7,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import images as image_files
 from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
+from dsr.data_pipelines.received import RECEIVED, decode, read_bitstream, read_header
 
 SPLITS = ("train", "val", "test", "restore")
 
@@ -22,6 +26,8 @@ class Folder(FileSource):
     to train.
 
     images, labels, classes: the folders and the CSV file, relative to `root`.
+    received: names of split folders, separated by commas, whose images came compressed, as files that
+        `dsr.data_pipelines.received` decodes: they are kept as they came, and there are no originals of them.
     """
 
     name = "folder"
@@ -39,6 +45,7 @@ class Folder(FileSource):
         test_share: float = 0.2,
         restore_share: float = 0.2,
         seed: int = 0,
+        received: str = "",
         max_pixels: int = image_files.MAX_PIXELS,
     ) -> None:
         super().__init__(root, max_pixels)
@@ -52,7 +59,12 @@ class Folder(FileSource):
                 f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must not be "
                 "negative, and leave a share for training."
             )
-        self._options: dict[str, Any] = {}
+        self.received = frozenset(filter(None, received.split(",")))
+        if not self.received <= set(given):
+            raise DatasetError(
+                f"Dataset {self.name}: received={received} must name folders in {self._images} out of {', '.join(SPLITS)}."
+            )
+        self._options: dict[str, Any] = {"received": sorted(self.received)} if self.received else {}
         if not self._has_folders:
             self._options = {
                 "test_share": test_share,
@@ -69,10 +81,38 @@ class Folder(FileSource):
     def options(self) -> dict[str, Any]:
         return dict(self._options)
 
+    def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
+        if sample.image.partition("/")[0] not in self.received or sample.flaw:
+            return super().read(sample)
+        bitstream = self.bitstream(sample)
+        path = self.image_path(sample.image)
+        try:
+            pixels = decode(read_header(sample.image, bitstream), bitstream, self.max_pixels)
+        except CodecError as error:
+            raise DatasetError(f"{path}: {error}") from error
+        if sample.label is None:
+            return pixels, None
+        label = self.label_path(sample.label)
+        raw = image_files.read_labels(label, self.max_pixels)
+        if raw.shape[:2] != pixels.shape[:2]:
+            raise DatasetError(
+                f"{label}: the label is {raw.shape[1]}x{raw.shape[0]} but its image {path.name} "
+                f"{pixels.shape[1]}x{pixels.shape[0]}; both must have one size."
+            )
+        return pixels, self.table.to_train_ids(raw, label)
+
+    def bitstream(self, sample: Sample) -> bytes:
+        path = self.image_path(sample.image)
+        try:
+            return read_bitstream(path)
+        except (OSError, CodecError) as error:
+            raise DatasetError(f"{path}: cannot be read ({error}).") from error
+
     def samples(self, split: str) -> list[Sample]:
         self._check_split(split)
         inner = split if self._has_folders else ""
-        found = self.files_in(self._images / inner, image_files.EXTENSIONS, recursive=True)
+        suffixes = RECEIVED if split in self.received else image_files.EXTENSIONS
+        found = self.files_in(self._images / inner, suffixes, recursive=True)
         if inner == "restore" and not (self._labels / inner).exists():
             return self.pair(found, None)
         labels = self.files_in(self._labels / inner, (".png", ".tif", ".tiff", ".bmp"), recursive=True)

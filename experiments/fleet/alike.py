@@ -13,8 +13,8 @@ import numpy as np
 from dsr.data_pipelines.codecs import Codec, CodecError, codec_class, make_codec
 from dsr.data_pipelines.codecs.search import find_quality
 from dsr.data_pipelines.degradations import Degradation, Degraded
+from dsr.data_pipelines.received import Header
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.received import Header
 
 
 @dataclass(frozen=True)

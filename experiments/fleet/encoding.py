@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
-from dsr.experiments.fleet import folders, received
+from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.folders import Folder, Item, Made
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Rate
@@ -67,7 +68,7 @@ class Decode:
     format: Format
 
     def __call__(self, item: Item) -> Made:
-        bitstream = folders.read(self.source / item.name)
+        bitstream = received.read_bitstream(self.source / item.name)
         header = received.read_header(item.name, bitstream)
         started = time.perf_counter()
         pixels = received.decode(header, bitstream)

@@ -37,9 +37,6 @@ FILES_PER_BATCH = 8
 
 KEEP_TIME_EVERY = 5.0  # seconds
 
-MAX_BYTES = 1 << 30
-"""More than any image file has."""
-
 Row = dict[str, Any]
 
 
@@ -216,13 +213,6 @@ def listing(folder: Path, names: Iterable[str]) -> str:
     for name in names:
         digest.update(canonical_json([readable(name), files.size(folder / name)]).encode() + b"\n")
     return digest.hexdigest()
-
-
-def read(path: Path) -> bytes:
-    """All of a file. Raises FleetError if it is larger than any image."""
-    if files.size(path) > MAX_BYTES:
-        raise FleetError(f"{path.name} has {files.size(path)} bytes, more than any image")
-    return files.read_bytes(path)
 
 
 def check_apart(source: Path, target: Path) -> None:

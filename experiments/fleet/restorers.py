@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from dsr.data_pipelines.received import Header
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.received import Header
 from dsr.models.restorers.registry import RESTORERS
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import MANIFEST

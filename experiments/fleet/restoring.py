@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
+from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
-from dsr.experiments.fleet import folders, received
+from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.folders import Folder, Item, Made
 from dsr.experiments.fleet.pictures import Format
@@ -43,7 +44,7 @@ class Restore:
     format: Format
 
     def __call__(self, item: Item) -> Made:
-        bitstream = folders.read(self.source / item.name)
+        bitstream = received.read_bitstream(self.source / item.name)
         header = received.read_header(item.name, bitstream)
         pixels = received.decode(header, bitstream)
         height, width = pixels.shape[:2]
@@ -56,7 +57,7 @@ class Restore:
                 raise FleetError(
                     f"label {item.label} has {label_size[0]}x{label_size[1]} pixels, but {item.name} {width}x{height}"
                 )
-            made[f"{LABELS}/{item.stem}{PurePosixPath(item.label).suffix}"] = folders.read(path)
+            made[f"{LABELS}/{item.stem}{PurePosixPath(item.label).suffix}"] = received.read_bitstream(path)
         restored = self.restorer(pixels)
         made[f"{IMAGES}/{target}"] = self.format.encode(restored)
         row = {

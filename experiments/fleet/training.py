@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
+from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets.originals import Originals
 from dsr.experiments.config.schema import DatasetConfig, RestorerName, StudyConfig
 from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
-from dsr.experiments.fleet import folders, received
+from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.alike import Alike, File, alike
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.graph.artefacts import Artefact
@@ -103,7 +104,7 @@ def read_fleet(fleet: Path) -> list[File]:
     found = []
     for item in folders.find_items(fleet, received.RECEIVED):
         try:
-            bitstream = folders.read(fleet / item.name)
+            bitstream = received.read_bitstream(fleet / item.name)
             found.append(File(received.read_header(item.name, bitstream), len(bitstream)))
         except (FleetError, received.CodecError):
             continue  # restoring says what is wrong

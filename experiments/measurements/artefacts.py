@@ -19,8 +19,9 @@ SECONDS_PER_IMAGE_OF_FEATURES = 0.05
 
 
 def measurements(study: Study) -> list[Artefact]:
-    """All that a study measures of its test images."""
-    return [measure(study, domain) for domain in study.domains() for measure in (perceptual, features)]
+    """All that a study measures of its test images; a segmenter that is trained on originals sees features, if there is one."""
+    measures = (perceptual,) if study.came_compressed else (perceptual, features)
+    return [measure(study, domain) for domain in study.domains() for measure in measures]
 
 
 def perceptual(study: Study, domain: Domain) -> Artefact:

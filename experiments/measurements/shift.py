@@ -47,6 +47,8 @@ def shift_results(study: Study) -> Optional[Shift]:
 
     None if originals and another domain are not measured yet, or have too few images to speak of a distribution.
     """
+    if study.came_compressed:
+        return None  # features are seen by a segmenter that is trained on originals
     found = _features(study)
     originals = found.pop(ORIGINAL, None)
     if originals is None or not found or len(originals.high) < LEAST_IMAGES:

@@ -8,9 +8,9 @@ from collections import Counter
 import pytest
 
 from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.received import Header, inspect
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.received import Header, inspect
 from tests.experiments.fleet.conftest import picture
 
 

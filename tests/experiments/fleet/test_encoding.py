@@ -189,7 +189,7 @@ def test_encoding_needs_no_tensorflow() -> None:
         "import dsr.experiments.fleet.encoding, dsr.experiments.fleet.rates\n"
         "import numpy as np\n"
         "from dsr.data_pipelines.codecs import CODECS, make_codec\n"
-        "from dsr.experiments.fleet.received import decode, inspect\n"
+        "from dsr.data_pipelines.received import decode, inspect\n"
         "for codec in set(CODECS) - {'msh'}:\n"
         "    bitstream = make_codec(codec).encode(np.zeros((16, 16, 3), np.uint8))\n"
         "    decode(inspect(bitstream), bitstream)\n"

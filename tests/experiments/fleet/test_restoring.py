@@ -19,9 +19,9 @@ from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.received import Header
 from dsr.experiments.fleet.folders import find_items
 from dsr.experiments.fleet.pictures import Format
-from dsr.experiments.fleet.received import Header
 from dsr.experiments.fleet.restorers import Point, strangers
 from dsr.experiments.fleet.restoring import restored_folder
 from dsr.experiments.graph.progress import Progress

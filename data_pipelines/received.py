@@ -9,13 +9,14 @@ import functools
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
 import numpy as np
 from PIL import ExifTags, Image, ImageFile, JpegImagePlugin
 
 from dsr.data_pipelines.codecs import Codec, CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs.base import MAX_PIXELS
 from dsr.data_pipelines.codecs.bpg import container, hevc
 from dsr.data_pipelines.codecs.bpg.bits import BitReader, unescape
 from dsr.data_pipelines.codecs.bpg.parameter_sets import PPS, SequenceHeader
@@ -23,7 +24,6 @@ from dsr.data_pipelines.codecs.msh import container as msh_container
 from dsr.data_pipelines.codecs.msh import shipped
 from dsr.data_pipelines.codecs.msh.container import MAGIC as MSH
 from dsr.data_pipelines.codecs.pillow import PillowCodec
-from dsr.experiments.fleet.errors import FleetError
 from dsr.models.hyperprior.saved import read_hyperprior
 
 SUFFIXES: dict[str, tuple[str, ...]] = {
@@ -41,6 +41,9 @@ RECEIVED = tuple(suffix for suffixes in SUFFIXES.values() for suffix in suffixes
 
 BPG_QP_OFFSET = 3
 """The encoders of BPG files set an intra picture's own QP so much lower than the one they are asked for."""
+
+MAX_BYTES = 1 << 30
+"""More than any image file has."""
 
 _EXIF = 1
 """Tag of a BPG file's extension."""
@@ -122,21 +125,33 @@ def read_header(name: str, bitstream: bytes) -> Header:
     """What the file `name` holds.
 
     Raises:
-        FleetError: its suffix is another codec's. CodecError: as `inspect`.
+        CodecError: its suffix is another codec's, or as `inspect`.
     """
     header = inspect(bitstream)
     suffix = PurePosixPath(name).suffix
     if suffix.lower() not in SUFFIXES[header.codec]:
-        raise FleetError(f"{name}: holds a {header.codec} bitstream; give it the suffix {SUFFIXES[header.codec][0]}")
+        raise CodecError(f"{name}: holds a {header.codec} bitstream; give it the suffix {SUFFIXES[header.codec][0]}")
     return header
 
 
-def decode(header: Header, bitstream: bytes) -> np.ndarray:
+def read_bitstream(path: Path) -> bytes:
+    """All of a file. Raises CodecError if it is larger than any image, OSError if it cannot be read."""
+    size = path.stat().st_size
+    if size > MAX_BYTES:
+        raise CodecError(f"{path.name} has {size} bytes, more than any image")
+    return path.read_bytes()
+
+
+def decode(header: Header, bitstream: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The picture that a bitstream shows, uint8 RGB (H, W, 3), turned upright where its EXIF says so.
 
     Raises:
-        CodecError: it is cut or damaged, or shows more pixels than a codec decodes.
+        CodecError: it is cut or damaged, or claims more than `max_pixels`.
     """
+    if header.width * header.height > max_pixels:
+        raise CodecError(
+            f"a {header.codec} bitstream claims {header.width}x{header.height} pixels, more than {max_pixels}"
+        )
     pixels = _decoder(header, bitstream).decode(bitstream)
     if (pixels.shape[1], pixels.shape[0]) != (header.width, header.height):
         raise CodecError(

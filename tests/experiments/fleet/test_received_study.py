@@ -1,0 +1,114 @@
+"""A study of images that came compressed keeps them as they came, and has what can be had without originals."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets import DatasetError, open_source
+from dsr.experiments.collecting import collect, report_of
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.schema import DatasetConfig
+from dsr.experiments.domain import Domain
+from dsr.experiments.graph.making import make
+from dsr.experiments.graph.progress import Progress
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.tfrecords.manifest import records
+from tests.experiments.fleet.conftest import picture
+from tests.experiments.training.tiny import TINY
+
+HEIGHT, WIDTH = 128, 144
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A dataset whose train images came as BPG and JPEG files, with originals of the other splits."""
+    folder = tmp_path / "dataset"
+    for split, count in (("train", 6), ("test", 3), ("restore", 4)):
+        for number in range(count):
+            pixels = picture(10 * count + number, WIDTH, HEIGHT)
+            image = folder / "images" / split / f"{number}.png"
+            image.parent.mkdir(parents=True, exist_ok=True)
+            if split == "train":
+                codec, suffix = (("bpg", ".bpg"), ("jpeg", ".jpg"))[number % 2]
+                image.with_suffix(suffix).write_bytes(make_codec(codec, 38 if codec == "bpg" else 15).encode(pixels))
+            else:
+                Image.fromarray(pixels).save(image)
+            label = folder / "labels" / split / f"{number}.png"
+            label.parent.mkdir(parents=True, exist_ok=True)
+            Image.fromarray((pixels[..., 0] > 128).astype(np.uint8)).save(label)
+    (folder / "classes.csv").write_text("id,name\n0,dark\n1,bright\n")
+    return folder
+
+
+def received(root: Path, work: Path, split: str = "train") -> Study:
+    tiny = [setting for setting in TINY if not setting.startswith("dataset")]
+    config = apply_overrides(preset("demo"), tiny)
+    dataset = DatasetConfig("folder", str(root), options={"received": split})
+    return Study(dataclasses.replace(config, dataset=dataset), work)
+
+
+def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp_path: Path) -> None:
+    study = received(root, tmp_path / "work")
+    (alike,) = study.degradations
+    shards = study.shards(Domain("C", alike), "train")
+    make([shards], Progress())
+    found = list(records(shards.folder))
+    assert [record.key for record in found] == [f"train/{number}" for number in range(6)]
+    for number, record in enumerate(found):
+        codec, suffix = (("bpg", ".bpg"), ("jpeg", ".jpg"))[number % 2]
+        sent = (root / "images" / "train" / f"{number}{suffix}").read_bytes()
+        assert record.bitstream == sent
+        assert np.array_equal(record.pixels(), make_codec(codec).decode(sent))
+        assert record.provenance["measured"] == {"bytes": len(sent)}
+    assert shards.manifest.summary["psnr"] is None
+    bits = 8 * sum(len(record.bitstream) for record in found)
+    assert shards.manifest.summary["bpp"] == pytest.approx(bits / (6 * HEIGHT * WIDTH))
+
+
+def test_other_images_are_compressed_as_those_that_came(root: Path, tmp_path: Path) -> None:
+    (alike,) = received(root, tmp_path / "work").degradations
+    assert {(codec.point, count) for codec, count in zip(alike.codecs, alike.counts)} == {
+        ("bpg-qp38", 3),
+        ("jpeg-quality15", 3),
+    }
+
+
+def test_the_study_has_what_can_be_had_and_says_what_cannot(root: Path, tmp_path: Path) -> None:
+    study = received(root, tmp_path / "work")
+    make([*study.evaluations(), *measurements(study)], Progress())
+    results = collect(study)
+    assert sorted(evaluation.configuration for evaluation in results.evaluations) == ["CC", "CO", "RO"]
+    assert report_of(study, results).is_file()
+    for configuration in ("OO", "OC", "OR"):
+        with pytest.raises(ConfigError, match="came compressed, so there are no originals"):
+            study.cases(configuration)
+    with pytest.raises(ConfigError, match="OO, OC and OR cannot be had"):
+        study.shards(ORIGINAL, "train")
+
+
+@pytest.mark.parametrize("split", ["test", "restore"])
+def test_originals_are_asked_for_where_they_are_needed(split: str, root: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=f"images of the role {split} must be originals"):
+        received(root, tmp_path / "work", split)
+
+
+def test_a_folder_that_is_not_there_did_not_come(root: Path) -> None:
+    with pytest.raises(DatasetError, match="received=tain must name folders"):
+        open_source("folder", str(root), received="tain")
+
+
+def test_a_bad_bitstream_is_named(root: Path) -> None:
+    (root / "images" / "train" / "0.bpg").write_bytes(b"BPG\xfb" + bytes(9))
+    source = open_source("folder", str(root), received="train")
+    sample, *others = source.samples("train")
+    with pytest.raises(DatasetError, match=r"0\.bpg"):
+        source.read(sample)
+    assert all(source.read(other)[0].shape == (HEIGHT, WIDTH, 3) for other in others)
