@@ -66,7 +66,7 @@ def command(
     from dsr.experiments.fleet.encoding import encoded_folder
     from dsr.experiments.fleet.rates import AtMost, Fixed, Rate
 
-    chosen = codec_options(options)
+    chosen = codec_options(codec, options)
     console = Console()
     rate: Rate
     if target_bytes is not None:
@@ -82,10 +82,10 @@ def command(
         manifest = encoded_folder(source, rate, measured).make(target, workers, console)
         say_made(target, manifest.summary, "images")
         return
-    from dsr.data_pipelines.received import SUFFIXES
+    from dsr.data_pipelines.received import suffixes
 
     pixels = images.read_rgb(source)
-    write_one(target, rate.encode(pixels)[1], SUFFIXES[codec])
+    write_one(target, rate.encode(pixels)[1], suffixes(codec))
 
 
 def _sample(source: Path) -> list[Any]:

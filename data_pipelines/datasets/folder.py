@@ -12,7 +12,7 @@ import numpy as np
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import images as image_files
 from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
-from dsr.data_pipelines.received import RECEIVED, decode, read_bitstream, read_header
+from dsr.data_pipelines.received import all_suffixes, decode, read_bitstream, read_header
 
 SPLITS = ("train", "val", "test", "restore")
 
@@ -111,7 +111,7 @@ class Folder(FileSource):
     def samples(self, split: str) -> list[Sample]:
         self._check_split(split)
         inner = split if self._has_folders else ""
-        suffixes = RECEIVED if split in self.received else image_files.EXTENSIONS
+        suffixes = all_suffixes() if split in self.received else image_files.EXTENSIONS
         found = self.files_in(self._images / inner, suffixes, recursive=True)
         if inner == "restore" and not (self._labels / inner).exists():
             return self.pair(found, None)

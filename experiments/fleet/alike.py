@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines.codecs import Codec, CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs.base import Inspection
 from dsr.data_pipelines.codecs.search import find_quality
 from dsr.data_pipelines.degradations import Degradation, Degraded
-from dsr.data_pipelines.received import Header
+from dsr.data_pipelines.received import describe_header
 from dsr.experiments.fleet.errors import FleetError
 
 
@@ -21,7 +22,7 @@ from dsr.experiments.fleet.errors import FleetError
 class File:
     """A received file: what its header says, and its bytes."""
 
-    header: Header
+    header: Inspection
     length: int
 
 
@@ -66,8 +67,8 @@ class Alike(Degradation):
 def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
     """What compresses images as a fleet's were.
 
-    Files that tell their quality are taken at their word. For the others (WebP, AVIF) it is the quality at which the
-    originals get the same rate.
+    Files that tell their quality are taken at their word. For the others (WebP, AVIF, JPEG 2000) it is the
+    quality at which the originals get the same rate.
 
     Args:
       files: The fleet's; one or more.
@@ -82,13 +83,14 @@ def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
     groups: dict[tuple[str, float | None, str | None], list[File]] = defaultdict(list)
     for file in files:
         header = file.header
-        # The rate of JPEG 2000 is that of each file, hence one group.
-        quality = None if header.codec == "jpeg2000" else header.quality
-        groups[header.codec, quality, header.chroma].append(file)
+        groups[header.codec, header.quality, header.chroma].append(file)
     counted: dict[Codec, int] = defaultdict(int)
     for (name, quality, chroma), group in groups.items():
-        options = {} if chroma is None else {"chroma": chroma}
+        known = {option.name for option in codec_class(name).options()}
+        options = {} if chroma is None or "chroma" not in known else {"chroma": chroma}
         try:
+            if name == "msh" and quality is None:
+                raise CodecError("their model does not come with dsr")
             if codec_class(name).scale is None or quality is not None:
                 codec = make_codec(name, quality, **options)
             else:
@@ -96,9 +98,8 @@ def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
                 bpp = 8 * sum(file.length for file in group) / pixels
                 codec = find_quality(name, bpp, originals, **options).codec
         except CodecError as error:
-            raise FleetError(
-                f"{len(group)} files of the fleet are {group[0].header}, which cannot be made: {error}"
-            ) from error
+            kind = describe_header(name, quality, chroma)
+            raise FleetError(f"{len(group)} files of the fleet are {kind}, which cannot be made: {error}") from error
         counted[codec] += len(group)
     ordered = sorted(counted.items(), key=lambda item: (item[0].point, str(item[0].describe())))
     return Alike(tuple(codec for codec, _ in ordered), tuple(count for _, count in ordered))

@@ -43,7 +43,7 @@ class Encode:
         started = time.perf_counter()
         codec, bitstream = self.rate.encode(pixels)
         seconds = time.perf_counter() - started
-        target = item.stem + received.SUFFIXES[codec.name][0]
+        target = item.stem + codec.suffix
         height, width = pixels.shape[:2]
         row = {
             "name": target,
@@ -77,7 +77,7 @@ class Decode:
         height, width = pixels.shape[:2]
         row = {
             "name": target,
-            "header": str(header),
+            "header": received.describe_header(header.codec, header.quality, header.chroma),
             "width": width,
             "height": height,
             "bytes": len(bitstream),
@@ -108,7 +108,7 @@ def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
 
 def decoded_folder(source: Path, format: Format) -> Folder:
     """The folder of images of a folder of bitstreams. Raises FleetError if there is none."""
-    items = folders.find_items(source, received.RECEIVED)
+    items = folders.find_items(source, received.all_suffixes())
     config = {
         "dsr": release(),
         "listing": folders.listing(source, (item.name for item in items)),

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Optional
 
-from dsr.data_pipelines.received import Header
+from dsr.data_pipelines.codecs.base import Inspection
+from dsr.data_pipelines.received import describe_header
 from dsr.experiments.fleet.errors import FleetError
 from dsr.models.restorers.registry import RESTORERS
 from dsr.tfrecords.integrity import damages
@@ -18,7 +19,7 @@ TRAINED_ON = "trained_on"
 """Where a restorer's manifest says what it was trained for: see `Point.to_json`."""
 
 QP_TOLERANCE = 1
-"""Of a quality on a scale of whole numbers; of a rate, twice or half as much."""
+"""Qualities that differ by no more are alike."""
 
 
 @dataclass(frozen=True)
@@ -37,23 +38,22 @@ class Point:
         return {"codec": self.codec, "quality": self.quality, "chroma": self.chroma, "share": self.share}
 
     def __str__(self) -> str:
-        return str(Header(self.codec, self.quality, self.chroma, 0, 0))
+        return describe_header(self.codec, self.quality, self.chroma)
 
-    def covers(self, header: Header) -> bool:
+    def covers(self, header: Inspection) -> bool:
         """Whether a file is like those."""
         if header.codec != self.codec or None not in (header.chroma, self.chroma) and header.chroma != self.chroma:
             return False
         if header.quality is None or self.quality is None:
             return True
-        if self.codec == "jpeg2000":
-            return self.quality / 2 <= header.quality <= 2 * self.quality
         return abs(header.quality - self.quality) <= QP_TOLERANCE
 
 
 def points_of(config: Mapping[str, Any]) -> list[Point]:
     """What the images of compressed shards, whose identity has this configuration, are compressed with."""
     if "codec" in config:
-        described = [{"codec": config["codec"], "files": 1}]
+        codec = config["codec"]
+        described = [{"codec": codec["stages"][-1] if "stages" in codec else codec, "files": 1}]
     else:
         described = config["degradation"].get("points", [])
     files = sum(point["files"] for point in described)
@@ -101,10 +101,11 @@ def check_restorer(folder: Path) -> None:
             raise FleetError(f"{sentence}; copy {folder} again")
 
 
-def strangers(headers: Sequence[Header], points: Sequence[Point]) -> dict[str, int]:
+def strangers(headers: Sequence[Inspection], points: Sequence[Point]) -> dict[str, int]:
     """What a restorer that was trained for `points` does not know: a header as text -> how many files have it."""
     found: dict[str, int] = {}
     for header in headers:
         if not any(point.covers(header) for point in points):
-            found[str(header)] = found.get(str(header), 0) + 1
+            kind = describe_header(header.codec, header.quality, header.chroma)
+            found[kind] = found.get(kind, 0) + 1
     return found

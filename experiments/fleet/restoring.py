@@ -82,7 +82,7 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
         FleetError: there is no such folder, or nothing in it. RestorerError: the restorer's folder holds none.
     """
     partners = None if labels is None else folders.find_stems(labels, LABEL_SUFFIXES)
-    items = folders.find_items(source, received.RECEIVED, partners)
+    items = folders.find_items(source, received.all_suffixes(), partners)
     change = Restore(source, labels, SavedRestorer(restorer), format)
     config: dict[str, Any] = {
         "dsr": release(),

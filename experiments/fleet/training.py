@@ -102,7 +102,7 @@ def fleet_training(
 def read_fleet(fleet: Path) -> list[File]:
     """What the files of a folder say of themselves; those that cannot be read, or hold something else, are left out."""
     found = []
-    for item in folders.find_items(fleet, received.RECEIVED):
+    for item in folders.find_items(fleet, received.all_suffixes()):
         try:
             bitstream = received.read_bitstream(fleet / item.name)
             found.append(File(received.read_header(item.name, bitstream), len(bitstream)))

@@ -9,34 +9,27 @@ import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
-from dsr.data_pipelines.codecs import CODECS, CodecError, make_codec
+from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
+from dsr.data_pipelines.codecs.base import Inspection
 from dsr.data_pipelines.codecs.bpg import container
-from dsr.data_pipelines.received import SUFFIXES, Header, decode, identify, inspect, read_header
+from dsr.data_pipelines.received import decode, read_header, suffixes
 from tests.experiments.fleet.conftest import picture
 
 PIXELS = picture(1)
 
 
+def inspect(bitstream: bytes) -> Inspection:
+    codec = identify(bitstream)
+    assert codec is not None
+    return codec.inspect(bitstream)
+
+
 @pytest.mark.parametrize("codec", [codec for codec in CODECS if codec != "msh"])
 def test_a_codec_is_known_by_its_bytes_and_decodes_as_it_does_itself(codec: str) -> None:
     bitstream = make_codec(codec).encode(PIXELS)
-    assert identify(bitstream) == codec
     header = inspect(bitstream)
     assert (header.codec, header.width, header.height) == (codec, 48, 32)
     assert np.array_equal(decode(header, bitstream), make_codec(codec).decode(bitstream))
-
-
-@pytest.mark.parametrize("qp", [*range(3, 52, 4), 51])
-@pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4", "gray"])
-def test_the_qp_of_a_bpg_file_is_the_one_asked_for(qp: int, chroma: str) -> None:
-    header = inspect(make_codec("bpg", qp, chroma=chroma, preset="ultrafast").encode(PIXELS))
-    assert header == Header("bpg", qp, chroma, 48, 32)
-
-
-@pytest.mark.parametrize("quality", [1, 10, 33, 50, 75, 95, 100])
-@pytest.mark.parametrize("chroma", ["4:2:0", "4:2:2", "4:4:4"])
-def test_quality_and_chroma_of_a_jpeg_file_are_those_asked_for(quality: int, chroma: str) -> None:
-    assert inspect(make_codec("jpeg", quality, chroma=chroma).encode(PIXELS)) == Header("jpeg", quality, chroma, 48, 32)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -72,7 +65,7 @@ def test_a_cut_bitstream_is_refused_in_one_way(codec: str) -> None:
     for length in (0, 3, 12, len(bitstream) // 2):
         with pytest.raises(CodecError):
             cut = bitstream[:length]
-            decode(read_header("a" + SUFFIXES[codec][0], cut), cut)
+            decode(read_header("a" + suffixes(codec)[0], cut), cut)
 
 
 def test_a_bpg_file_that_claims_a_monstrous_picture_is_refused_before_it_is_decoded() -> None:

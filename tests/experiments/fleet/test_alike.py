@@ -7,8 +7,8 @@ from collections import Counter
 
 import pytest
 
-from dsr.data_pipelines.codecs import make_codec
-from dsr.data_pipelines.received import Header, inspect
+from dsr.data_pipelines.codecs import codec_class, make_codec
+from dsr.data_pipelines.codecs.base import Inspection
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.fleet.errors import FleetError
 from tests.experiments.fleet.conftest import picture
@@ -18,7 +18,7 @@ def received(codec: str, quality: float, count: int, **options: str) -> list[Fil
     files = []
     for number in range(count):
         bitstream = make_codec(codec, quality, **options).encode(picture(number))
-        files.append(File(inspect(bitstream), len(bitstream)))
+        files.append(File(codec_class(codec).inspect(bitstream), len(bitstream)))
     return files
 
 
@@ -27,7 +27,7 @@ def test_codecs_are_drawn_as_often_as_the_fleet_has_them() -> None:
     found = alike(files, [])
     drawn = Counter(found.codec_of(f"image{n}") for n in range(4000))
     shares = {(codec.point, codec.chroma): count / 4000 for codec, count in drawn.items()}
-    expected = {("bpg-qp36", "4:2:0"): 0.6, ("bpg-qp40", "4:2:0"): 0.2, ("jpeg-quality20", "4:4:4"): 0.2}
+    expected = {("bpg-qp36", "4:2:0"): 0.6, ("bpg-qp40", "4:2:0"): 0.2, ("jpeg-quality20+chroma=4:4:4", "4:4:4"): 0.2}
     assert shares == pytest.approx(expected, abs=0.03)
 
 
@@ -52,6 +52,6 @@ def test_where_files_do_not_tell_their_quality_the_rate_does(codec: str) -> None
 
 def test_a_kind_that_cannot_be_made_is_told() -> None:
     with pytest.raises(FleetError, match="1 files of the fleet are jpeg quality 50 gray, which cannot be made"):
-        alike([File(Header("jpeg", 50, "gray", 8, 8), 100)], [])
+        alike([File(Inspection("jpeg", 8, 8, 50, "gray"), 100)], [])
     with pytest.raises(FleetError, match="no file of the fleet can be read"):
         alike([], [])

@@ -19,7 +19,7 @@ from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
-from dsr.data_pipelines.received import Header
+from dsr.data_pipelines.codecs.base import Inspection
 from dsr.experiments.fleet.folders import find_items
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.restorers import Point, strangers
@@ -124,12 +124,12 @@ def test_bad_files_are_named_and_cost_no_other(fleet: Path, restorer: Path, tmp_
 def test_files_of_another_kind_than_the_restorer_knows_are_told() -> None:
     points = [Point("bpg", 36, "4:2:0", 0.5), Point("jpeg", 20, None, 0.5)]
     headers = [
-        Header("bpg", 36, "4:2:0", 8, 8),
-        Header("bpg", 40, "4:2:0", 8, 8),
-        Header("bpg", 40, "4:2:0", 9, 9),
-        Header("bpg", 36, "4:4:4", 8, 8),
-        Header("jpeg", 21, "4:2:2", 8, 8),
-        Header("webp", None, None, 8, 8),
+        Inspection("bpg", 8, 8, 36, "4:2:0"),
+        Inspection("bpg", 8, 8, 40, "4:2:0"),
+        Inspection("bpg", 9, 9, 40, "4:2:0"),
+        Inspection("bpg", 8, 8, 36, "4:4:4"),
+        Inspection("jpeg", 8, 8, 21, "4:2:2"),
+        Inspection("webp", 8, 8, None, None),
     ]
     assert strangers(headers, points) == {"bpg qp 40 4:2:0": 2, "bpg qp 36 4:4:4": 1, "webp": 1}
 
