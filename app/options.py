@@ -79,6 +79,7 @@ def study_options(command: Function) -> Function:
         preset_name: str,
         dataset: Optional[str],
         root: Optional[str],
+        skip_others: bool,
         name: Optional[str],
         weights: Optional[str],
         vgg: Optional[str],
@@ -97,6 +98,8 @@ def study_options(command: Function) -> Function:
                 )
         shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+        if skip_others:
+            given.append("dataset.options.skip_others=true")
         config = apply_overrides(config, [*given, *overrides])
         return command(request=Request(work, config, Converting(How(workers, max_errors=max_errors))), **arguments)
 
@@ -110,6 +113,9 @@ def study_options(command: Function) -> Function:
                 help=f"Instead of the preset's: {', '.join(DATASETS)}.",
             ),
             click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
+            click.option(
+                "--skip-others", is_flag=True, help="Leave out what lies in the dataset's folders and is not read."
+            ),
             click.option(
                 "--name", help="Of the study, and of its report's folder.  [default: the preset's, or the root's]"
             ),
@@ -205,6 +211,8 @@ def show_plan(steps: list[Step], console: Console) -> None:
     for step in steps:
         cost = "" if step.artefact.exists else f"about {duration(step.seconds)}"
         console.say(f"  {step.state:<8} {step.artefact.label:<{width}} {cost}".rstrip())
+        for note in step.artefact.notes:
+            console.say(f"           {note}")
     total = sum(step.seconds for step in steps)
     console.say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
 

@@ -67,6 +67,7 @@ def collect(study: Study) -> Results:
             images={role: study.images(role) for role in ROLES},
             height=original.height,
             width=original.width,
+            file_bpp=original.source.bpp if original.source else None,
         ),
         points=[_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
         original_bpp=original.bpp,

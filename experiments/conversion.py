@@ -12,14 +12,16 @@ import numpy as np
 from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
 from dsr.data_pipelines.datasets import DatasetError, Source
 from dsr.data_pipelines.degradations import Degradation
+from dsr.experiments import sources
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords import conversions, engine
 from dsr.tfrecords.converter import HERE, Conversion
 from dsr.tfrecords.engine import How
+from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.manifest import Manifest
-from dsr.tfrecords.plan import Part
+from dsr.tfrecords.plan import Part, select_samples
 
 SAMPLE_IMAGES = 8
 
@@ -49,8 +51,10 @@ class Converting:
 
 
 def build_originals(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
-    """Dataset -> original shards."""
+    """Dataset -> original shards. The work folder then remembers the contents they were made from."""
     config = artefact.identity.config
+    samples = select_samples(source.samples(config["split"]), config["limit"])
+    before = sources.stamps(source, samples)
     conversion = conversions.to_originals(
         source,
         config["split"],
@@ -59,6 +63,10 @@ def build_originals(source: Source, artefact: Artefact, progress: Progress, conv
         identity=artefact.identity,
     )
     convert(conversion, artefact, progress)
+    if artefact.exists:
+        after = sources.stamps(source, samples)
+        with one_sentence(artefact.folder):
+            sources.remember(artefact.root, artefact.folder, artefact.identity, before, after)
 
 
 def build_received(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:

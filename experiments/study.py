@@ -20,9 +20,10 @@ from typing import Any, TypeVar
 
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
+from dsr.data_pipelines.datasets.listing import counted
 from dsr.data_pipelines.degradations import Degradation
 from dsr.data_pipelines.received import read_header
-from dsr.experiments import conversion
+from dsr.experiments import conversion, sources
 from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, StudyConfig
@@ -39,12 +40,16 @@ from dsr.tfrecords.conversions import compressed_identity, original_identity, re
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import Identity
+from dsr.tfrecords.plan import select_samples
 
 # Costs of the small presets on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_IMAGE = {"O": 0.02, "C": 0.1, "R": 0.3}
 SECONDS_PER_CODEC_MEGAPIXEL = 1.2
 SECONDS_PER_SEGMENTER_MEGAPIXEL = 1.1
 SECONDS_PER_EVALUATED_IMAGE = 0.1
+
+PURPOSES = {"restore": "train codecs and restorers on", "train": "train segmenters on", "test": "test segmenters on"}
+"""What the images of a role are for, as the end of a sentence."""
 
 NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 """Training settings that change what is written down on the way but not the trained network."""
@@ -188,10 +193,37 @@ class Study:
         """Of all cases."""
         return [self.evaluation(case) for case in self.cases()]
 
+    def split(self, role: str) -> str:
+        """The dataset's split that plays a role: the configuration's, or `val` for a `restore` that there is not.
+
+        Raises ConfigError if there is no such split, saying which could be taken.
+        """
+        dataset, splits = self.config.dataset, self.source.splits
+        taken = {dataset.split(other) for other in ROLES if other != role}
+        free = [split for split in splits if split not in taken]
+        split = dataset.split(role)
+        if split not in splits and split == role == "restore" and "val" in free:
+            return "val"
+        if split not in splits:
+            advice = f"say which with --set dataset.{role}={free[0]}" if free else f"make a split {split}"
+            raise ConfigError(
+                f"dataset {self.source.name} has no split {split} to {PURPOSES[role]}, only {', '.join(splits)}: {advice}"
+            )
+        return split
+
+    @_once
+    def _check_labelled(self, role: str) -> None:
+        """Raise ConfigError if no image of a role has a label, so that no segmenter can be trained or tested on it."""
+        if not any(sample.label is not None for sample in self.source.samples(self.split(role))):
+            raise ConfigError(
+                f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: dsr convert, "
+                "train-codec and train-restorer need none; for images with label maps take --dataset folder"
+            )
+
     @_once
     def images(self, role: str) -> int:
         """How many images play a role."""
-        found = len(self.source.samples(self.config.dataset.split(role)))
+        found = len(self.source.samples(self.split(role)))
         limit = self.config.dataset.limit(role)
         return found if limit is None else min(found, limit)
 
@@ -202,18 +234,14 @@ class Study:
         inputs: dict[str, Artefact] = {}
         dataset = self.config.dataset
         received = role == "train" and self.came_compressed
+        notes: tuple[str, ...] = ()
         if domain.letter == "O":
             if received:
                 raise ConfigError(
-                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of it, and OO, OC "
-                    "and OR cannot be had"
+                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of it, "
+                    "and OO, OC and OR cannot be had"
                 )
-            identity = original_identity(
-                self.source,
-                dataset.split(role),
-                limit=dataset.limit(role),
-                images_per_shard=self.config.images_per_shard,
-            )
+            identity, notes = self._originals(role)
             build = partial(conversion.build_originals, self.source)
         elif domain.letter == "C" and received:
             identity = received_identity(
@@ -253,7 +281,18 @@ class Study:
             thorough=self.converting.how.thorough,
             units=self.images(role),
             seconds_per_unit=SECONDS_PER_IMAGE[domain.letter],
+            notes=notes,
         )
+
+    def _originals(self, role: str) -> tuple[Identity, tuple[str, ...]]:
+        """What the original shards of a role are, and what a plan says about them."""
+        split, limit = self.split(role), self.config.dataset.limit(role)
+        listed = original_identity(self.source, split, limit=limit, images_per_shard=self.config.images_per_shard)
+        identity, notes = sources.compare(
+            self.work, self.source, select_samples(self.source.samples(split), limit), listed
+        )
+        others = self.source.others(split)
+        return identity, notes + ((f"leaves out {counted(others)}",) if others else ())
 
     @_once
     def restorer(self, degradation: Degradation, name: RestorerName) -> Artefact:
@@ -334,6 +373,7 @@ class Study:
     @_once
     def segmenter(self, domain: Domain, seed: int) -> Artefact:
         """DeepLabv3+ trained on a domain; the one trained on originals is the same for all operating points."""
+        self._check_labelled("train")
 
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.segmenter import build_segmenter
@@ -363,6 +403,7 @@ class Study:
     @_once
     def evaluation(self, case: Case) -> Artefact:
         """A segmenter on test shards."""
+        self._check_labelled("test")
 
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.evaluation import build_evaluation

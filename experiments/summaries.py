@@ -13,6 +13,20 @@ from dsr.tfrecords.manifest import Manifest
 
 
 @dataclass(frozen=True)
+class SourceSummary:
+    """Of the files that original shards were made from: how many, and bytes and pixels of the images among them."""
+
+    files: int
+    bytes: int
+    pixels: int
+
+    @property
+    def bpp(self) -> Optional[float]:
+        """Bits per pixel of the images, by their own pixels, which may have been resized or cut since."""
+        return 8 * self.bytes / self.pixels if self.pixels else None
+
+
+@dataclass(frozen=True)
 class ShardsSummary:
     """Of shards: images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to the originals."""
 
@@ -28,6 +42,7 @@ class ShardsSummary:
     ms_ssim: Optional[float]
     ms_ssim_db: Optional[float]
     mb_per_s: float
+    source: Optional[SourceSummary] = None  # of originals that were read from files
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,13 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
@@ -35,13 +38,28 @@ from dsr.tfrecords.engine import (
 )
 from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages
-from dsr.tfrecords.ledger import ERRORS, MB, STATISTICS, Result, Row, Summary, row_of, write_errors, write_statistics
+from dsr.tfrecords.ledger import (
+    ERRORS,
+    MB,
+    SOURCES,
+    STATISTICS,
+    Result,
+    Row,
+    Summary,
+    joined_sources,
+    row_of,
+    write_errors,
+    write_sources,
+    write_statistics,
+)
 from dsr.tfrecords.manifest import Identity, Manifest
 from dsr.tfrecords.plan import Part, Shard
 from dsr.tfrecords.schema import read_shard
 from dsr.tfrecords.stages import Stage
+from dsr.tfrecords.workers import available_cores
 
 KEEP_TIME_EVERY = 5.0  # seconds
+OTHERS_NAMED = 1000  # of what was left out, in a manifest
 
 HERE = How()
 """With as many processes of this machine as it has cores."""
@@ -73,7 +91,7 @@ class Conversion:
             with building(folder, self.identity) as build:
                 shards = self.shards(None)
                 self._fill(build, shards, how)
-                _join(build, shards, how.max_errors)
+                _join(build, shards, how.max_errors, self.stage)
         return Manifest.load(folder)
 
     def write_part(self, folder: Path, part: Part, how: How = HERE) -> None:
@@ -108,18 +126,19 @@ class Conversion:
                     for shard in missing:
                         Result.path(build.scratch, shard).unlink(missing_ok=True)
                     raise ArtefactError(f"{folder} cannot be joined yet: {_whose(missing, len(shards), build.parts)}")
-                _join(build, shards, how.max_errors)
+                _join(build, shards, how.max_errors, self.stage)
         return Manifest.load(folder)
 
     def _fill(self, build: Build, shards: Sequence[Shard], how: How) -> None:
         """Make the shards that are not there."""
         sweep(build.scratch, shards)
-        results, entries = {}, {}
+        results, entries, sources = {}, {}, {}
         for shard in shards:
             result = Result.load(build.scratch, shard)
             if result is not None:
                 results[shard.name], entries[shard.name] = Done.of(result), result.entry
-        lost = damages(build.path, entries)
+                sources[shard.name] = result.sources
+        lost = damages(build.path, entries) | self._changed(shards, sources)
         there = {name: done for name, done in results.items() if name not in lost}
         if sum(done.errors for done in there.values()) > how.max_errors:
             there = {name: done for name, done in there.items() if not done.errors}
@@ -145,6 +164,13 @@ class Conversion:
             build.keep_time()
             sweep(build.scratch, shards)
 
+    def _changed(self, shards: Sequence[Shard], sources: dict[str, list[dict[str, Any]]]) -> dict[str, str]:
+        """The finished shards of an earlier run that the stage would now make from other files, and a word for each."""
+        there = [shard for shard in shards if sources.get(shard.name)]
+        with ThreadPoolExecutor(available_cores()) as pool:  # hashing does not hold the interpreter
+            now = pool.map(self.stage.sources, there)
+            return {shard.name: "changed" for shard, found in zip(there, now) if found != sources[shard.name]}
+
     def _repair(self, folder: Path, manifest: Manifest, damaged: set[str], how: How) -> None:
         """Make the damaged files anew, each as the manifest has it."""
         shards = self.shards(None)
@@ -168,6 +194,8 @@ class Conversion:
                     for record in read_shard(folder / name, manifest.files[name]["records"])
                 )
                 write_statistics(folder, scratch, rows)
+            if SOURCES in damaged:
+                write_sources(folder, scratch, joined_sources(map(self.stage.sources, shards)))
             if ERRORS in damaged:
                 results = (Result.load(scratch, shard) for shard in flawed)
                 write_errors(folder, scratch, (failure for result in results if result for failure in result.failures))
@@ -175,7 +203,7 @@ class Conversion:
                 raise ArtefactError(f"{sentence} (it was, and came out differently)")
 
 
-def _join(build: Build, shards: Sequence[Shard], max_errors: int) -> None:
+def _join(build: Build, shards: Sequence[Shard], max_errors: int, stage: Stage) -> None:
     """What the finished shards are together."""
     summary, failures = Summary(), []
 
@@ -197,6 +225,25 @@ def _join(build: Build, shards: Sequence[Shard], max_errors: int) -> None:
         raise ArtefactError(f"none of {len(failures)} images can be converted; {sentence_of(failures[0])}")
     write_errors(build.path, build.scratch, failures)
     build.summary = summary.to_json(len(failures), build.seconds)
+    results = (Result.load(build.scratch, shard) for shard in shards)
+    sources = joined_sources(result.sources for result in results if result)
+    first = next(sources, None)
+    if first is not None:
+        build.summary["source"] = {"files": 0, "bytes": 0, "pixels": 0}
+        write_sources(build.path, build.scratch, _counted(chain([first], sources), build.summary["source"]))
+    others = stage.others()
+    if others:
+        build.summary["others"] = {"number": len(others), "names": others[:OTHERS_NAMED]}
+
+
+def _counted(sources: Iterable[dict[str, Any]], totals: dict[str, int]) -> Iterator[dict[str, Any]]:
+    """The same; adds up the number of files, and bytes and pixels of the images that can be decoded."""
+    for source in sources:
+        totals["files"] += 1
+        if source["pixels"]:
+            totals["bytes"] += source["bytes"]
+            totals["pixels"] += source["pixels"]
+        yield source
 
 
 def _whose(missing: Sequence[Shard], total: int, parts: Sequence[str]) -> str:

@@ -107,6 +107,8 @@ class ShardWriter:
 
     def __call__(self, shard: Shard) -> Iterator[Row | None]:
         with one_sentence(self.path / shard.name):
+            # Before they are read: of a file that changes meanwhile, the next run then sees that it is another.
+            sources = self.stage.sources(shard)
             digest, size = hashlib.sha256(), 0
             rows: list[Row] = []
             failures: list[dict[str, str]] = []
@@ -129,7 +131,7 @@ class ShardWriter:
                         f"library is another now; delete {self.path} and make it anew"
                     )
             entry = {"bytes": size, "sha256": digest.hexdigest(), "records": len(rows), "errors": len(failures)}
-            Result(entry, rows, failures).save(self.scratch, shard)
+            Result(entry, rows, failures, sources).save(self.scratch, shard)
         yield None
 
 

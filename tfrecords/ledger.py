@@ -1,8 +1,8 @@
 """What became of every image: its statistics, or why it could not be converted.
 
-Each finished shard has a `Result` beside it while its artefact is made. Together they become two files of the artefact,
-in order of keys: `images.json`, a JSON array with one line an image, and `errors.jsonl`, one line an image left out
-(empty where none was). Neither is ever held whole in memory.
+Each finished shard has a `Result` beside it while its artefact is made. Together they become files of the artefact, in
+order of keys: `images.json`, a JSON array with one line an image, `errors.jsonl`, one line an image left out (empty where
+none was), and, where images were read from files, `sources.jsonl`, one line a file. None is ever held whole in memory.
 """
 
 from __future__ import annotations
@@ -10,20 +10,22 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dsr.models.errors import ReadError
 from dsr.models.metrics.fidelity import to_db
 from dsr.tfrecords import files
+from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import fingerprint
 from dsr.tfrecords.plan import Shard
 from dsr.tfrecords.schema import Record, canonical_json
 
 STATISTICS = "images.json"
 ERRORS = "errors.jsonl"
+SOURCES = "sources.jsonl"
 MB = 1e6
 
 Row = dict[str, Any]
@@ -49,11 +51,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished shard has: its entry in the manifest, a row for each record, and its failures."""
+    """What a finished shard has: its entry in the manifest, a row for each record, its failures, and what it was made from."""
 
     entry: dict[str, Any]
     rows: list[Row]
     failures: list[dict[str, str]]
+    sources: list[dict[str, Any]] = field(default_factory=list)
 
     @staticmethod
     def path(scratch: Path, shard: Shard) -> Path:
@@ -93,6 +96,29 @@ def write_errors(folder: Path, scratch: Path, failures: Iterable[dict[str, str]]
     with files.writing(folder / ERRORS, scratch) as file:
         for failure in failures:
             file.write(canonical_json(failure).encode() + b"\n")
+
+
+def write_sources(folder: Path, scratch: Path, sources: Iterable[dict[str, Any]]) -> None:
+    """Make `sources.jsonl`."""
+    with files.writing(folder / SOURCES, scratch) as file:
+        for source in sources:
+            file.write(canonical_json(source).encode() + b"\n")
+
+
+def joined_sources(shards: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:
+    """The source files of shards that follow each other, each once: the parts of an image may lie in two of them.
+
+    Raises ArtefactError if such a file was another when the second was made.
+    """
+    before: dict[tuple[str, str], dict[str, Any]] = {}
+    for sources in shards:
+        now = {(source["kind"], source["name"]): source for source in sources}
+        for key, source in now.items():
+            if before.get(key, source) != source:
+                raise ArtefactError(f"{source['kind']} {source['name']} changed while it was converted; convert again")
+            if key not in before:
+                yield source
+        before = now
 
 
 class Summary:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Union
 
@@ -35,7 +35,7 @@ ESTIMATE_SIDE = 512
 
 
 class SourceLike(Protocol):
-    """See `dsr.data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`."""
+    """See `dsr.data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`, and it has `files` and `others`."""
 
     @property
     def name(self) -> str: ...
@@ -84,9 +84,17 @@ class Stage(Protocol):
     def estimate(self, shards: Sequence[Shard]) -> float:
         """About how many bytes these shards will have."""
 
+    def sources(self, shard: Shard) -> list[dict[str, Any]]:
+        """The files that the shard is made from, as they are now: kind, name, bytes, sha256 and pixels."""
+        return []
+
+    def others(self) -> list[str]:
+        """What lay beside those files and was left out."""
+        return []
+
 
 @dataclass(frozen=True)
-class Originals:
+class Originals(Stage):
     """Read an image and its label."""
 
     source: SourceLike
@@ -133,6 +141,14 @@ class Originals:
                 sizes.append(sum(map(len, map(encode_png, windows))) * planes[0].size / windows[0].size)
         return sum(shard.images for shard in shards) * sum(sizes) / len(sizes) if sizes else 0.0
 
+    def sources(self, shard: Shard) -> list[dict[str, Any]]:
+        files_of = getattr(self.source, "files", None)
+        return [asdict(file) for file in files_of(shard.samples)] if files_of else []
+
+    def others(self) -> list[str]:
+        others_of = getattr(self.source, "others", None)
+        return others_of(self.split) if others_of else []
+
 
 @dataclass(frozen=True)
 class Received(Originals):
@@ -147,7 +163,7 @@ class Received(Originals):
 
 
 @dataclass(frozen=True)
-class Compressed:
+class Compressed(Stage):
     """Degrade an image, and keep the bitstream, if there is one, and what it decodes to."""
 
     originals: Path
@@ -170,7 +186,7 @@ class Compressed:
 
 
 @dataclass(frozen=True)
-class Restored:
+class Restored(Stage):
     """Restore what a bitstream decoded to. The rate stays that of the bitstream: a restored image costs no more bits.
 
     originals: Only serve to measure; None where there are none.

@@ -14,11 +14,8 @@ from dsr.data_pipelines.codecs import CodecError, make_codec
 from dsr.data_pipelines.codecs.base import MAX_PIXELS
 from dsr.data_pipelines.codecs.bpg import container, read_bpg
 from dsr.data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS
+from dsr.data_pipelines.datasets.images import read_picture
 from dsr.models.errors import UserError
-
-GRAY_MODES = ("1", "L", "LA")
-COLOUR_MODES = ("P", "PA", "RGB", "RGBA")
-"""Pillow's modes that convert to 8-bit gray and RGB without loss, but for alpha."""
 
 EXTENSIONS = {1: "EXIF", 2: "ICC profile", 3: "XMP", 4: "thumbnail", 5: "animation control"}
 
@@ -78,20 +75,16 @@ def encode(
       dsr bpg encode photo.png photo.bpg --qp 40 --chroma 4:4:4 --preset medium --force
     """
     _refuse_overwriting(target, force)
-    try:
-        with Image.open(source) as image:
-            mode = image.mode
-            if mode not in GRAY_MODES + COLOUR_MODES:
-                raise CodecError(f"{source} has Pillow mode {mode}: convert it to 8-bit gray or RGB first")
-            if image.has_transparency_data:
-                click.echo(f"{source}: the alpha channel is left out", err=True)
-            pixels = np.array(image.convert("RGB"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read the image {source}: {error}") from error
+    picture = read_picture(source)
+    if picture.alpha() is not None:
+        click.echo(f"{source}: the alpha channel is left out", err=True)
+    if picture.has_other_colours:
+        click.echo(f"{source}: its colour profile is left out, so its colours will be taken for sRGB", err=True)
+    pixels = picture.rgb(drop_alpha=True)
     codec = make_codec(
         "bpg",
         qp,
-        chroma=chroma or ("gray" if mode in GRAY_MODES else "4:2:0"),
+        chroma=chroma or ("gray" if picture.gray else "4:2:0"),
         preset=preset,
         chroma_qp_offset=chroma_qp_offset,
         encoder=encoder,

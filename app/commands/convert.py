@@ -176,7 +176,7 @@ def _find(point: OperatingPoint, target_bpp: float, request: Request, console: C
     from dsr.data_pipelines.codecs.search import find_quality
 
     study = request.study()
-    pixels = sample_pixels(study.source, request.config.dataset.split("train"))
+    pixels = sample_pixels(study.source, study.split("train"))
     found = find_quality(point.codec, target_bpp, pixels, **point.options)
     console.say(f"{found.codec.point} takes {found.bpp:.4f} bpp on a sample ({target_bpp:g} asked for)")
     return dataclasses.replace(point, quality=found.codec.quality)

@@ -6,10 +6,13 @@ import functools
 import hashlib
 import itertools
 import json
+import math
 import os
+import stat
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar
 from urllib.parse import quote
@@ -19,12 +22,14 @@ from PIL import Image
 
 from dsr.data_pipelines.datasets import images
 from dsr.data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets.files import expanded, no_memory, read_bytes
 from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
+from dsr.data_pipelines.datasets.listing import Found, Other, counted, list_files
 
-__all__ = ["IGNORE", "DatasetError", "FileSource", "Label", "LabelTable", "Sample", "Source"]
+__all__ = ["IGNORE", "DatasetError", "FileSource", "Label", "LabelTable", "Listing", "Sample", "Source", "SourceFile"]
 
-
-Files = dict[str, list[Path]]
+MAX_PARTS = 10_000
+"""Of one image that is cut into parts."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,32 @@ class Sample:
     label: str | None
     part: int = 0
     flaw: str | None = None
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that samples are read from: `kind` (image or label) and `name` as in `Sample`, size and SHA-256 (hex).
+
+    pixels: width x height of an image; None for labels and for images that cannot be decoded.
+    """
+
+    kind: str
+    name: str
+    bytes: int
+    sha256: str
+    pixels: int | None = None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """The samples of a split, sorted by key, and what lies in its folders and is not read."""
+
+    samples: list[Sample]
+    others: list[Other] = field(default_factory=list)
+
+    def only(self, samples: Iterable[Sample]) -> Listing:
+        """The same with other samples."""
+        return replace(self, samples=list(samples))
 
 
 class Source(ABC):
@@ -75,9 +106,21 @@ class Source(ABC):
         """What came of a sample of a split in `received`, and `read` decodes. Raises DatasetError."""
         raise DatasetError(f"Dataset {self.name}: {sample.image} did not come compressed.")
 
+    def others(self, split: str) -> list[str]:
+        """What lies in the split's folders and is not read: its name in the dataset's folder, and why."""
+        return []
+
+    def files(self, samples: Iterable[Sample]) -> Iterator[SourceFile]:
+        """The files that samples are read from, as they are now, each once; none of what is drawn. Raises ReadError."""
+        return iter(())
+
+    def paths(self, samples: Iterable[Sample]) -> Iterator[tuple[str, str, Path]]:
+        """(kind, name, path) of those files."""
+        return iter(())
+
     @abstractmethod
     def options(self) -> dict[str, Any]:
-        """All options, JSON-able, but for the place of the files and max_pixels."""
+        """All options, JSON-able, but for the place of the files, max_pixels and skip_others."""
 
     def describe(self) -> dict[str, Any]:
         """JSON-able identity: name, options and classes, not where the files lie."""
@@ -102,17 +145,47 @@ class Source(ABC):
 class FileSource(Source):
     """A dataset in files below a folder.
 
-    root: the dataset's folder. max_pixels: bound on width x height of a file, checked before it is decoded.
+    root: the dataset's folder; a leading ~ is the home folder. max_pixels: bound on width x height of a file, checked
+    before it is decoded. skip_others: whether files and folders that are not read are left out, not refused.
     """
 
     layout: ClassVar[str]
     """What the root must hold, for the error message of a wrong root."""
 
-    def __init__(self, root: str | os.PathLike[str] | None, max_pixels: int = images.MAX_PIXELS) -> None:
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None,
+        max_pixels: int = images.MAX_PIXELS,
+        skip_others: bool = False,
+    ) -> None:
         if root is None:
             raise DatasetError(f"Dataset {self.name} is read from files: give its root, a folder with {self.layout}.")
-        self.root = Path(root)
+        self.root = expanded(root)
         self.max_pixels = self.at_least(1, "max_pixels", max_pixels)
+        if not isinstance(skip_others, bool):
+            raise DatasetError(f"Dataset {self.name}: skip_others must be true or false, not {skip_others!r}.")
+        self.skip_others = skip_others
+
+    @abstractmethod
+    def listing(self, split: str) -> Listing:
+        """What `samples` and `others` say of a split that there is."""
+
+    def samples(self, split: str) -> list[Sample]:
+        self._check_split(split)
+        listing = self.listing(split)
+        if listing.others and not self.skip_others:
+            raise DatasetError(
+                f"Dataset {self.name}: {self.root} holds {counted(self._named(listing))} that would be left out; move them "
+                "away, convert them to a format that is read (docs/reading.md), or leave them out with --skip-others."
+            )
+        return listing.samples
+
+    def others(self, split: str) -> list[str]:
+        self._check_split(split)
+        return self._named(self.listing(split))
+
+    def _named(self, listing: Listing) -> list[str]:
+        return [_readable(f"{os.path.relpath(other.path, self.root)}: {other.why}") for other in listing.others]
 
     def image_path(self, name: str) -> Path:
         return self.root / name
@@ -125,49 +198,81 @@ class FileSource(Source):
         return at_least(self.name, minimum, option, value)
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
-        return self._load(sample, np.s_[:, :])
+        return self._cut(sample, self._decoded(sample), np.s_[:, :])
 
-    def _load(
-        self, sample: Sample, window: tuple[slice, slice], size: tuple[int, int] | None = None
+    def paths(self, samples: Iterable[Sample]) -> Iterator[tuple[str, str, Path]]:
+        seen = set()
+        for sample in samples:
+            for kind, name, path_of in (
+                ("image", sample.image, self.image_path),
+                ("label", sample.label, self.label_path),
+            ):
+                if name and (kind, name) not in seen and not (sample.flaw and not path_of(name).exists()):
+                    seen.add((kind, name))
+                    yield kind, name, path_of(name)
+
+    def files(self, samples: Iterable[Sample]) -> Iterator[SourceFile]:
+        for kind, name, path in self.paths(samples):
+            data, pixels = b"", None
+            with suppress(DatasetError):  # reading the sample says what is wrong
+                data = read_bytes(path, images.max_bytes(self.max_pixels))
+                if kind == "image":
+                    pixels = math.prod(images.size_of(path, data, self.max_pixels))
+            yield SourceFile(kind, name, len(data), hashlib.sha256(data).hexdigest(), pixels)
+
+    def _decoded(
+        self, sample: Sample, resize: Callable[[int, int], tuple[int, int]] | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """A window (rows, columns) of the sample's files, resized before to `size` (width, height) if given."""
+        """The pixels and the ids or colours of the sample's files; `resize` says to which (width, height) they are resized.
+
+        Raises DatasetError and ReadError.
+        """
         if sample.flaw:
             raise DatasetError(sample.flaw)
         image = self.image_path(sample.image)
         label = None if sample.label is None else self.label_path(sample.label)
-        pixels, raw = _decode(image, label, size, self.max_pixels, _stamp(image), label and _stamp(label))
+        stamps = _stamp(image), label and _stamp(label)
+        try:
+            return _decode(image, label, self.table, resize, self.max_pixels, *stamps)
+        except MemoryError:
+            raise no_memory(image) from None
+
+    def _cut(
+        self, sample: Sample, decoded: tuple[np.ndarray, np.ndarray | None], window: tuple[slice, slice]
+    ) -> tuple[np.ndarray, np.ndarray | None]:
+        """A window (rows, columns) of what was decoded, as `read` gives it."""
+        pixels, raw = decoded
+        label = sample.label and self.label_path(sample.label)
         return pixels[window].copy(), None if raw is None else self.table.to_train_ids(raw[window], label)
 
-    def files_in(self, folder: Path, suffixes: Sequence[str], recursive: bool = False) -> Files:
-        """Files below `folder` with one of the (lower-case) suffixes: name without its suffix -> paths, sorted by name.
-
-        More than one path is two files that differ only in their suffix. Raises DatasetError if the folder is missing or
-        holds none.
-        """
+    def files_in(
+        self, folder: Path, suffixes: Sequence[str], recursive: bool = False, companions: Sequence[str] = ()
+    ) -> Found:
+        """See `list_files`. Raises DatasetError if the folder is missing or holds no file with one of the suffixes."""
         if not folder.is_dir():
             raise DatasetError(f"Dataset {self.name}: no folder {folder}; root must be a folder with {self.layout}.")
-        found: Files = {}
-        for path in sorted(folder.rglob("*") if recursive else folder.iterdir()):
-            name = path.relative_to(folder).as_posix()
-            suffix = next((s for s in suffixes if name.lower().endswith(s)), None)
-            hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-            if suffix is not None and not hidden and path.is_file():
-                found.setdefault(name[: -len(suffix)], []).append(path)
-        if not found:
-            raise DatasetError(f"Dataset {self.name}: {folder} holds no {', '.join(suffixes)} file; check root.")
+        found = list_files(folder, suffixes, recursive, companions)
+        if not found.files:
+            there = f", but {counted(self._named(Listing([], found.others)))}" if found.others else ""
+            raise DatasetError(f"Dataset {self.name}: {folder} holds no {', '.join(suffixes)} file{there}; check root.")
         return found
 
-    def pair(self, found: Files, labels: Files | None) -> list[Sample]:
+    def pair(self, found: Found, labels: Found | None) -> Listing:
         """Samples from images and labels of the same name; one whose partner or name is in doubt has a flaw."""
         samples = []
-        for stem in found.keys() | (labels or {}).keys():
-            images, partners = found.get(stem, []), [] if labels is None else labels.get(stem, [])
-            flaw = _flaw(stem, images, partners, labels is not None)
-            label = _readable(partners[0].relative_to(self.label_path("")).as_posix()) if partners else None
-            names = [_readable(path.relative_to(self.image_path("")).as_posix()) for path in images] or [""]
+        inside = _below(found.folder, self.image_path(""))
+        labels_inside = "" if labels is None else _below(labels.folder, self.label_path(""))
+        label_files = {} if labels is None else labels.files
+        for stem in found.files.keys() | label_files.keys():
+            images, partners = found.files.get(stem, []), label_files.get(stem, [])
+            flaw = _flaw(stem, found, labels)
+            label = _readable(labels_inside + partners[0]) if partners else None
             key = quote(os.fsencode(stem), safe="/")
-            samples += [Sample(key, name, label, flaw=flaw and _readable(flaw)) for name in names]
-        return sorted(samples, key=lambda sample: (sample.key, sample.image))
+            samples += [
+                Sample(key, _readable(inside + name) if name else "", label, flaw=flaw) for name in images or [""]
+            ]
+        others = found.others + ([] if labels is None else labels.others)
+        return Listing(sorted(samples, key=lambda sample: (sample.key, sample.image)), others)
 
     def _listing(self, split: str) -> Iterator[list[Any]]:
         size = functools.lru_cache(maxsize=2)(_size)  # the parts of an image follow each other
@@ -178,33 +283,50 @@ class FileSource(Source):
             yield entry if sample.flaw is None else [*entry, "flawed"]
 
 
-def _flaw(stem: str, images: list[Path], labels: list[Path], labelled: bool) -> str | None:
-    for kind, paths in (("image", images), ("label", labels)):
-        if len(paths) > 1:
-            return f"{paths[0]} and {paths[1].name} are one {kind} by name; keep one of them."
-    if not images:
-        return f"{labels[0]}: has no image named '{stem}' beside it; add the image or remove this file."
-    if labelled and not labels:
-        return f"{images[0]}: has no label named '{stem}' beside it; add the label or remove this file."
-    if any(_readable(str(path)) != str(path) for path in images + labels):
-        return f"{images[0]}: its name is not UTF-8; rename the file."
-    return None
+def _flaw(stem: str, images: Found, labels: Found | None) -> str | None:
+    for kind, found in (("image", images), ("label", labels)):
+        names = found.files.get(stem, []) if found is not None else []
+        if found is not None and len(names) > 1:
+            second = names[1].rpartition("/")[2]
+            return _readable(f"{found.folder / names[0]} and {second} are one {kind} by name; keep one of them.")
+    if stem not in images.files and labels is not None:
+        there, missing = labels, "image"
+    elif labels is not None and stem not in labels.files:
+        there, missing = images, "label"
+    elif _readable(stem) != stem:
+        return _readable(f"{images.folder / images.files[stem][0]}: its name is not UTF-8; rename the file.")
+    else:
+        return None
+    file = there.folder / there.files[stem][0]
+    return _readable(f"{file}: has no {missing} named '{stem}' beside it; add the {missing} or remove this file.")
+
+
+def _below(folder: Path, root: Path) -> str:
+    """What is to be put before names in `folder` to make them names in `root`."""
+    inside = folder.relative_to(root).as_posix()
+    return "" if inside == "." else f"{inside}/"
 
 
 def _readable(name: str) -> str:
     """As UTF-8 can write it, which need not be as the file system has it."""
-    return os.fsencode(name).decode(errors="replace")
+    return name if name.isascii() else os.fsencode(name).decode(errors="replace")
 
 
 def _size(path: Path) -> int | None:
     """Bytes of a file; None of what is no file (any more): reading it says what is wrong."""
-    return path.stat().st_size if path.is_file() else None
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_size if stat.S_ISREG(status.st_mode) else None
 
 
-def at_least(dataset: str, minimum: int, option: str, value: Any) -> int:
-    """`value` if it is an integer >= minimum, else DatasetError."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < minimum:
-        raise DatasetError(f"Dataset {dataset}: {option} must be a whole number of at least {minimum}, not {value!r}.")
+def at_least(dataset: str, minimum: int, option: str, value: Any, maximum: int | None = None) -> int:
+    """`value` if it is an integer >= minimum, and <= maximum if that is given, else DatasetError."""
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if not whole or value < minimum or (maximum is not None and value > maximum):
+        bound = f"of at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise DatasetError(f"Dataset {dataset}: {option} must be a whole number {bound}, not {value!r}.")
     return value
 
 
@@ -216,28 +338,52 @@ def permuted(keys: Iterable[str], seed: int) -> list[str]:
 
 def _stamp(path: Path) -> tuple[int, int] | None:
     try:
-        stat = path.stat()
+        status = path.stat()
     except OSError:
         return None  # decoding says what is wrong
-    return stat.st_mtime_ns, stat.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=1)  # the parts of a large image follow each other: decode it once, not once a part
 def _decode(
-    image: Path, label: Path | None, size: tuple[int, int] | None, max_pixels: int, *stamps: object
+    image: Path,
+    label: Path | None,
+    table: LabelTable,
+    resize: Callable[[int, int], tuple[int, int]] | None,
+    max_pixels: int,
+    *stamps: object,
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pixels and raw label values; `stamps` tell changed files apart from cached ones."""
-    pixels = images.read_rgb(image, max_pixels)
-    raw = None if label is None else images.read_labels(label, max_pixels)
-    if raw is not None and raw.shape[:2] != pixels.shape[:2]:
-        raise DatasetError(
-            f"{label}: the label is {raw.shape[1]}x{raw.shape[0]} but its image {image.name} "
-            f"{pixels.shape[1]}x{pixels.shape[0]}; both must have one size."
-        )
-    if size is not None and size != (pixels.shape[1], pixels.shape[0]):
+    """Pixels, and ids or colours; `stamps` tell changed files apart from cached ones."""
+    picture = images.read_picture(image, max_pixels)
+    pixels, raw = picture.rgb(), None
+    if label is not None:
+        annotation = images.read_picture(label, max_pixels)
+        raw = annotation.labels(table)
+        _check_pair(picture, annotation)
+    size = pixels.shape[1::-1]
+    if resize is not None and resize(*size) != size:
+        size = resize(*size)
         pixels = np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0))
         raw = None if raw is None else np.asarray(Image.fromarray(raw).resize(size, Image.Resampling.NEAREST))
     for array in (pixels, raw):
         if array is not None:
             array.flags.writeable = False
     return pixels, raw
+
+
+def _check_pair(image: images.Picture, label: images.Picture) -> None:
+    """DatasetError if a label does not lie on its image."""
+    turned = f"the EXIF orientation of the label is {label.orientation}, that of its image {image.path.name} {image.orientation}"
+    if label.orientation not in (1, image.orientation):
+        raise DatasetError(f"{label.path}: {turned}; turn both upright, or give both the same.")
+    if label.size == image.size:
+        return
+    if label.orientation != image.orientation and label.image.size == image.image.size:
+        raise DatasetError(
+            f"{label.path}: {turned}, so that only the image is turned; turn both upright, or give both the same."
+        )
+    width, height = label.size
+    raise DatasetError(
+        f"{label.path}: the label is {width}x{height} but its image {image.path.name} {image.size[0]}x{image.size[1]}; both "
+        "must have one size."
+    )

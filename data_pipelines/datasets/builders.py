@@ -107,3 +107,9 @@ class DsrPhotos(SourceBuilder):
     """See `photos.Photos`."""
 
     SOURCE = "photos"
+
+
+class DsrOriginals(SourceBuilder):
+    """See `originals.Originals`."""
+
+    SOURCE = "originals"

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images
-from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Listing
+from dsr.data_pipelines.datasets.labels import built_in
 
 # Small: the classes that correspond to the paper's footnote 5.
 TABLE = LabelTable(
@@ -28,7 +29,11 @@ TABLE = LabelTable(
         Label(9, 9, "pedestrian", (64, 64, 0), small=True),
         Label(10, 10, "bicyclist", (0, 128, 192), small=True),
         Label(11, IGNORE, "unlabelled", (0, 0, 0)),
-    )
+    ),
+    remedy=built_in(
+        "camvid",
+        "take the label files of SegNet's copy, which hold 11 classes, not the original ones of 32 classes and colours",
+    ),
 )
 
 
@@ -42,13 +47,18 @@ class CamVid(FileSource):
     splits = ("train", "val", "test")
     layout = "train/, trainannot/, val/, valannot/, test/ and testannot/"
 
-    def __init__(self, root: str | os.PathLike[str] | None, *, max_pixels: int = images.MAX_PIXELS) -> None:
-        super().__init__(root, max_pixels)
+    def __init__(
+        self,
+        root: str | os.PathLike[str] | None,
+        *,
+        max_pixels: int = images.MAX_PIXELS,
+        skip_others: bool = False,
+    ) -> None:
+        super().__init__(root, max_pixels, skip_others)
 
     def options(self) -> dict[str, Any]:
         return {}
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         found = self.files_in(self.root / split, (".png", ".webp"))
         return self.pair(found, self.files_in(self.root / f"{split}annot", (".png",)))

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images
-from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Listing
+from dsr.data_pipelines.datasets.labels import built_in
 
 # Small: the paper's footnote 5.
 TABLE = LabelTable(
@@ -50,8 +51,15 @@ TABLE = LabelTable(
         Label(31, 16, "train", (0, 80, 100)),
         Label(32, 17, "motorcycle", (0, 0, 230), small=True),
         Label(33, 18, "bicycle", (119, 11, 32), small=True),
-    )
+    ),
+    coloured=False,  # pole and polegroup, of which one is ignored, have one colour
+    remedy=built_in("cityscapes", "take the official _gtFine_labelIds.png files, which hold ids from 0 to 33"),
 )
+COMPANIONS = (
+    *("_gtfine_color.png", "_gtfine_polygons.json", "_gtfine_instanceids.png"),
+    *("_gtfine_labeltrainids.png", "_gtfine_instancetrainids.png"),
+)
+"""What else lies beside the label files, some of it made by cityscapesScripts."""
 
 
 class Cityscapes(FileSource):
@@ -73,19 +81,24 @@ class Cityscapes(FileSource):
     layout = "leftImg8bit/ and gtFine/"
 
     def __init__(
-        self, root: str | os.PathLike[str] | None, *, coarse_limit: int = 2000, max_pixels: int = images.MAX_PIXELS
+        self,
+        root: str | os.PathLike[str] | None,
+        *,
+        coarse_limit: int = 2000,
+        max_pixels: int = images.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, max_pixels)
+        super().__init__(root, max_pixels, skip_others)
         self.coarse_limit = self.at_least(1, "coarse_limit", coarse_limit)
 
     def options(self) -> dict[str, Any]:
         return {"coarse_limit": self.coarse_limit}
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         folder = self.root / "leftImg8bit" / ("train_extra" if split == "coarse" else split)
         found = self.files_in(folder, ("_leftimg8bit.png",), recursive=True)
         if split == "coarse":
-            return self.pair(found, None)[: self.coarse_limit]
-        labels = self.files_in(self.root / "gtFine" / split, ("_gtfine_labelids.png",), recursive=True)
+            listing = self.pair(found, None)
+            return listing.only(listing.samples[: self.coarse_limit])
+        labels = self.files_in(self.root / "gtFine" / split, ("_gtfine_labelids.png",), True, COMPANIONS)
         return self.pair(found, labels)

@@ -1,8 +1,10 @@
-"""The one error of this package."""
+"""The errors of this package."""
 
 from __future__ import annotations
 
-from dsr.models.errors import UserError
+from dsr.models.errors import ReadError, UserError
+
+__all__ = ["DatasetError", "ReadError"]
 
 
 class DatasetError(UserError):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,21 @@ import numpy as np
 
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import images as image_files
-from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
+from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Listing, Sample, permuted
+from dsr.data_pipelines.datasets.classes import read_classes
+from dsr.data_pipelines.datasets.files import expanded
+from dsr.data_pipelines.datasets.listing import Other, beside
 from dsr.data_pipelines.received import all_suffixes, decode, read_bitstream, read_header
 
 SPLITS = ("train", "val", "test", "restore")
+_MEANT = {
+    **{split: split for split in SPLITS},
+    "training": "train",
+    "validation": "val",
+    "valid": "val",
+    "testing": "test",
+}
+"""Names that others give to split folders, in lower case -> those that are read."""
 
 
 class Folder(FileSource):
@@ -47,17 +58,20 @@ class Folder(FileSource):
         seed: int = 0,
         received: str = "",
         max_pixels: int = image_files.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, max_pixels)
-        self._images, self._labels = self.root / images, self.root / labels
-        self.table = read_classes(self.root / classes)
+        super().__init__(root, max_pixels, skip_others)
+        self._images, self._labels = self._place("images", images), self._place("labels", labels)
+        self.table = read_classes(self._place("classes", classes))
         given = tuple(split for split in SPLITS if (self._images / split).is_dir())
         self._has_folders = bool(given)
         self.splits = given or ("train", "test", "restore")
-        if not (test_share >= 0 and restore_share >= 0 and test_share + restore_share < 1):
+        self._check_names()
+        shares = (test_share, restore_share)
+        if not all(isinstance(share, (int, float)) and share >= 0 for share in shares) or not sum(shares) < 1:
             raise DatasetError(
-                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must not be "
-                "negative, and leave a share for training."
+                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be numbers that "
+                "are not negative, and leave a share for training."
             )
         self.received = frozenset(filter(None, received.split(",")))
         if not self.received <= set(given):
@@ -71,6 +85,11 @@ class Folder(FileSource):
                 "restore_share": restore_share,
                 "seed": self.at_least(0, "seed", seed),
             }
+
+    def _place(self, option: str, value: Any) -> Path:
+        if not isinstance(value, (str, os.PathLike)):
+            raise DatasetError(f"Dataset {self.name}: {option} must be a path, not {value!r}.")
+        return self.root / expanded(value)
 
     def image_path(self, name: str) -> Path:
         return self._images / name
@@ -93,7 +112,7 @@ class Folder(FileSource):
         if sample.label is None:
             return pixels, None
         label = self.label_path(sample.label)
-        raw = image_files.read_labels(label, self.max_pixels)
+        raw = image_files.read_labels(label, self.table, self.max_pixels)
         if raw.shape[:2] != pixels.shape[:2]:
             raise DatasetError(
                 f"{label}: the label is {raw.shape[1]}x{raw.shape[0]} but its image {path.name} "
@@ -108,76 +127,43 @@ class Folder(FileSource):
         except (OSError, CodecError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}).") from error
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         inner = split if self._has_folders else ""
-        suffixes = all_suffixes() if split in self.received else image_files.EXTENSIONS
-        found = self.files_in(self._images / inner, suffixes, recursive=True)
+        found = self.files_in(
+            self._images / inner, all_suffixes() if split in self.received else image_files.EXTENSIONS, recursive=True
+        )
+        found.others.extend(self._beside(self._images))
         if inner == "restore" and not (self._labels / inner).exists():
             return self.pair(found, None)
-        labels = self.files_in(self._labels / inner, (".png", ".tif", ".tiff", ".bmp"), recursive=True)
-        samples = self.pair(found, labels)
+        labels = self.files_in(self._labels / inner, image_files.LABEL_EXTENSIONS, recursive=True)
+        labels.others.extend(self._beside(self._labels))
+        pairs = self.pair(found, labels)
         if self._has_folders:
-            return samples
-        order = permuted({s.key for s in samples}, self._options["seed"])
+            return pairs
+        order = permuted({s.key for s in pairs.samples}, self._options["seed"])
         test = round(self._options["test_share"] * len(order))
         restore = round(self._options["restore_share"] * len(order))
         shares = {"test": order[:test], "restore": order[test : test + restore], "train": order[test + restore :]}
         keys = set(shares[split])
-        chosen = [s for s in samples if s.key in keys]
-        if not chosen:
+        if not keys:
             raise DatasetError(
                 f"{self._images}: {len(order)} images are too few for a split '{split}'; raise its share."
             )
-        return chosen
+        return pairs.only(s for s in pairs.samples if s.key in keys)
 
-
-def read_classes(path: Path) -> LabelTable:
-    """A class list: CSV with a header of id,name and, if wanted, r,g,b and small and train_id, in any order.
-
-    Without train_id, classes are numbered in the order of the file. An empty train_id, or 255, ignores the label.
-    Without r,g,b, colours are made up. small is 1 or 0. Raises DatasetError naming the line.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DatasetError(
-            f"{path}: the class list cannot be read ({error}); it must be a CSV file with a header id,name."
-        ) from None
-    rows = csv.DictReader(text.splitlines(), skipinitialspace=True)
-    columns = set(rows.fieldnames or ())
-    unknown = columns - {"id", "name", "r", "g", "b", "small", "train_id"}
-    if not {"id", "name"} <= columns or unknown or len(columns & {"r", "g", "b"}) not in (0, 3):
-        raise DatasetError(
-            f"{path}: the first line must name columns id,name[,r,g,b][,small][,train_id], not {rows.fieldnames}."
+    def _beside(self, folder: Path) -> Iterator[Other]:
+        """What lies beside the split folders."""
+        return (
+            (other for other in beside(folder) if other.path.name not in self.splits) if self._has_folders else iter(())
         )
-    labels: list[Label] = []
-    for row in rows:
-        try:
-            number = len(labels)
-            train_id = int(row["train_id"] or IGNORE) if "train_id" in columns else number
-            color = (int(row["r"]), int(row["g"]), int(row["b"])) if "r" in columns else _made_up_color(number)
-            if not all(0 <= value <= 255 for value in (train_id, *color)) or row["name"] is None:
-                raise ValueError("r, g, b and train_id go from 0 to 255, and each class has a name")
-            labels.append(Label(int(row["id"]), train_id, row["name"].strip(), color, _flag(row.get("small") or "0")))
-        except (TypeError, ValueError) as error:
-            raise DatasetError(
-                f"{path}, line {rows.line_num}: {error}; write it as {','.join(rows.fieldnames or ())}."
-            ) from None
-    try:
-        return LabelTable(tuple(labels))
-    except DatasetError as error:
-        raise DatasetError(f"{path}: {error}") from None
 
-
-def _flag(text: str) -> bool:
-    if text.strip() not in ("0", "1"):
-        raise ValueError(f"small must be 1 or 0, not '{text}'")
-    return text.strip() == "1"
-
-
-def _made_up_color(number: int) -> tuple[int, int, int]:
-    """Distinct colours by the bits of the class number, as in PASCAL VOC; class 0 is not black, which is `ignore`."""
-    number += 1
-    r, g, b = (sum((number >> 3 * i + channel & 1) << 7 - i for i in range(8)) for channel in range(3))
-    return r, g, b
+    def _check_names(self) -> None:
+        """DatasetError for a folder that is called almost as a split: it would be mixed with others, or left out."""
+        for folder in (self._images, self._labels):
+            for other in beside(folder) if folder.is_dir() else ():
+                split = _MEANT.get(other.path.name.lower())
+                if split not in (None, other.path.name) and other.path.is_dir():
+                    raise DatasetError(
+                        f"{other.path}: looks like a split, and splits are called {', '.join(SPLITS)}; rename it to "
+                        f"{split}, or otherwise if it is none."
+                    )

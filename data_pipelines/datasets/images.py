@@ -1,111 +1,363 @@
-"""Image files to arrays: every file is taken for hostile, bounded before it is decoded, and its meaning defined.
+"""Image files to arrays, the one reader of all that reads one: every file is taken for hostile, bounded before it is
+decoded, and what it means is defined.
 
-| file holds | result |
-| --- | --- |
-| 8-bit RGB, grey, bilevel, palette, YCbCr | RGB8 |
-| an alpha channel that is opaque everywhere | RGB8, alpha dropped |
-| an alpha channel with transparent pixels | refused: their colour is undefined |
-| 16 bits a sample, 32-bit integers, floats | refused: which range matters is the owner's choice |
-| CMYK, CIELAB | refused: needs a colour profile |
-| an EXIF orientation | turned upright, as viewers and annotation tools show it |
-| several frames or pages | the first |
+`docs/reading.md` says the rules in words. In short:
+
+| file holds | image | label map |
+| --- | --- | --- |
+| 8-bit RGB, YCbCr | RGB8 | colours; three equal channels are ids if the class list gives no colours |
+| grey, bilevel | RGB8 | ids |
+| palette | RGB8 | ids, by index or through the palette: see `LabelTable.resolve` |
+| an alpha channel that is opaque everywhere | dropped | dropped |
+| transparent pixels | refused: their colour is undefined | refused |
+| 16 bits a sample | refused: which range matters is the owner's choice | ids if grey, else refused |
+| 32-bit integers | refused | ids |
+| floats, CMYK, CIELAB | refused | refused |
+| JPEG, lossy WebP | RGB8 | refused: values are not kept |
+| an EXIF or TIFF orientation | turned upright, as viewers and annotation tools show it | turned upright |
+| several frames or pages | the first | the first |
+| metadata, colour profiles | not looked at | not looked at |
 """
 
 from __future__ import annotations
 
-import re
-import threading
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageFile, ImageOps
+from PIL import (
+    BmpImagePlugin,
+    ImageFile,
+    ImagePalette,
+    JpegImagePlugin,
+    PngImagePlugin,
+    PpmImagePlugin,
+    TiffImagePlugin,
+    WebPImagePlugin,
+)
 
-from dsr.data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets import ifd
+from dsr.data_pipelines.datasets.containers import check_jpeg, check_tiff, jpeg_parts, lossless_webp, png_parts
+from dsr.data_pipelines.datasets.errors import DatasetError, ReadError
+from dsr.data_pipelines.datasets.files import no_memory, opened, read_bytes
+from dsr.data_pipelines.datasets.formats import HEAD, format_of
+from dsr.data_pipelines.datasets.labels import LabelTable
 
 MAX_PIXELS = 200_000_000
 """Default bound on width x height of an input file: 600 MB decoded. Drone and INRIA images have 24 and 25 million."""
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm")
-# Named, because Pillow's full list has formats that start other programs (EPS: Ghostscript).
-_FORMATS = ("PNG", "JPEG", "WEBP", "TIFF", "BMP", "PPM")
+EXTENSIONS = (
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".tif", ".tiff", ".bmp"),
+    *(".ppm", ".pgm", ".pbm", ".pnm"),
+)
+"""Suffixes of image files; what is in them is told by their first bytes."""
+
+LABEL_EXTENSIONS = (".png", ".tif", ".tiff", ".bmp")
+
+_BYTES_PER_PIXEL, _BYTES_BESIDES = 8, 1 << 26
+"""A file may have so many for each pixel that may be read, and for metadata."""
+
 _PLAIN = {"RGB", "L", "1", "P", "YCbCr"}
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
-_STRETCH = (("L;2", 85), ("L;4", 17))
-_open_lock = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What an image file holds, decoded as it is stored.
+
+    depth: bits of a sample, which the image's mode does not tell.
+    changed: whether decoding gives other numbers than those written: inverted, or stretched so that they end at 255.
+        (Grey of 1, 2 and 4 bits is stretched too, and can be taken back; it does not count.)
+    orientation: 1 (upright) to 8, as EXIF numbers them.
+    lossy: whether the file keeps the values of samples only about.
+    icc: the colour profile, which is not applied; empty if there is none.
+    """
+
+    path: Path
+    image: ImageFile.ImageFile
+    depth: int
+    changed: bool
+    orientation: int
+    lossy: bool
+    icc: bytes
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of the upright picture."""
+        return self.image.size[::-1] if self.orientation >= 5 else self.image.size
+
+    @property
+    def gray(self) -> bool:
+        """Whether it is of a kind that has no colours."""
+        return self.image.mode in ("1", "L", "LA")
+
+    @property
+    def has_other_colours(self) -> bool:
+        """Whether it has a colour profile, and not sRGB's, so that its numbers mean other colours."""
+        return bool(self.icc) and b"sRGB" not in self.icc.replace(b"\0", b"")  # names are ASCII or UTF-16
+
+    def alpha(self) -> np.ndarray | None:
+        """The alpha channel, uint8 (H, W), 255 is opaque; None if there is none."""
+        if self.image.mode not in _WITH_ALPHA and "transparency" not in self.image.info:
+            return None
+        if self.depth > 8:  # one of its values is transparent, and Pillow does not convert it
+            opaque = np.asarray(self.image) != self.image.info["transparency"]
+            return self._upright(np.where(opaque, 255, 0).astype(np.uint8))
+        return self._upright(np.asarray(self.image.convert("RGBA").getchannel("A")))
+
+    def rgb(self, drop_alpha: bool = False) -> np.ndarray:
+        """uint8 RGB (H, W, 3), by the table above; with `drop_alpha` also of transparent pixels. Raises DatasetError."""
+        with _decoding(self.path):
+            mode = self.image.mode
+            if mode not in _PLAIN | _WITH_ALPHA or self.depth > 8:
+                raise DatasetError(
+                    f"{self.path}: holds {mode} pixels of {self.depth} bits a sample, whose meaning as 8-bit RGB is not "
+                    "defined; convert the file to 8-bit RGB."
+                )
+            if not drop_alpha:
+                self._refuse_transparency()
+            return self._upright(np.asarray(self.image if mode == "RGB" else self.image.convert("RGB")))
+
+    def labels(self, table: LabelTable) -> np.ndarray:
+        """Ids, integer (H, W), or colours, uint8 (H, W, 3), by the table above. Raises DatasetError."""
+        with _decoding(self.path):
+            self._check_keeps_values()
+            label, by_index = self._values(table)
+            if not by_index:
+                self._refuse_transparency()
+            if label.ndim == 3 and not table.coloured and (label[..., :1] == label[..., 1:]).all():
+                label = label[..., 0]
+            return self._upright(label)
+
+    def _check_keeps_values(self) -> None:
+        """Raise DatasetError if what was decoded need not be what was written."""
+        if self.lossy:
+            raise DatasetError(
+                f"{self.path}: is compressed with loss, which changes ids and colours; export the labels as PNG."
+            )
+        mode = self.image.mode
+        plain = self.depth <= 8 and mode in _PLAIN - {"YCbCr"} | _WITH_ALPHA
+        if self.changed or not (plain or mode == "I" or mode.startswith("I;16")):
+            raise DatasetError(
+                f"{self.path}: a label file must hold ids (8 or 16-bit grey, palette) or 8-bit RGB colours, and this one "
+                f"holds {mode} of {self.depth} bits{', inverted or stretched' if self.changed else ''}; save it as 8-bit "
+                "grey PNG."
+            )
+
+    def _values(self, table: LabelTable) -> tuple[np.ndarray, bool]:
+        """Ids or colours as stored, and whether they are indexes of a palette, which stand for themselves however it looks."""
+        mode, array = self.image.mode, np.asarray(self.image)
+        if mode == "P":
+            palette = np.array(self.image.getpalette("RGB"), np.uint8).reshape(-1, 3)
+            label = table.resolve(array, palette, self.path)
+            return label, label is array
+        if mode in ("1", "L") and self.depth < 8:
+            factor = 255 // (2**self.depth - 1)
+            written = array.astype(np.uint8) if mode == "1" else array // factor
+            return table.resolve(written, np.arange(0, 256, factor, np.uint8), self.path), False
+        if mode == "LA":
+            return array[..., 0], False
+        return array if array.ndim == 2 else array[..., :3], False
+
+    def _refuse_transparency(self) -> None:
+        alpha = self.alpha()
+        if alpha is not None and (alpha < 255).any():
+            raise DatasetError(
+                f"{self.path}: has transparent pixels, whose colour is undefined; flatten it onto a background."
+            )
+
+    def _upright(self, array: np.ndarray) -> np.ndarray:
+        """Samples (H, W, ...) as they are shown."""
+        turns = {
+            2: array[:, ::-1],
+            3: array[::-1, ::-1],
+            4: array[::-1],
+            5: array.swapaxes(0, 1),
+            6: array[::-1].swapaxes(0, 1),
+            7: array[::-1, ::-1].swapaxes(0, 1),
+            8: array[:, ::-1].swapaxes(0, 1),
+        }
+        return np.ascontiguousarray(turns.get(self.orientation, array))
+
+
+def max_bytes(max_pixels: int) -> int:
+    """How long the file of an image may be that has at most so many pixels."""
+    return _BYTES_PER_PIXEL * max_pixels + _BYTES_BESIDES
+
+
+def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Read and decode an image file.
+
+    Raises:
+      DatasetError: it is no image of a format that is read, larger than `max_pixels` or damaged.
+      ReadError: it cannot be read now.
+    """
+    data = read_bytes(path, max_bytes(max_pixels))
+    with _decoding(path):
+        picture = _parsed(path, data, max_pixels)
+        if picture.image.format == "JPEG" and picture.image.mode in _PLAIN:
+            check_jpeg(data)
+        if isinstance(picture.image, TiffImagePlugin.TiffImageFile):
+            check_tiff(data, picture.image.tag_v2)
+        picture.image.load()
+    return picture
+
+
+def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(width, height) of what `read_rgb` gives; of TIFF files nothing but the header is read. Raises as `read_picture`."""
+    with opened(path) as file, _decoding(path):
+        if format_of(path, file.read(HEAD)) == "TIFF":
+            directory = ifd.first_directory(file)
+            size = directory.first(ifd.WIDTH, 0), directory.first(ifd.HEIGHT, 0)
+            check_size(path, size, max_pixels)
+            return size[::-1] if directory.orientation >= 5 else size
+    return size_of(path, read_bytes(path, max_bytes(max_pixels)), max_pixels)
+
+
+def size_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
+    """(width, height) of the image that a file with this content shows. Raises DatasetError."""
+    with _decoding(path):
+        return _parsed(path, data, max_pixels).size
+
+
+def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """The image as uint8 RGB (H, W, 3), by the table above. Raises as `read_picture`."""
+    return read_picture(path, max_pixels).rgb()
+
+
+def read_labels(path: Path, table: LabelTable, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Ids, integer (H, W), or colours, uint8 (H, W, 3), by the table above. Raises as `read_picture`."""
+    return read_picture(path, max_pixels).labels(table)
 
 
 @contextmanager
-def _opened(path: Path, max_pixels: int) -> Iterator[ImageFile.ImageFile]:
-    """Open and bound an image; whatever goes wrong with its bytes becomes a DatasetError."""
+def _decoding(path: Path) -> Iterator[None]:
+    """Whatever goes wrong with a file's bytes becomes a DatasetError."""
     try:
-        # Our bound replaces Pillow's, a process-wide global that would warn at 89 and refuse at 179 megapixels.
-        with _open_lock:
-            limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
-            try:
-                image = Image.open(path, formats=_FORMATS)
-            finally:
-                Image.MAX_IMAGE_PIXELS = limit
-        with image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise DatasetError(
-                    f"{path}: {width}x{height} is more than {max_pixels} pixels; raise max_pixels if you trust it."
-                )
-            yield image
-    except DatasetError:
+        yield
+    except (DatasetError, ReadError):
         raise
-    except FileNotFoundError:
-        raise DatasetError(f"{path}: no such file; restore it, or remove its partner from the dataset.") from None
+    except MemoryError:
+        raise no_memory(path) from None
     except Exception as error:  # Pillow's decoders let nearly any exception out when a file is broken
         raise DatasetError(
             f"{path}: cannot be decoded as an image ({error}); copy it from its source again."
         ) from error
 
 
-def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(width, height) of what `read_rgb` gives, from the header. Raises DatasetError."""
-    with _opened(path, max_pixels) as image:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) >= 5
-        return image.size[::-1] if turned else image.size
+def _parsed(path: Path, data: bytes, max_pixels: int) -> Picture:
+    """The picture that is in a file, bounded, and not decoded yet.
 
-
-def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The image as uint8 RGB (H, W, 3), by the table above. Raises DatasetError."""
-    with _opened(path, max_pixels) as image:
-        if image.mode not in _PLAIN | _WITH_ALPHA or re.search(r";16[BLN]", _raw_modes(image)):
-            raise DatasetError(
-                f"{path}: holds {image.mode} pixels whose meaning as 8-bit RGB is not defined (16 bits a sample, "
-                "CMYK, ...); convert the file to 8-bit RGB."
-            )
-        if image.mode in _WITH_ALPHA or "transparency" in image.info:
-            alpha = image.convert("RGBA").getchannel("A")
-            if alpha.getextrema() != (255, 255):
-                raise DatasetError(
-                    f"{path}: has transparent pixels, whose colour is undefined; flatten it onto a background."
-                )
-        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
-
-
-def read_labels(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """The ids, integer (H, W), of a grey, palette or bilevel file, or the colours, uint8 (H, W, 3), of an RGB file.
-
-    A palette file's ids are its indexes. Raises DatasetError.
+    Pillow's plugins are called directly, not through `Image.open`, which tries formats that start other programs (EPS:
+    Ghostscript) and has a bound of its own that is global to the process.
     """
-    with _opened(path, max_pixels) as image:
-        if image.mode not in {"L", "P", "1", "I", "RGB", "RGBA"} and not image.mode.startswith("I;16"):
-            raise DatasetError(
-                f"{path}: a label file must hold ids (8 or 16-bit grey, palette) or RGB colours, not {image.mode}."
-            )
-        raw = _raw_modes(image)
-        array = np.asarray(image)
-        if array.ndim == 3:
-            return array[..., :3]
-        # Pillow stretches 2 and 4-bit grey to 0..255; ids are wanted as they are written in the file.
-        return array.astype(np.uint8) if array.dtype == bool else array // next((f for m, f in _STRETCH if m in raw), 1)
+    return _PARSERS[format_of(path, data[:HEAD])](path, data, max_pixels)
 
 
-def _raw_modes(image: ImageFile.ImageFile) -> str:
-    """How the file stores its samples, as Pillow's decoders call it; its mode alone hides the bit depth."""
-    return " ".join(str(tile[3]) for tile in image.tile)
+def _png(path: Path, data: bytes, max_pixels: int) -> Picture:
+    parts = png_parts(data)
+    image = _bounded(path, PngImagePlugin.PngImageFile(io.BytesIO(parts.picture)), max_pixels)
+    depth = data[24]
+    if image.mode == "L" and "transparency" in image.info:
+        image.info["transparency"] *= 255 // (2**depth - 1)  # stretched as the pixels will be
+    return Picture(path, image, depth, False, ifd.exif_orientation(parts.exif), False, parts.icc)
+
+
+def _jpeg(path: Path, data: bytes, max_pixels: int) -> Picture:
+    parts = jpeg_parts(data)
+    image = _bounded(path, JpegImagePlugin.JpegImageFile(io.BytesIO(parts.picture)), max_pixels)
+    return Picture(path, image, 8, False, ifd.exif_orientation(parts.exif), True, parts.icc)
+
+
+def _webp(path: Path, data: bytes, max_pixels: int) -> Picture:
+    image = _bounded(path, WebPImagePlugin.WebPImageFile(io.BytesIO(data)), max_pixels)
+    orientation = ifd.exif_orientation(image.info.get("exif", b""))
+    return Picture(path, image, 8, False, orientation, not lossless_webp(data), image.info.get("icc_profile", b""))
+
+
+def _tiff(path: Path, data: bytes, max_pixels: int) -> Picture:
+    directory = ifd.first_directory(io.BytesIO(data))
+    _check_tiff(path, directory)
+    image = _bounded(path, TiffImagePlugin.TiffImageFile(io.BytesIO(ifd.upright(data, directory))), max_pixels)
+    image.info.pop("xmp", None)  # Pillow looks for an orientation there too
+    return Picture(
+        path,
+        image,
+        depth=max(directory.get(ifd.BITS, [1])),
+        changed=image.mode in ("1", "L") and directory.first(ifd.PHOTOMETRIC, ifd.MIN_IS_WHITE) == ifd.MIN_IS_WHITE,
+        orientation=directory.orientation,
+        lossy=directory.first(ifd.COMPRESSION, 1) in (ifd.OLD_JPEG, ifd.JPEG),
+        icc=image.info.get("icc_profile", b""),
+    )
+
+
+def _bmp(path: Path, data: bytes, max_pixels: int) -> Picture:
+    image = _bounded(path, BmpImagePlugin.BmpImageFile(io.BytesIO(data)), max_pixels)
+    header = int.from_bytes(data[14:18], "little")
+    core = header == 12  # of OS/2, with shorter fields
+    bits = int.from_bytes(data[24:26] if core else data[28:30], "little")
+    if (image.mode, bits) in (("1", 4), ("1", 8), ("L", 4)):
+        # Pillow drops a palette of greys, and then reads 4 or 8 bits as if they were 1, or 4 as if they were 8.
+        entry, entries = ("BGR", 0) if core else ("BGRX", int.from_bytes(data[46:50], "little"))
+        palette = data[14 + header :][: len(entry) * (entries or 1 << bits)]
+        image._mode, image.palette = "P", ImagePalette.raw(entry, palette)
+        tile: Any = image.tile[0]
+        image.tile = [tile._replace(args=("P" if bits == 8 else "P;4", *tile.args[1:]))]
+    return Picture(path, image, min(bits, 8), bits == 16, 1, False, b"")
+
+
+def _pnm(path: Path, data: bytes, max_pixels: int) -> Picture:
+    image = _bounded(path, PpmImagePlugin.PpmImageFile(io.BytesIO(data)), max_pixels)
+    # Pillow's own decoders, which stretch, are given the largest value that the file says its samples have.
+    args: Any = image.tile[0].args
+    maximum = args[1] if isinstance(args, tuple) and args[1] else 65535 if image.mode == "I" else 255
+    changed = image.mode == "1" or maximum not in (255, 65535)
+    return Picture(path, image, 16 if maximum > 255 else 8, changed, 1, False, b"")
+
+
+_PARSERS: dict[str, Callable[[Path, bytes, int], Picture]] = {
+    "PNG": _png,
+    "JPEG": _jpeg,
+    "WEBP": _webp,
+    "TIFF": _tiff,
+    "BMP": _bmp,
+    "PPM": _pnm,
+}
+
+
+def _bounded(path: Path, image: ImageFile.ImageFile, max_pixels: int) -> ImageFile.ImageFile:
+    check_size(path, image.size, max_pixels)
+    return image
+
+
+def check_size(path: Path, size: tuple[int, int], max_pixels: int) -> None:
+    """Raise DatasetError for more pixels than may be decoded."""
+    width, height = size
+    if width < 1 or height < 1:
+        raise DatasetError(f"{path}: has no pixels ({width}x{height}); copy it from its source again.")
+    if width * height > max_pixels:
+        raise DatasetError(
+            f"{path}: {width}x{height} is more than {max_pixels} pixels; raise max_pixels if you trust it."
+        )
+
+
+def _check_tiff(path: Path, directory: ifd.Directory) -> None:
+    """Raise DatasetError for what decoders guess at, or give up on without saying why."""
+    samples, extra = directory.first(ifd.SAMPLES, 1), len(directory.get(ifd.EXTRA_SAMPLES, []))
+    photometric = directory.first(ifd.PHOTOMETRIC, ifd.MIN_IS_WHITE)
+    if directory.first(ifd.SUBFILE_TYPE, 0) & ifd.REDUCED:
+        raise DatasetError(f"{path}: its first page is a thumbnail, as in raw photographs; save the picture alone.")
+    if photometric in (ifd.MIN_IS_WHITE, ifd.MIN_IS_BLACK) and samples - extra > 1:
+        raise DatasetError(
+            f"{path}: has {samples} samples a pixel and says that they are grey (PhotometricInterpretation {photometric}),"
+            " as some tools write RGB; save it with PhotometricInterpretation RGB, or as PNG."
+        )
+    if photometric == ifd.RGB and samples - extra > 3:
+        raise DatasetError(
+            f"{path}: has {samples} samples a pixel, RGB and {samples - 3} that it does not describe (near infrared?); "
+            "keep red, green and blue alone."
+        )

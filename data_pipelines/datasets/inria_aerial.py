@@ -13,9 +13,13 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines.datasets import images, tiles
-from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets.base import MAX_PARTS, DatasetError, FileSource, Label, LabelTable, Listing, Sample
+from dsr.data_pipelines.datasets.labels import built_in
 
-TABLE = LabelTable((Label(0, 0, "not building", (0, 0, 0)), Label(255, 1, "building", (255, 255, 255))))
+TABLE = LabelTable(
+    (Label(0, 0, "not building", (0, 0, 0)), Label(255, 1, "building", (255, 255, 255))),
+    remedy=built_in("inria_aerial", "take the official masks, which hold 0 and 255"),
+)
 ANNOTATED_CITIES = ("austin", "chicago", "kitsap", "tyrol-w", "vienna")
 
 
@@ -44,8 +48,9 @@ class InriaAerial(FileSource):
         test_city: str = "vienna",
         tile: int = 1000,
         max_pixels: int = images.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, max_pixels)
+        super().__init__(root, max_pixels, skip_others)
         if test_city not in ANNOTATED_CITIES:
             cities = ", ".join(ANNOTATED_CITIES)
             raise DatasetError(f"Dataset {self.name}: test_city must be one of {cities}, not {test_city!r}.")
@@ -55,32 +60,43 @@ class InriaAerial(FileSource):
     def options(self) -> dict[str, Any]:
         return {"test_city": self.test_city, "tile": self.tile}
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         folder = self.root / ("test" if split == "restore" else "train")
         found = self.files_in(folder / "images", (".tif",))
         if split == "restore":
             whole = self.pair(found, None)
         else:
             pairs = self.pair(found, self.files_in(folder / "gt", (".tif",)))
-            whole = [s for s in pairs if (re.sub(r"\d+$", "", s.key) == self.test_city) == (split == "test")]
-            if not whole:
+            whole = pairs.only(s for s in pairs.samples if (_city(s) == self.test_city) == (split == "test"))
+            if not whole.samples:
                 raise DatasetError(
                     f"{folder / 'images'}: no image is in split '{split}' when test_city is {self.test_city}."
                 )
-        return tiles.parts(whole, lambda sample: len(self._windows(sample)))
+        return whole.only(tiles.parts(whole.samples, self._tiles_in))
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
-        return self._load(sample, self._windows(sample)[sample.part])
+        decoded = self._decoded(sample)
+        height, width, _ = decoded[0].shape
+        return self._cut(sample, decoded, self._windows(sample, width, height)[sample.part])
 
-    def _windows(self, sample: Sample) -> list[tuple[slice, slice]]:
+    def _tiles_in(self, sample: Sample) -> int:
         if sample.flaw:
             raise DatasetError(sample.flaw)
+        return len(self._windows(sample, *images.read_size(self.image_path(sample.image), self.max_pixels)))
+
+    def _windows(self, sample: Sample, width: int, height: int) -> list[tuple[slice, slice]]:
         path = self.image_path(sample.image)
-        width, height = images.read_size(path, self.max_pixels)
         if min(width, height) < self.tile:
             raise DatasetError(
                 f"{path}: {width}x{height} is smaller than a tile; set tile to at most {min(width, height)}."
             )
         rows, columns = tiles.spaced(height, self.tile), tiles.spaced(width, self.tile)
+        if len(rows) * len(columns) > MAX_PARTS:
+            raise DatasetError(
+                f"{path}: {width}x{height} makes more than {MAX_PARTS} tiles of {self.tile}; make tile larger."
+            )
         return tiles.windows(rows, columns, self.tile, self.tile)
+
+
+def _city(sample: Sample) -> str:
+    return re.sub(r"\d+$", "", sample.key)

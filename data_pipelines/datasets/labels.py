@@ -13,6 +13,11 @@ from dsr.data_pipelines.datasets.errors import DatasetError
 IGNORE = 255
 """Train id of pixels that neither the loss nor the metric looks at."""
 
+ADD_TO_THE_LIST = "add them to the class list (with train_id 255 to ignore them), or repair the file"
+"""What to do about labels that a list does not have, where the list is the user's own."""
+
+_SHOWN = 4  # of the values that are not known
+
 
 @dataclass(frozen=True)
 class Label:
@@ -33,9 +38,15 @@ class Label:
 
 @dataclass(frozen=True)
 class LabelTable:
-    """All labels of a dataset; train ids must be 0..C-1 without a hole, or 255."""
+    """All labels of a dataset; train ids must be 0..C-1 without a hole, or 255.
+
+    coloured: whether label files may hold the labels' colours; if not, those are for display alone.
+    remedy: what to do about ids or colours that are not in the table.
+    """
 
     labels: tuple[Label, ...]
+    coloured: bool = True
+    remedy: str = ADD_TO_THE_LIST
 
     def __post_init__(self) -> None:
         ids = [label.id for label in self.labels]
@@ -61,12 +72,63 @@ class LabelTable:
     def num_classes(self) -> int:
         return len(self.classes)
 
+    def resolve(self, written: np.ndarray, shown: np.ndarray, path: object) -> np.ndarray:
+        """What is meant in a file whose numbers stand for something else, as the index of a palette does.
+
+        PNG optimisers pack ids and colours into palettes, whose indexes then mean nothing; other programs write ids as
+        indexes, and add any colours to look at. So a palette of greys, and one of this table's colours, are looked
+        through; in one of other colours the index is the id. Where index and colour are both in the table as different
+        classes, nobody can tell; and so with grey of few bits, which some write with ids and some with parts of 255.
+
+        Args:
+          written: the numbers in the file, uint8 (H, W).
+          shown: what each number stands for, uint8: a grey value (N,), or a colour (N, 3).
+
+        Returns:
+          `written` itself, or the greys (H, W) or colours (H, W, 3) that are shown, for `to_train_ids`.
+
+        Raises:
+          DatasetError naming `path`: it cannot be told, or a number stands for nothing.
+        """
+        used = np.flatnonzero(np.bincount(written.ravel()))
+        if used[-1] >= len(shown):
+            raise DatasetError(
+                f"{path}: holds the palette index {used[-1]}, but its palette ends at {len(shown) - 1}; export it anew."
+            )
+        if shown.ndim == 2 and (shown[used] == shown[used, :1]).all():
+            shown = shown[:, 0]
+            if np.array_equal(shown[used], used):
+                return written
+            if len(shown) not in (2, 4, 16) or not np.array_equal(shown, np.linspace(0, 255, len(shown))):
+                return shown[written]
+        if shown.ndim == 2 and not self.coloured:
+            return written
+        numbers, looks = self._train_ids_of(used), self._train_ids_of(shown[used])
+        differing = [entry for entry in zip(used, numbers, looks) if None not in entry and entry[1] != entry[2]]
+        if not differing:
+            return shown[written] if None in numbers and None not in looks else written
+        if shown.ndim == 2 and None not in self._train_ids_of(_without_padding(shown, used[-1] + 1)):
+            return shown[written]
+        if shown.ndim == 2 and None in looks and _is_voc(shown):
+            return written
+        number, here, there = differing[0]
+        what = "palette index and palette colour disagree" if shown.ndim == 2 else "grey of few bits has two meanings"
+        raise DatasetError(
+            f"{path}: its {what}: {number} as an id is {self._name(here)}, and what it is shown as, "
+            f"{shown[number].tolist()}, is {self._name(there)}; save the ids as 8-bit grey PNG."
+        )
+
     def to_train_ids(self, raw: np.ndarray, path: object) -> np.ndarray:
         """Map ids as in the files (H, W), or colours (H, W, 3), to train ids, uint8 (H, W).
 
         Raises DatasetError naming `path` if a pixel holds an id or colour that the table does not have.
         """
         if raw.ndim == 3:
+            if not self.coloured:
+                raise DatasetError(
+                    f"{path}: holds colours, such as {raw[0, 0].tolist()}, but the class list gives none; save the ids as "
+                    f"8-bit grey PNG{', or add the columns r,g,b to the list' if self.remedy == ADD_TO_THE_LIST else ''}."
+                )
             red, green, blue = (raw[..., channel].astype(np.int32) for channel in range(3))
             packed = red << 16 | green << 8 | blue
             keys, train_ids = self._colors
@@ -77,13 +139,30 @@ class LabelTable:
             place = raw if raw.dtype == np.uint8 else np.clip(raw.astype(np.int64), 0, len(known) - 1)
             unknown = ~known[place] | (raw != place)
         if unknown.any():
-            found = np.unique(raw[unknown], axis=0)[:4].tolist()
-            kind = "colours" if raw.ndim == 3 else "ids"
+            found = np.unique(raw[unknown], axis=0)[:_SHOWN].tolist()
+            kind, remedy = "colours" if raw.ndim == 3 else "ids", self.remedy
+            if raw.ndim == 3 and (raw[..., :1] == raw[..., 1:]).all():
+                kind, remedy = (
+                    "three equal channels, grey ids saved as RGB,",
+                    "save them as one channel (8-bit grey PNG)",
+                )
             raise DatasetError(
                 f"{path}: {int(unknown.sum())} pixels hold {kind} that the class list does not have, such as "
-                f"{', '.join(map(str, found))}; add them to the class list (train id 255: ignored) or repair the file."
+                f"{', '.join(map(str, found))}; {remedy}."
             )
         return train_ids[place]
+
+    def _train_ids_of(self, values: np.ndarray) -> list[int | None]:
+        """Of ids (N,) or colours (N, 3); None for those that the table does not have."""
+        if values.ndim == 1:
+            known, train_ids = self._ids
+            return [int(train_ids[value]) if known[value] else None for value in values]
+        keys, train_ids = self._colors
+        by_color = dict(zip(keys.tolist(), train_ids.tolist()))
+        return [by_color.get(red << 16 | green << 8 | blue) for red, green, blue in values.tolist()]
+
+    def _name(self, train_id: int | None) -> str:
+        return "ignored" if train_id in (None, IGNORE) else self.classes[train_id].name
 
     @cached_property
     def _ids(self) -> tuple[np.ndarray, np.ndarray]:
@@ -110,3 +189,26 @@ class LabelTable:
 
     def to_json(self) -> list[dict[str, Any]]:
         return [{**asdict(label), "color": list(label.color)} for label in self.labels]
+
+
+def built_in(dataset: str, what: str) -> str:
+    """The remedy of a dataset whose class list is part of the program; `what` says what its label files must be."""
+    return f"the class list of {dataset} is built in: {what}, or read these with --dataset folder and a class list of your own"
+
+
+def voc_color(number: int) -> tuple[int, int, int]:
+    """The colour that PASCAL VOC's palette gives to an index, by the index's bits; index 0 is black."""
+    r, g, b = (sum((number >> 3 * i + channel & 1) << 7 - i for i in range(8)) for channel in range(3))
+    return r, g, b
+
+
+def _is_voc(palette: np.ndarray) -> bool:
+    """Whether all entries are PASCAL VOC's, but for those left black: the palette that says nothing but "index"."""
+    voc = np.array([voc_color(number) for number in range(len(palette))])
+    black = (palette == 0).all(axis=1)
+    return bool(((palette == voc).all(axis=1) | black).all()) and int((~black).sum()) >= 8
+
+
+def _without_padding(palette: np.ndarray, used: int) -> np.ndarray:
+    """The palette without black entries at its end, which some formats fill it up with."""
+    return palette if palette[used:].any() else palette[:used]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images as image_files
-from dsr.data_pipelines.datasets.base import DatasetError, Sample, permuted
+from dsr.data_pipelines.datasets.base import DatasetError, Listing, permuted
 from dsr.data_pipelines.datasets.photos import Photos
 
 HELD = "held"
@@ -33,8 +33,9 @@ class Originals(Photos):
         seed: int = 0,
         short_side: int = 0,
         max_pixels: int = image_files.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, short_side=short_side, max_pixels=max_pixels)
+        super().__init__(root, short_side=short_side, max_pixels=max_pixels, skip_others=skip_others)
         if not 0 < held_share < 1:
             raise DatasetError(f"Dataset {self.name}: held_share must lie between 0 and 1, not {held_share!r}.")
         self._chosen: dict[str, Any] = {"held_share": held_share, "seed": self.at_least(0, "seed", seed)}
@@ -42,11 +43,10 @@ class Originals(Photos):
     def options(self) -> dict[str, Any]:
         return {**super().options(), **self._chosen}
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
-        found = self.pair(self.files_in(self.root, image_files.EXTENSIONS, recursive=True), None)
-        order = permuted({sample.key for sample in found}, self._chosen["seed"])
+    def listing(self, split: str) -> Listing:
+        listing = super().listing(split)
+        order = permuted({sample.key for sample in listing.samples}, self._chosen["seed"])
         if len(order) < 2:
             raise DatasetError(f"{self.root}: one image cannot be trained on and held out; add more.")
         held = set(order[: max(1, round(self._chosen["held_share"] * len(order)))])
-        return [sample for sample in found if (sample.key in held) == (split == HELD)]
+        return listing.only(sample for sample in listing.samples if (sample.key in held) == (split == HELD))

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dsr.data_pipelines.datasets import images as image_files
-from dsr.data_pipelines.datasets.base import FileSource, Label, LabelTable, Sample
+from dsr.data_pipelines.datasets.base import FileSource, Label, LabelTable, Listing, Sample
 
 SPLIT = "all"
 
@@ -34,21 +34,22 @@ class Photos(FileSource):
         *,
         short_side: int = 0,
         max_pixels: int = image_files.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, max_pixels)
+        super().__init__(root, max_pixels, skip_others)
         self._short_side = self.at_least(0, "short_side", short_side)
 
     def options(self) -> dict[str, Any]:
         return {"short_side": self._short_side}
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         return self.pair(self.files_in(self.root, image_files.EXTENSIONS, recursive=True), None)
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
-        width, height = image_files.read_size(self.image_path(sample.image), self.max_pixels)
+        return self._cut(sample, self._decoded(sample, self._reduced), np.s_[:, :])
+
+    def _reduced(self, width: int, height: int) -> tuple[int, int]:
         shorter = min(width, height)
-        size = None
-        if 0 < self._short_side < shorter:
-            size = round(width * self._short_side / shorter), round(height * self._short_side / shorter)
-        return self._load(sample, np.s_[:, :], size)
+        if not 0 < self._short_side < shorter:
+            return width, height
+        return round(width * self._short_side / shorter), round(height * self._short_side / shorter)

@@ -11,7 +11,18 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines.datasets import images, tiles
-from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, FileSource, Label, LabelTable, Sample, permuted
+from dsr.data_pipelines.datasets.base import (
+    IGNORE,
+    MAX_PARTS,
+    DatasetError,
+    FileSource,
+    Label,
+    LabelTable,
+    Listing,
+    Sample,
+    permuted,
+)
+from dsr.data_pipelines.datasets.labels import built_in
 
 # The paper has 20 classes and does not list them; these are the 20 that the dataset's authors name as its classes.
 # A bald tree is a tree; markers and conflicting pixels are ignored. Small: the paper marks small objects for
@@ -42,7 +53,8 @@ TABLE = LabelTable(
         Label(21, IGNORE, "ar-marker", (112, 150, 146)),
         Label(22, 19, "obstacle", (2, 135, 115)),
         Label(23, IGNORE, "conflicting", (255, 0, 0)),
-    )
+    ),
+    remedy=built_in("semantic_drone", "take the published label files, which hold the colours or the ids 0 to 23"),
 )
 LAYOUTS = (
     ("training_set/images", "training_set/gt/semantic/label_images"),
@@ -88,8 +100,9 @@ class SemanticDrone(FileSource):
         restore: int = 65,
         seed: int = 0,
         max_pixels: int = images.MAX_PIXELS,
+        skip_others: bool = False,
     ) -> None:
-        super().__init__(root, max_pixels)
+        super().__init__(root, max_pixels, skip_others)
         sizes = {"width": width, "height": height, "patch_width": patch_width, "patch_height": patch_height}
         counts = {"columns": columns, "rows": rows, "test": test, "restore": restore}
         self._options = {option: self.at_least(1, option, value) for option, value in {**sizes, **counts}.items()}
@@ -98,6 +111,11 @@ class SemanticDrone(FileSource):
             raise DatasetError(
                 f"Dataset {self.name}: a patch of {patch_width}x{patch_height} does not fit into {width}x{height}; "
                 "make the patch smaller."
+            )
+        if width * height > self.max_pixels or columns * rows > MAX_PARTS:
+            raise DatasetError(
+                f"Dataset {self.name}: {width}x{height} cut into {columns * rows} patches is more than {self.max_pixels} "
+                f"pixels or {MAX_PARTS} patches; make width, height, columns or rows smaller."
             )
         self._size = (width, height)
         self._windows = tiles.windows(
@@ -110,11 +128,11 @@ class SemanticDrone(FileSource):
     def options(self) -> dict[str, Any]:
         return dict(self._options)
 
-    def samples(self, split: str) -> list[Sample]:
-        self._check_split(split)
+    def listing(self, split: str) -> Listing:
         images_folder, labels_folder = next((pair for pair in LAYOUTS if (self.root / pair[0]).is_dir()), LAYOUTS[0])
         found = self.files_in(self.root / images_folder, (".jpg", ".png"))
-        whole = {s.key: s for s in self.pair(found, self.files_in(self.root / labels_folder, (".png",)))}
+        pairs = self.pair(found, self.files_in(self.root / labels_folder, (".png",)))
+        whole = {s.key: s for s in pairs.samples}
         test, restore = self._options["test"], self._options["restore"]
         if test + restore >= len(whole):
             raise DatasetError(
@@ -125,7 +143,10 @@ class SemanticDrone(FileSource):
         chosen = {"test": order[:test], "restore": order[test : test + restore], "train": order[test + restore :]}[
             split
         ]
-        return tiles.parts((whole[key] for key in chosen), lambda sample: len(self._windows))
+        return pairs.only(tiles.parts((whole[key] for key in chosen), lambda sample: len(self._windows)))
 
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
-        return self._load(sample, self._windows[sample.part], self._size)
+        return self._cut(sample, self._decoded(sample, self._resized), self._windows[sample.part])
+
+    def _resized(self, width: int, height: int) -> tuple[int, int]:
+        return self._size

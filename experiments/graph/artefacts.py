@@ -39,6 +39,7 @@ class Artefact:
     seconds_per_unit: float
     batch: int | None = None  # of a training that hosts may share
     thorough: bool = False  # whether to read all of its files to find damage, or to look at their sizes alone
+    notes: tuple[str, ...] = ()  # what a plan says about it
 
     @property
     def name(self) -> str:
@@ -52,7 +53,7 @@ class Artefact:
 
     @cached_property
     def folder(self) -> Path:
-        return self.root / self.group / f"{self.name}-{self.fingerprint[:8]}"
+        return place_of(self.group, self.root, self.identity)
 
     @property
     def exists(self) -> bool:
@@ -109,6 +110,11 @@ class Artefact:
     @property
     def label(self) -> str:
         return f"{self.group if self.group in ('shards', 'features') else self.group.removesuffix('s')} {self.name}"
+
+
+def place_of(group: str, work: Path, identity: Identity) -> Path:
+    """The folder of an artefact."""
+    return work / group / f"{identity.name}-{identity.fingerprint[:8]}"
 
 
 def closure(targets: Iterable[Artefact], beyond_existing: bool = True) -> list[Artefact]:

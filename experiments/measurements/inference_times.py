@@ -31,7 +31,7 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
     from dsr.models.tensorflow_process import single_threaded
 
     single_threaded()
-    images = sample_pixels(study.source, study.config.dataset.split("test"))
+    images = sample_pixels(study.source, study.split("test"))
     if not images:
         raise ConfigError(f"no test image of {study.source.name} can be read: see dsr verify, or give another --root")
     stages: list[StageTimes] = []

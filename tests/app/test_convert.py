@@ -158,3 +158,18 @@ def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, m
         stored = {name.partition("work/")[2]: data for name, data in objects.items() if "manifest.json" not in name}
         assert stored == contents(converted)
         assert dsr("verify", work=work).status == 0
+
+
+def test_files_that_are_not_read_stop_a_command_unless_they_may_be_left_out(dsr: Dsr, tmp_path: Path) -> None:
+    root, work = tmp_path / "data", tmp_path / "work"
+    root.mkdir()
+    Image.new("RGB", (24, 16)).save(root / "a.png")
+    (root / "b.heic").touch()
+    options = ["--dataset", "photos", "--root", str(root)]
+    with pytest.raises(UserError, match=r"holds 1 file or folder \(b\.heic: its suffix is not read\).*--skip-others"):
+        dsr(*JPEG, *options, work=work)
+    assert not work.exists()
+    result = dsr(*JPEG, *options, "--skip-others", work=work)
+    assert "leaves out 1 file or folder (b.heic: its suffix is not read)" in result.err
+    result = dsr(*JPEG, *options, "--skip-others", work=work)
+    assert "its 1 source files are as they were" in result.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,10 +13,12 @@ import pytest
 from PIL import Image
 
 from dsr.data_pipelines.datasets import open_source
+from dsr.data_pipelines.datasets.files import read_bytes, unreadable
 from dsr.models.errors import ReadError
 from dsr.tfrecords.conversions import to_originals
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.ledger import joined_sources
 from dsr.tfrecords.manifest import Manifest, check, records
 from dsr.tfrecords.plan import Part
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeRestorer, FakeSample, FakeSource, inline
@@ -112,6 +115,33 @@ def test_every_kind_of_bad_input_is_written_down_with_file_and_reason(hostile: P
         "errors": 13,
     }
     check(tmp_path / "o")
+
+
+def test_a_file_of_a_dataset_that_cannot_be_read_now_is_never_left_out(
+    hostile: Path, tmp_path: Path, monkeypatch
+) -> None:
+    source = open_source("folder", hostile, max_pixels=2000)
+
+    def refusing(path: Path, limit: int) -> bytes:
+        if path.name == "good.png":
+            raise unreadable(path, PermissionError(errno.EACCES, "Permission denied"))
+        return read_bytes(path, limit)
+
+    monkeypatch.setattr("dsr.data_pipelines.datasets.images.read_bytes", refusing)
+    with pytest.raises(ReadError, match=r"good\.png: cannot be read \(Permission denied\)"):
+        write_originals(source, "train", tmp_path / "o", max_errors=99, engine=inline)
+    assert not (tmp_path / "o").exists()
+    monkeypatch.undo()
+    write_originals(source, "train", tmp_path / "o", max_errors=99, engine=inline)
+    assert "good" in {record.key for record in records(tmp_path / "o")}
+
+
+def test_a_file_that_changes_between_its_parts_is_noticed() -> None:
+    first, other = ({"kind": "image", "name": "a.tif", "sha256": digest} for digest in ("1", "2"))
+    last = {"kind": "image", "name": "b.tif", "sha256": "3"}
+    assert list(joined_sources([[first], [first, last], [last]])) == [first, last]
+    with pytest.raises(ArtefactError, match=r"image a\.tif changed while it was converted; convert again"):
+        list(joined_sources([[first], [other, last]]))
 
 
 def test_the_first_bad_image_ends_a_run_that_allows_none_and_its_file_is_named(hostile: Path, tmp_path: Path) -> None:

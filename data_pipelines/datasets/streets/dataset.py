@@ -33,6 +33,9 @@ TABLE = LabelTable(
     )
 )
 
+MAX_IMAGES = 1_000_000
+"""Of a split: as many as its keys have numbers."""
+
 
 class Streets(Source):
     """Drawn street scenes with exact labels. An image depends on (seed, split, index, height, width) alone.
@@ -65,9 +68,9 @@ class Streets(Source):
             "height": at_least(self.name, 16, "height", height),
             "width": at_least(self.name, 16, "width", width),
             "seed": at_least(self.name, 0, "seed", seed),
-            "train": at_least(self.name, 1, "train", train),
-            "test": at_least(self.name, 1, "test", test),
-            "restore": at_least(self.name, 1, "restore", restore),
+            "train": at_least(self.name, 1, "train", train, MAX_IMAGES),
+            "test": at_least(self.name, 1, "test", test, MAX_IMAGES),
+            "restore": at_least(self.name, 1, "restore", restore, MAX_IMAGES),
         }
         if height * width > 1 << 24:
             raise DatasetError(

@@ -102,7 +102,7 @@ def test_a_damaged_file_is_named_and_leaves_no_output(source, tmp_path):
 
 def test_inputs_that_are_no_images_and_outputs_that_cannot_be_are_refused(source, tmp_path):
     (tmp_path / "text.png").write_text("no image")
-    assert "cannot read the image" in refused("encode", tmp_path / "text.png", tmp_path / "out.bpg")
+    assert "cannot be decoded as an image" in refused("encode", tmp_path / "text.png", tmp_path / "out.bpg")
     assert "cannot write" in refused("encode", source, tmp_path / "absent" / "out.bpg")
     run("encode", source, tmp_path / "out.bpg")
     assert ".png" in refused("decode", tmp_path / "out.bpg", tmp_path / "out.jpg")

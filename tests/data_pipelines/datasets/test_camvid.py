@@ -115,3 +115,34 @@ def test_the_public_set_has_its_known_splits_and_classes(shared):
     assert set(np.flatnonzero(counts)) == {*range(11), IGNORE}
     names = [label.name for label in source.table.classes]
     assert names[int(counts[:11].argmax())] in ("road", "building")
+
+
+def test_labels_in_the_original_colours_are_refused_with_advice_that_can_be_followed(root):
+    save(root / "valannot" / "0001TP_006690.png", np.full((36, 48, 3), (128, 128, 192), np.uint8))  # road shoulder
+    source = open_source("camvid", root)
+    with pytest.raises(
+        DatasetError, match=r"\[128, 128, 192\]; the class list of camvid is built in: .*SegNet.*32 classes"
+    ):
+        source.read(source.samples("val")[0])
+
+
+def test_images_that_are_not_read_are_named_and_left_out_only_when_told(root):
+    (root / "train" / "0001TP_006750.jpg").touch()
+    (root / "train" / "more").mkdir()
+    (root / "train" / "more" / "a.png").touch()
+    with pytest.raises(
+        DatasetError, match=r"2 files or folders \(train/0001TP_006750\.jpg: .*train/more: .*--skip-others"
+    ):
+        open_source("camvid", root).samples("train")
+    source = open_source("camvid", root, skip_others=True)
+    assert len(source.samples("train")) == len(source.others("train")) == 2
+    assert source.fingerprint("val") == open_source("camvid", root).fingerprint("val")
+
+
+def test_a_folder_of_nothing_but_others_says_so(root):
+    for path in (root / "val").iterdir():
+        path.rename(path.with_suffix(".tga"))
+    with pytest.raises(
+        DatasetError, match=r"val holds no \.png, \.webp file, but 2 files or folders \(val/0001TP_006690\.tga"
+    ):
+        open_source("camvid", root).samples("val")

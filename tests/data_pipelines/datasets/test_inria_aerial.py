@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dsr.data_pipelines.datasets import DatasetError, open_source
 from tests.data_pipelines.datasets.files import ids, picture, save, save_geotiff
@@ -71,3 +72,28 @@ def test_an_image_that_cannot_be_cut_into_tiles_stays_one_sample_that_cannot_be_
     (flawed,) = (sample for sample in source.samples("test") if sample.image.endswith("vienna1.tif"))
     with pytest.raises(DatasetError, match=r"images/vienna1\.tif: cannot be decoded"):
         source.read(flawed)
+
+
+def test_more_tiles_than_anyone_wants_are_refused_before_they_are_listed(root):
+    save_geotiff(root / "test" / "images" / "sfo1.tif", np.zeros((101, 101, 3), np.uint8))
+    source = open_source("inria_aerial", root, tile=1)
+    (flawed,) = (sample for sample in source.samples("restore") if sample.image.endswith("sfo1.tif"))
+    with pytest.raises(DatasetError, match=r"sfo1\.tif: 101x101 makes more than 10000 tiles of 1; make tile larger"):
+        source.read(flawed)
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_tiles_of_a_turned_image_cover_what_is_shown(root, orientation):
+    pixels, mask = picture(5, 40, 60), ids(5, 40, 60, [0, 255])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    save(root / "train" / "images" / "vienna1.tif", pixels, exif=exif)
+    save(root / "train" / "gt" / "vienna1.tif", mask, exif=exif)
+    turns = {1: 0, 3: 2, 6: -1, 8: 1}[orientation]
+    source = open_source("inria_aerial", root, tile=20)
+    tiles = [source.read(sample) for sample in source.samples("test") if sample.key.startswith("vienna1/")]
+    assert len(tiles) == 6
+    columns = np.rot90(pixels, turns).shape[1] // 20
+    for number, upright in enumerate((np.rot90(pixels, turns), np.rot90(mask, turns) // 255)):
+        rows = [np.concatenate([t[number] for t in tiles[i : i + columns]], axis=1) for i in range(0, 6, columns)]
+        np.testing.assert_array_equal(np.concatenate(rows), upright)

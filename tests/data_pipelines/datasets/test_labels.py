@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsr.data_pipelines.datasets import IGNORE, DatasetError, Label, LabelTable
+from dsr.data_pipelines.datasets import DATASETS, IGNORE, DatasetError, Label, LabelTable
 from dsr.data_pipelines.datasets.cityscapes import TABLE as CITYSCAPES
+from dsr.data_pipelines.datasets.labels import ADD_TO_THE_LIST, voc_color
 
 TABLE = LabelTable(
     (
@@ -47,6 +48,86 @@ def test_colours_map_like_the_ids_that_they_stand_for():
     colors[2, 3] = (9, 9, 9)
     with pytest.raises(DatasetError, match=r"1 pixels.*\[9, 9, 9\]"):
         TABLE.to_train_ids(colors, "a.png")
+
+
+PALETTED = LabelTable(
+    tuple(
+        Label(i, i, name, color)
+        for i, (name, color) in enumerate({"road": (9, 9, 9), "car": (200, 0, 0), "tree": (0, 99, 0)}.items())
+    )
+    + (Label(255, IGNORE, "void", (0, 0, 0)),)
+)
+ONE_OF_EACH = np.arange(3, dtype=np.uint8)[None]
+
+
+def meant(shown: object, table: LabelTable = PALETTED, written: np.ndarray = ONE_OF_EACH) -> list[int]:
+    """Train ids of a file that holds the numbers 0, 1, 2 and shows them so."""
+    return table.to_train_ids(table.resolve(written, np.array(shown, np.uint8), "a.png"), "a.png")[0].tolist()
+
+
+def test_a_palette_of_other_colours_says_nothing_and_the_index_is_the_id():
+    assert meant([(1, 1, 2), (2, 2, 3), (3, 3, 4)]) == [0, 1, 2]
+    voc = [voc_color(i) for i in range(256)]
+    assert voc[:4] == [(0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)] and voc[255] == (224, 224, 192)
+    assert meant(voc) == [0, 1, 2]  # although its black is the colour of "void" here
+    uncoloured = LabelTable(PALETTED.labels, coloured=False)
+    assert meant([(200, 0, 0), (9, 9, 9), (0, 99, 1)], uncoloured) == [0, 1, 2]
+
+
+def test_a_palette_of_the_classes_colours_is_looked_through():
+    assert meant([(0, 99, 0), (9, 9, 9), (200, 0, 0)]) == [2, 0, 1]
+    assert meant([(0, 99, 0), (9, 9, 9), (200, 0, 0), (0, 0, 0), (0, 0, 0)]) == [2, 0, 1]  # filled up
+    assert meant([(9, 9, 9), (200, 0, 0), (0, 99, 0), (77, 77, 78)]) == [0, 1, 2]
+
+
+def test_a_palette_of_greys_holds_the_ids_that_are_shown():
+    assert meant([(2, 2, 2), (0, 0, 0), (1, 1, 1)]) == [2, 0, 1]
+    assert meant([(2, 2, 2), (0, 0, 0), (255, 255, 255)]) == [2, 0, IGNORE]
+    with pytest.raises(DatasetError, match=r"ids that the class list does not have, such as 7, 8"):
+        meant([(0, 0, 0), (7, 7, 7), (8, 8, 8)])
+
+
+def test_what_can_be_read_in_two_ways_is_refused():
+    with pytest.raises(DatasetError, match="palette index and palette colour disagree: 1 as an id is car.*is tree"):
+        meant([(9, 9, 9), (0, 99, 0), (77, 77, 78)])
+    mask = np.array([[0, 1]], np.uint8)
+    with pytest.raises(
+        DatasetError, match="two meanings: 1 as an id is car.*255, is ignored; save the ids as 8-bit grey"
+    ):
+        meant([0, 255], written=mask)
+    assert meant([0, 255], LabelTable(PALETTED.labels[:3]), mask) == [0, 1]
+    assert meant([0, 255], LabelTable((PALETTED.labels[0], PALETTED.labels[3])), mask) == [0, IGNORE]
+    with pytest.raises(DatasetError, match="palette index 2, but its palette ends at 1"):
+        meant([(1, 1, 2), (2, 2, 3)])
+
+
+def test_colours_are_refused_where_the_list_gives_none_and_the_advice_can_be_followed():
+    colours = np.array([[[128, 0, 0]]], np.uint8)
+    with pytest.raises(
+        DatasetError, match=r"holds colours, such as \[128, 0, 0\].*list gives none.*add the columns r,g,b"
+    ):
+        LabelTable(PALETTED.labels, coloured=False).to_train_ids(colours, "a.png")
+    for name, source in DATASETS.items():
+        table = getattr(source, "table", None)
+        if table is None or name in ("streets", "photos", "originals"):
+            continue
+        for raw in (np.array([[[1, 2, 3]]], np.uint8), np.array([[200]], np.uint8)):
+            with pytest.raises(DatasetError) as refused:
+                table.to_train_ids(raw, "a.png")
+            assert "add" not in str(refused.value).replace("--dataset", "") and ADD_TO_THE_LIST not in str(
+                refused.value
+            )
+
+
+def test_no_built_in_list_has_two_classes_of_one_name_or_of_one_colour_that_is_read():
+    for source in DATASETS.values():
+        table = getattr(source, "table", None)
+        classes = {} if table is None else {label.name: label.train_id for label in table.labels}
+        assert table is None or len(classes) == len(table.labels)
+        if table is not None and table.coloured:
+            by_color = {}
+            for label in table.labels:
+                assert by_color.setdefault(label.color, label.train_id) == label.train_id, (source.name, label)
 
 
 def test_colorize_shows_the_class_and_leaves_ignored_pixels_black():

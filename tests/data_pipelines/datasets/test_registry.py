@@ -38,6 +38,27 @@ def test_options_out_of_range_are_refused(value):
         open_source("camvid", "root", max_pixels=value)
 
 
+@pytest.mark.parametrize(
+    "name, options",
+    [
+        ("streets", {"train": 999999999999}),
+        ("streets", {"height": 1 << 40}),
+        ("semantic_drone", {"columns": 999999999999}),
+        ("semantic_drone", {"width": 1 << 40}),
+        ("photos", {"skip_others": "yes"}),
+    ],
+)
+def test_what_would_not_fit_into_memory_is_refused_before_it_is_made(name, options, tmp_path):
+    with pytest.raises(DatasetError, match=f"Dataset {name}: "):
+        open_source(name, *([] if name == "streets" else [tmp_path]), **options)
+
+
+def test_the_home_folder_is_expanded_and_a_folder_called_tilde_is_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert open_source("photos", "~/photos").root == tmp_path / "photos"
+    assert str(open_source("photos", "./~/photos").root) == "~/photos"
+
+
 def test_an_unknown_split_is_refused():
     with pytest.raises(DatasetError, match="no split 'val'; it has train, test, restore"):
         open_source("streets").samples("val")
