@@ -29,7 +29,7 @@ _UPRIGHT = 1
 
 def suffixes(codec: str) -> tuple[str, ...]:
     """Of a codec's files, lower-case; the first one is what is written."""
-    return (codec_class(codec).suffix, *OTHER_SUFFIXES.get(codec, ()))
+    return (codec_class(codec).suffix or f".{codec}", *OTHER_SUFFIXES.get(codec, ()))
 
 
 @functools.cache
@@ -50,7 +50,7 @@ def read_header(name: str, bitstream: bytes) -> Inspection:
             f"{name}: no bitstream of a known codec, its {len(bitstream)} bytes start with {bitstream[:8]!r}"
         )
     if PurePosixPath(name).suffix.lower() not in suffixes(codec.name):
-        raise CodecError(f"{name}: holds a {codec.name} bitstream; give it the suffix {codec.suffix}")
+        raise CodecError(f"{name}: holds a {codec.name} bitstream; give it the suffix {suffixes(codec.name)[0]}")
     try:
         return codec.inspect(bitstream)
     except CodecError:

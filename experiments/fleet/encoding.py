@@ -43,7 +43,7 @@ class Encode:
         started = time.perf_counter()
         codec, bitstream = self.rate.encode(pixels)
         seconds = time.perf_counter() - started
-        target = item.stem + codec.suffix
+        target = item.stem + received.suffixes(codec.name)[0]
         height, width = pixels.shape[:2]
         row = {
             "name": target,

@@ -64,7 +64,7 @@ def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp
     shards = study.shards(Domain("C", alike), "train")
     make([shards], Progress())
     found = list(records(shards.folder))
-    assert [record.key for record in found] == [f"train/{number}" for number in range(6)]
+    assert [record.key for record in found] == list("012345")
     for number, record in enumerate(found):
         codec, suffix = (("bpg", ".bpg"), ("jpeg", ".jpg"))[number % 2]
         sent = (root / "images" / "train" / f"{number}{suffix}").read_bytes()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from dsr.data_pipelines.datasets import open_source
 
-EXAMPLE = Path(__file__).resolve().parents[1] / "examples" / "fleet" / "run.sh"
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "fleet" / "run.sh"
 
 TINY = ["restorer.rdn.network.blocks=1", "restorer.rdn.network.layers=1", "restorer.rdn.network.growth=2"]
 TINY += ["restorer.rdn.network.features=4", "restorer.rdn.patch=32", "restorer.rdn.steps=2"]
