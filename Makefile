@@ -1,6 +1,6 @@
 # make demo        set up, then run the six-configuration study on the built-in dataset
 # make test        set up, then run the tests
-# make test-fast   those without TensorFlow: the ones to run while writing
+# make test-fast   those that need neither TensorFlow nor many seconds: the ones to run while writing
 # make setup       only prepare .venv
 # make setup-core  prepare .venv for a device that only converts and verifies: no TensorFlow
 # make lint        format check, lint and types
@@ -11,16 +11,20 @@ BIN := .venv/bin
 demo: setup
 	$(BIN)/dsr run --preset demo
 
+# Two processes, a file in one of them: its fixtures are made once. In order, so that the longest do not come last.
+PYTEST := $(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
 test: setup
-	$(BIN)/python -m pytest -q -n 2 tests
+	$(PYTEST) tests
 
 test-fast: setup
-	$(BIN)/python -m pytest -q -n 2 -m "not tensorflow" tests
+	$(PYTEST) -m "not tensorflow and not slow" tests
 
 lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy -p dsr
+	$(BIN)/mypy examples/*.py
 
 setup: .venv/installed
 

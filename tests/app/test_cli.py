@@ -39,6 +39,7 @@ def test_every_command_explains_itself_with_an_example(name: str) -> None:
     assert f"dsr {name}" in result.output.replace("\n", " ")
 
 
+@pytest.mark.tensorflow
 def test_the_doctor_finds_this_machine_able(tmp_path: Path) -> None:
     result = dsr("doctor", "--work", str(tmp_path))
     assert result.returncode == 0, result.stdout

@@ -16,6 +16,8 @@ from dsr.models.errors import UserError
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.tfrecords.manifest import Manifest, records
 
+pytestmark = pytest.mark.tensorflow
+
 STREETS = [
     *(
         "--codec",

@@ -25,6 +25,8 @@ pytest.importorskip("apache_beam", reason="the engine beam needs Apache Beam: pi
 
 from dsr.tfrecords.beam import BeamEngine
 
+pytestmark = pytest.mark.slow
+
 IN_PROCESS = "--runner=DirectRunner --direct_running_mode=in_memory"
 TWO_PROCESSES = "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=2"
 

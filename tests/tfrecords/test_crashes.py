@@ -15,6 +15,8 @@ from tests.crashes import Tree, put, states, tree
 from tests.tfrecords.fakes import FakeCodec, FakeSource, convert_everything, inline
 from tests.tfrecords.writing import write_compressed, write_originals
 
+pytestmark = pytest.mark.slow
+
 SOURCE = FakeSource(4, broken=(3,))
 HOW = How(engine=inline, max_errors=1)
 

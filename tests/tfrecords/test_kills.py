@@ -19,6 +19,8 @@ from dsr.tfrecords.manifest import Manifest
 from tests.tfrecords.fakes import CountingSource, convert_until
 from tests.tfrecords.writing import write_originals
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 KILLS = 30
 

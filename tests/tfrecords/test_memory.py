@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 from tests.tfrecords.fakes import FakeSample, inline
 from tests.tfrecords.writing import write_originals
+
+pytestmark = pytest.mark.slow
 
 FEW, MANY = 500, 4000
 BYTES_AN_IMAGE = 700

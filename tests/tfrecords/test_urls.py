@@ -23,6 +23,7 @@ def write_everything(work: Path) -> None:
     write_restored(work / "c", work / "o", FakeRestorer(8), work / "r", engine=inline)
 
 
+@pytest.mark.tensorflow
 def test_an_artefact_in_a_store_is_the_same_made_resumed_joined_and_repaired(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,8 @@ from dsr.experiments.measurements.kept import INFERENCE_TIMES
 from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
 
+pytestmark = pytest.mark.tensorflow
+
 
 def stage(name: str, *milliseconds: float, point: str | None = None, restorer: str | None = None) -> StageTimes:
     return StageTimes(name, point, restorer, [ms / 1000 for ms in milliseconds])

@@ -22,6 +22,8 @@ from dsr.models.metrics.perceptual.hosa import Hosa
 from dsr.models.metrics.perceptual.niqe import Niqe
 from tests.models.leaves import leaves
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def photographs(tmp_path_factory) -> Path:
