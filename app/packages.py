@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 from dsr.models.errors import UserError
 
-CORE = ("numpy", "pillow", "av", "isal", "google-crc32c", "protobuf", "etils", "click", "dacite")
+CORE = ("numpy", "pillow", "av", "simplejpeg", "isal", "google-crc32c", "protobuf", "etils", "click", "dacite")
 """What `requirements-core.in` names: enough to convert, verify and look."""
 
 BEYOND_CORE = (
