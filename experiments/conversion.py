@@ -91,7 +91,11 @@ def build_compressed(degradation: Degradation, artefact: Artefact, progress: Pro
 def build_restored(artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Compressed shards -> restored shards."""
     inputs = artefact.inputs
-    restorer = SavedRestorer(inputs["restorer"].folder)
+    trained = inputs["restorer"]
+    for name in trained.manifest.files:
+        if "/" not in name:  # TensorBoard's events are not read
+            trained.file(name)
+    restorer = SavedRestorer(trained.folder)
     conversion = conversions.to_restored(
         inputs["compressed"].folder,
         inputs["original"].folder if "original" in inputs else None,

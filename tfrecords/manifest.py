@@ -125,6 +125,22 @@ class Manifest:
         return manifest
 
 
+def intact(folder: Path, name: str) -> Path:
+    """A file of a finished artefact, read and found to be as it was written: how all that is not shards is opened.
+
+    Raises ArtefactError if it is not, or is no file of this artefact.
+    """
+    entries = Manifest.load(folder).files
+    if name not in entries:
+        raise ArtefactError(f"{folder} has no file {name!r}: it is another artefact than it should be; make it anew")
+    for sentence in damages(folder, {name: entries[name]}, digests=True).values():
+        raise ArtefactError(
+            f"{sentence}: dsr convert repairs shards, all else is made anew once its folder is removed; dsr verify says what "
+            "else is damaged"
+        )
+    return files.location(folder) / name
+
+
 def check(folder: Path) -> Manifest:
     """The manifest of a whole artefact, or ArtefactError naming what is missing, of another size, or does not add up.
 

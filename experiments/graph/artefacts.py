@@ -15,7 +15,7 @@ from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
-from dsr.tfrecords.manifest import Identity, Manifest
+from dsr.tfrecords.manifest import Identity, Manifest, intact
 
 CURVES = "curves.json"
 """What a training wrote on its way: {"loss": [[step, value], ...], ...}."""
@@ -83,12 +83,7 @@ class Artefact:
 
     def file(self, name: str) -> Path:
         """One of its files, as it was written. Raises ArtefactError if it is not."""
-        if damages(self.folder, {name: self.manifest.files[name]}, digests=True):
-            raise ArtefactError(
-                f"{self.folder / name} is not what was written: dsr convert repairs shards, all else is made anew once its folder is "
-                "removed; dsr verify says what else is damaged"
-            )
-        return self.folder / name
+        return intact(self.folder, name)
 
     def summary(self, kind: type[Summary]) -> Summary:
         """What its manifest says in sum; ArtefactError if it does not."""

@@ -16,6 +16,7 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.training.evaluation import load_segmenter
+from dsr.experiments.training.failures import in_one_sentence
 from dsr.tfrecords.building import building
 from dsr.tfrecords.reader import ShardSet
 
@@ -34,6 +35,7 @@ def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefac
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
     with (
+        in_one_sentence(artefact),
         building(artefact.folder, artefact.identity) as build,
         progress.meter(artefact.label, shards.num_images) as meter,
     ):

@@ -42,7 +42,7 @@ class CodecTraining(Training[HyperpriorTraining]):
 
     def __init__(self, config: CodecTrainingConfig, seed: int, shards: ShardSet) -> None:
         schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
-        super().__init__(config, schedule, seed, shards.num_images)
+        super().__init__(config, "codec", schedule, seed, shards.num_images)
         self.shards = shards
 
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:

@@ -12,10 +12,12 @@ from dsr.data_pipelines.input import evaluation_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
 from dsr.experiments.training.segmenter import WEIGHTS, class_names
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
 from dsr.tfrecords.building import building
+from dsr.tfrecords.manifest import intact
 from dsr.tfrecords.png import encode_png
 from dsr.tfrecords.reader import ShardSet
 
@@ -28,11 +30,12 @@ def build_evaluation(
     The folder then holds the predicted label maps of `samples` images, spread evenly over the split, as `prediction-N.png` (train ids).
 
     Raises:
-      ArtefactError: damaged shards or a missing segmenter.
+      ArtefactError: a damaged or missing segmenter, damaged shards, a full disk. TrainingError: the segmenter had diverged.
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
     shown = {int((n + 0.5) * shards.num_images / samples): n for n in range(min(samples, shards.num_images))}
     with (
+        in_one_sentence(artefact),
         building(artefact.folder, artefact.identity) as build,
         progress.meter(artefact.label, shards.num_images) as meter,
     ):
@@ -58,9 +61,18 @@ def build_evaluation(
 
 @functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds
 def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
-    """A trained segmenter for inference."""
+    """A trained segmenter for inference.
+
+    Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
+    """
     network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
-    network.load_weights(str(folder / WEIGHTS))
+    path = intact(folder, WEIGHTS)
+    network.load_weights(str(path))
+    lost = not_finite(network.variables)
+    if lost:
+        raise TrainingError(
+            f"{path}: the weight {lost} is not finite, the training had diverged; remove {folder} and train again"
+        )
     return Segmenter(network, table.num_classes)
 
 

@@ -21,11 +21,10 @@ from dsr.experiments.config.overrides import flatten
 from dsr.experiments.graph import hosts, together
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.progress import Meter, Progress
+from dsr.experiments.training.checkpoints import Checkpoints
+from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
 from dsr.tfrecords.building import Build
-from dsr.tfrecords.manifest import write_atomically
-
-Curves = dict[str, list[list[float]]]
-"""{"loss": [[step, value], ...], ...}: each value is the mean over the window of steps that ends at `step`."""
+from dsr.tfrecords.files import write_atomically
 
 Model = TypeVar("Model")
 
@@ -54,13 +53,17 @@ class Training(ABC, Generic[Model]):
 
     Attributes:
       config: of the network and its optimization, a dataclass; shown in TensorBoard's text tab.
+      settings: what that is called in a study's configuration, as "restorer.gan"; its `learning_rate` is what to lower.
       schedule: how long, and how often it is written down.
       seed: of the start and of the order and augmentation of the samples.
       images: how many it learns from.
+      losses: the metrics that are minimised; it ends where one of them is no number.
     """
 
-    def __init__(self, config: Any, schedule: Schedule, seed: int, images: int) -> None:
-        self.config, self.schedule, self.seed, self.images = config, schedule, seed, images
+    losses: tuple[str, ...] = ("loss",)
+
+    def __init__(self, config: Any, settings: str, schedule: Schedule, seed: int, images: int) -> None:
+        self.config, self.settings, self.schedule, self.seed, self.images = config, settings, schedule, seed, images
 
     @abstractmethod
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
@@ -100,9 +103,10 @@ def train(training: Training, artefact: Artefact, progress: Progress) -> None:
     The folder then holds what `training.save` writes, `curves.json` and the TensorBoard events.
 
     Raises:
-      ArtefactError: damaged shards, or another process trains it.
+      TrainingError: a loss or a weight is not finite; the last checkpoint at which all were is kept.
+      ArtefactError: damaged shards or checkpoints, a full disk, or another process trains it.
     """
-    with together.building(artefact) as build:
+    with in_one_sentence(artefact), together.building(artefact) as build:
         tf.keras.utils.set_random_seed(training.seed)
         with strategy(training.schedule.batch).scope():
             model = training.build()
@@ -133,30 +137,35 @@ def strategy(batch: int) -> tf.distribute.Strategy:
 
 
 def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progress: Progress) -> float:
-    """Take the steps that are left; the artefact in the making gets `curves.json` and `tensorboard/`, its scratch folder the checkpoints.
+    """Take the steps that are left; the artefact in the making gets `curves.json` and `tensorboard/`, its scratch folder the
+    checkpoints.
 
     Returns:
       The seconds of training in all runs together.
     """
     schedule, window = training.schedule, training.schedule.window
-    seconds = tf.Variable(0.0, dtype=tf.float64, trainable=False)
-    step = tf.Variable(0, dtype=tf.int64, trainable=False)
     model.build_optimizers()
-    checkpoints = tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model, step=step, seconds=seconds), str(build.scratch / "checkpoints"), max_to_keep=2
-    )
-    if checkpoints.latest_checkpoint:
-        checkpoints.checkpoint.restore(checkpoints.latest_checkpoint).assert_existing_objects_matched()
-    start = int(step.numpy())
+    checkpoints = Checkpoints(build.scratch / "checkpoints", model)
+    state, damaged = checkpoints.restore()
+    start = state.step
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
         hosts.same(start, "see different checkpoints")
-    curves = {name: [p for p in curve if p[0] <= start] for name, curve in read_curves(build).items()}
     writer = tf.summary.create_file_writer(str(build.path / "tensorboard"))
+    for path in damaged:
+        progress.say(f"{artefact.label}: {path} is damaged, and the checkpoint before it is taken")
     if start:
         progress.say(f"{artefact.label}: goes on at step {start} of {schedule.steps}")
     else:
         with writer.as_default(step=0):
             tf.summary.text("configuration", _described(training.config, artefact))
+
+    def diverged(what: str, step: int) -> TrainingError:
+        rates = " and ".join(f"{rate:g}" for rate in model.learning_rates().values())
+        kept = f"the checkpoint of step {state.step} is kept" if state.step else "there is no checkpoint yet"
+        return TrainingError(
+            f"{artefact.label} has diverged: {what} is not finite at step {step}, where the learning rate is {rates}; try a "
+            f"lower one (--set {training.settings}.learning_rate=...); {kept}"
+        )
 
     class Window(tf.keras.callbacks.Callback):
         """One Keras epoch is one window."""
@@ -167,26 +176,32 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             self.done += 1
+            for name in training.losses:
+                if not math.isfinite((logs or {})[name]):
+                    raise diverged(f"the {name}", self.done)
             self.meter.update(self.done)
 
         def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
             elapsed = time.monotonic() - self.since
             values = {name: float(value) for name, value in (logs or {}).items()}
             values |= {**model.learning_rates(), **training.measured(model), "steps_per_second": window / elapsed}
-            seconds.assign_add(elapsed)
-            step.assign(self.done)
+            state.seconds += elapsed
             with writer.as_default(step=self.done):
                 for name, value in values.items():
-                    curves.setdefault(name, []).append([self.done, value])
-                    tf.summary.scalar(name, value)
+                    if math.isfinite(value):  # a score is none where no pixel has a label
+                        state.curves.setdefault(name, []).append([self.done, value])
+                        tf.summary.scalar(name, value)
             self.meter.update(self.done, _note(values))
             if schedule.saves_at(self.done):
+                lost = not_finite(model.variables)
+                if lost:
+                    raise diverged(f"the weight {lost}", self.done)
                 with writer.as_default(step=self.done):
                     for tag, images in training.pictures(model).items():
                         tf.summary.image(tag, images, max_outputs=len(images))
                 writer.flush()
-                write_atomically(build.path / CURVES, json.dumps(curves).encode())
-                checkpoints.save()
+                state.step = self.done
+                checkpoints.save(state)
             self.since = time.monotonic()
 
     if start < schedule.steps:
@@ -201,7 +216,8 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
                 callbacks=[Window(meter)],
             )
     writer.close()
-    return round(float(seconds.numpy()), 3)
+    write_atomically(build.path / CURVES, json.dumps(state.curves).encode())
+    return round(state.seconds, 3)
 
 
 def _input(
@@ -216,12 +232,6 @@ def _input(
         return dataset.rebatch(training.schedule.batch // context.num_replicas_in_sync)
 
     return strategy.distribute_datasets_from_function(of_host)
-
-
-def read_curves(build: Build) -> Curves:
-    """The curves that an interrupted run has written."""
-    path = build.path / CURVES
-    return json.loads(path.read_text()) if path.is_file() else {}
 
 
 def _described(config: Any, artefact: Artefact) -> str:

@@ -43,7 +43,9 @@ class RestorerTraining(Training[Trainer]):
     ) -> None:
         own = config.training(name)
         schedule = Schedule(own.steps, own.batch, config.checkpoint_every, config.log_every)
-        super().__init__(own, schedule, seed, config.images or compressed.num_images)
+        settings = "restorer.gan" if own is config.gan else "restorer.rdn"
+        super().__init__(own, settings, schedule, seed, config.images or compressed.num_images)
+        self.losses = ("generator_loss", "discriminator_loss") if own is config.gan else ("loss",)
         self.restorer, self.name = config, name
         self.compressed, self.original = compressed, original
 

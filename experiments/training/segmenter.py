@@ -46,7 +46,7 @@ class SegmenterTraining(Training[Segmenter]):
 
     def __init__(self, config: SegmenterConfig, seed: int, table: LabelTable, shards: ShardSet) -> None:
         schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
-        super().__init__(config, schedule, seed, shards.num_images)
+        super().__init__(config, "segmenter", schedule, seed, shards.num_images)
         self.table, self.shards = table, shards
 
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:

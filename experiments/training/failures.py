@@ -1,0 +1,69 @@
+"""What can go wrong while networks are trained and tested, as errors of one sentence."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Optional
+
+import tensorflow as tf
+
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.models.errors import ReadError, UserError
+from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.tfrecords.integrity import damages
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What only writing meets. TensorFlow and HDF5 tell it in the words of the system, without the number."""
+
+OF_DATA = (
+    tf.errors.DataLossError,
+    tf.errors.InvalidArgumentError,
+    tf.errors.NotFoundError,
+    tf.errors.OutOfRangeError,
+    tf.errors.FailedPreconditionError,
+)
+"""What TensorFlow raises where it reads something else than was written; and in other cases."""
+
+
+class TrainingError(UserError):
+    """A training that cannot go on, or whose network is no use: its loss or its weights are no numbers any more."""
+
+
+def not_finite(variables: Iterable[tf.Variable]) -> Optional[str]:
+    """The name of the first of these that holds NaN or an infinity; None if none does."""
+    for variable in variables:
+        if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable))):
+            return variable.name
+    return None
+
+
+@contextmanager
+def in_one_sentence(artefact: Artefact) -> Iterator[None]:
+    """While the artefact is made: damage of its inputs as ArtefactError, and so a disk that is full or read-only."""
+    try:
+        yield
+    except OSError as error:
+        place = str(error.filename or artefact.folder)
+        if _is_full(error) or place.startswith(str(artefact.folder)):
+            raise cannot_write(place, _is_full(error) or error) from error
+        raise ReadError(f"{place} cannot be read: {error.strerror or error}") from error
+    except (RuntimeError, tf.errors.OpError) as error:  # RuntimeError is HDF5's
+        full = _is_full(error)
+        if full:
+            raise cannot_write(artefact.folder, full) from error
+        if isinstance(error, OF_DATA):
+            for other in artefact.inputs.values():
+                for sentence in damages(other.folder, other.manifest.files, digests=True).values():
+                    raise ArtefactError(f"{sentence}: run dsr convert again, which repairs it") from error
+        raise
+
+
+def _is_full(error: Exception) -> Optional[OSError]:
+    """The system's error in an error that says that a disk takes no more."""
+    for number in FULL:
+        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+            return OSError(number, os.strerror(number))
+    return None
