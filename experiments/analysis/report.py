@@ -18,7 +18,7 @@ from dsr.experiments.analysis.pictures import Picture, label_map, photograph
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.tables import CONFIGURATIONS
 from dsr.experiments.results import ClassFacts, Results, SampleImages, TrainingResult, from_json, to_json
-from dsr.tfrecords.errors import cannot_write
+from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically
 
 EMBEDDED = 6_000_000  # characters of pictures in a page, after which further samples are left out
@@ -78,7 +78,7 @@ def write_report(results: Results, folder: str | Path) -> Path:
 
     Raises:
         ReportError: a sample image is missing or damaged.
-        ArtefactError: the disk is full or may not be written.
+        ArtefactError: the folder cannot be written.
     """
     folder = Path(folder)
     # On the page as in the file: what is not finite becomes None.
@@ -97,12 +97,10 @@ def write_report(results: Results, folder: str | Path) -> Path:
         "activations.csv": shift.activations_table(results).to_csv(),
         "report.html": page,
     }
-    try:
+    with one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
             write_atomically(folder / name, text.encode("utf-8"))
-    except OSError as error:
-        raise cannot_write(folder, error) from None
     return folder / "report.html"
 
 

@@ -65,8 +65,8 @@ def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> 
 
     Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
     """
-    network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
     path = intact(folder, WEIGHTS)
+    network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
     network.load_weights(str(path))
     lost = not_finite(network.variables)
     if lost:
