@@ -4,7 +4,8 @@
     python -m dsr.experiments.benchmarks.bpg ~/photographs --limit 4 --crop 2048x1024 --preset slow --preset medium
 
 Each variant is encoded at a few QPs. The tables give its BD-rate against the first one (how many more bytes it takes
-for equal PSNR, of RGB and of luma; per image, then the mean), CPU seconds a megapixel at the third QP, 40, and with
+for equal PSNR, of RGB and of luma; per image, then the mean), CPU seconds a megapixel at the third QP, 40, beside those
+that FFmpeg takes to decode the picture once, without its colours and without proof that it is whole, and with
 `--throughput` how many images all cores get through. Where `bpgenc` and `bpgdec` are on PATH, they stand beside it.
 Six CamVid images take about 5 seconds a variant on one core. The measured tables are in docs/bpg.md.
 """
@@ -22,14 +23,18 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import av
 import click
 import numpy as np
+from av.video.codeccontext import VideoCodecContext
 from PIL import Image
 
 from dsr.data_pipelines.codecs import Codec, make_codec
+from dsr.data_pipelines.codecs.bpg import container, hevc
 from dsr.data_pipelines.codecs.bpg.codec import CHROMAS
 from dsr.data_pipelines.codecs.bpg.colour import rgb_to_ycbcr
 from dsr.data_pipelines.codecs.bpg.hevc import PRESETS
+from dsr.data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, write_parameter_sets
 from dsr.experiments.analysis.rate_distortion import bd_rate
 
 QPS = (28, 34, 40, 46)
@@ -77,10 +82,25 @@ def load(folder: Path, limit: int, crop: tuple[int, int] | None) -> list[np.ndar
     return images
 
 
-def measure(options: dict, images: Sequence[np.ndarray], qps: Sequence[int]) -> tuple[list[Curve], float, float]:
-    """Curves of a variant, one an image, and its CPU seconds a megapixel at the middle QP: encoding, decoding."""
+def ffmpeg_seconds(bitstream: bytes) -> float:
+    """CPU time in which FFmpeg decodes the picture of a file once, to planes."""
+    header, data = container.parse(bitstream)
+    cursor = container.Cursor(data)
+    sequence = SequenceHeader.parse(cursor.take(cursor.ue7("the HEVC header"), "the HEVC header"))
+    chroma_format, _ = hevc.FORMATS[header.pixel_format]
+    sets = write_parameter_sets(sequence, chroma_format, header.width, header.height, header.depth)
+    packet = av.Packet(sets + b"\0\0\1" + data[cursor.position :] + bytes(64))
+    start = cpu_seconds()
+    decoder = VideoCodecContext.create("hevc", "r")
+    decoder.thread_count = 1
+    assert decoder.decode(packet) or decoder.decode(None)
+    return cpu_seconds() - start
+
+
+def measure(options: dict, images: Sequence[np.ndarray], qps: Sequence[int]) -> tuple[list[Curve], np.ndarray]:
+    """Curves of a variant, one an image, and CPU seconds a megapixel at the middle QP: encoding, decoding, FFmpeg's part."""
     curves = [Curve() for _ in images]
-    seconds = np.zeros(2)
+    seconds = np.zeros(3)
     for qp in qps:
         codec = make_codec("bpg", qp, **options)
         for curve, pixels in zip(curves, images):
@@ -89,12 +109,11 @@ def measure(options: dict, images: Sequence[np.ndarray], qps: Sequence[int]) -> 
             between = cpu_seconds()
             decoded = codec.decode(bitstream)
             if qp == middle(qps):
-                seconds += between - start, cpu_seconds() - between
+                seconds += between - start, cpu_seconds() - between, ffmpeg_seconds(bitstream)
             curve.bpp.append(8 * len(bitstream) / (pixels.size / 3))
             curve.rgb.append(psnr(decoded, pixels))
             curve.luma.append(psnr(rgb_to_ycbcr(decoded)[0], rgb_to_ycbcr(pixels)[0]))
-    encoding, decoding = seconds / (sum(pixels.size for pixels in images) / 3e6)
-    return curves, float(encoding), float(decoding)
+    return curves, seconds / (sum(pixels.size for pixels in images) / 3e6)
 
 
 def throughput(codec: Codec, images: Sequence[np.ndarray], repeats: int = 4) -> tuple[float, float]:
@@ -155,11 +174,13 @@ def main(
     click.echo(
         f"{len(images)} images, {megapixels:.1f} megapixels, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}\n"
     )
-    click.echo("| variant | bpp | PSNR RGB | PSNR Y | BD-rate RGB | BD-rate Y | encode s/MP | decode s/MP |")
-    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    click.echo(
+        "| variant | bpp | PSNR RGB | PSNR Y | BD-rate RGB | BD-rate Y | encode s/MP | decode s/MP | FFmpeg s/MP |"
+    )
+    click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     anchor: list[Curve] = []
     for options in variants:
-        curves, encoding, decoding = measure(options, images, qps)
+        curves, (encoding, decoding, ffmpeg) = measure(options, images, qps)
         anchor = anchor or curves
         differences = {
             kind: np.mean([
@@ -172,7 +193,7 @@ def main(
         bpp, rgb, luma = (np.mean([getattr(curve, kind)[at] for curve in curves]) for kind in ("bpp", "rgb", "luma"))
         click.echo(
             f"| {' '.join(str(value) for value in options.values())} | {bpp:.4f} | {rgb:.2f} | {luma:.2f} | "
-            f"{differences['rgb']:+.2f} % | {differences['luma']:+.2f} % | {encoding:.3f} | {decoding:.4f} |"
+            f"{differences['rgb']:+.2f} % | {differences['luma']:+.2f} % | {encoding:.3f} | {decoding:.4f} | {ffmpeg:.4f} |"
         )
     if with_throughput:
         click.echo("\n| variant | encode images/s | decode images/s |\n| --- | --- | --- |")
