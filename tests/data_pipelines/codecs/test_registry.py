@@ -324,7 +324,7 @@ def test_the_qp_of_a_bpg_is_told_by_its_slice(qp, picture):
 def test_the_quality_of_an_msh_bitstream_is_that_of_the_model_that_comes_with_dsr(picture):
     found = codec_class("msh").inspect(make_codec("msh", 1).encode(picture))
     assert found.quality == 1
-    assert make_codec("msh", 1).model[len("sha256:") :].startswith(found.details["model"])
+    assert bytes.fromhex(found.details["model"]) in make_codec("msh", 1).encode(picture)
 
 
 @pytest.mark.parametrize("name", CODECS)
