@@ -388,7 +388,7 @@ class Study:
             identity=Identity(
                 "segmenter",
                 f"{self.source.name}/{training.name}-{domain.word}{domain.suffix}{_seeded(seed)}",
-                _training_identity(dataclasses.asdict(training), training.network.weights, seed),
+                _training_identity(training.identity(), training.network.weights, seed),
                 _fingerprints(inputs),
             ),
             of=domain,

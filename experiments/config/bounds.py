@@ -20,6 +20,9 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "crop_height": (1, 16_384),
     "crop_width": (1, 16_384),
     "learning_rate": (1e-12, 100),
+    "label_smoothing": (0, 1),
+    "warmup": (0, 1),
+    "backbone_rate": (0, 100),
     "scale_min": (0.05, 20),
     "scale_max": (0.05, 20),
 }

@@ -151,7 +151,10 @@ class RestorerConfig:
 
 @dataclass(frozen=True)
 class SegmenterConfig:
-    """DeepLabv3+ and how it is trained (the paper follows Chen et al. 2018)."""
+    """DeepLabv3+ and how it is trained (the paper follows Chen et al. 2018).
+
+    The last four of the recipe are not in the paper's; what each is worth stands in docs/camvid.md.
+    """
 
     network: DeepLabConfig = field(default_factory=DeepLabConfig.paper)
     steps: int = 90_000
@@ -163,8 +166,21 @@ class SegmenterConfig:
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.007
     weight_decay: float = 4e-5
+    class_weights: Literal["none", "inverse_sqrt"] = "none"  # of the loss: 1 / sqrt(frequency in the training labels)
+    label_smoothing: float = 0.0  # the share of a label that is spread over all classes
+    warmup: float = 0.0  # the share of the steps in which the learning rate rises to its full height
+    backbone_rate: float = 1.0  # learning rate of the backbone, in that of the heads
     checkpoint_every: int = 1000
     log_every: int = 100
+
+    def identity(self) -> dict[str, Any]:
+        """What the outcome depends on, ready for JSON; of what came after the first release only what is used.
+
+        So segmenters that were trained before stay what they are called.
+        """
+        later = {"class_weights", "label_smoothing", "warmup", "backbone_rate"}
+        unused = {f.name for f in dataclasses.fields(self) if f.name in later and getattr(self, f.name) == f.default}
+        return {name: value for name, value in dataclasses.asdict(self).items() if name not in unused}
 
     @property
     def name(self) -> str:

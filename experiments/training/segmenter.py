@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from functools import cached_property
 
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import LabelTable
 from dsr.data_pipelines.input import WHOLE, Batch, Share, training_dataset
@@ -66,8 +68,13 @@ class SegmenterTraining(Training[Segmenter]):
         network = build_deeplab(config.network, classes)
         if config.network.weights != "none" and not config.network.freeze_batch_norm:
             recalibrate_if_folded(network.get_layer("backbone"), self.first(CALIBRATION)["image"])
-        model = Segmenter(network, classes, config.weight_decay)
-        model.compile(optimizer=build_optimizer(config.optimizer, config.learning_rate, config.steps))
+        weights = None
+        if config.class_weights == "inverse_sqrt":
+            weights = inverse_sqrt(class_frequencies(self.shards, classes))
+        model = Segmenter(network, classes, config.weight_decay, weights, config.label_smoothing)
+        model.compile(
+            self._optimizer(1.0), None if config.backbone_rate == 1 else self._optimizer(config.backbone_rate)
+        )
         return model
 
     def measured(self, model: Segmenter) -> dict[str, float]:
@@ -87,6 +94,29 @@ class SegmenterTraining(Training[Segmenter]):
     @cached_property
     def shown(self) -> Batch:
         return self.first(PICTURES)
+
+    def _optimizer(self, factor: float) -> tf.keras.optimizers.Optimizer:
+        config = self.config
+        return build_optimizer(config.optimizer, factor * config.learning_rate, config.steps, config.warmup)
+
+
+def class_frequencies(shards: ShardSet, num_classes: int) -> NDArray[np.float64]:
+    """The share of each class in the labelled pixels of the images that it is in, 0 if it is in none, (num_classes,).
+
+    So counted (as SegNet's are), a class of few images does not seem smaller than it is where it is seen.
+    """
+    pixels, labelled = np.zeros((2, num_classes), np.int64)
+    for label in shards.serialized().map(lambda record: ShardSet.parse(record)["label"]).as_numpy_iterator():
+        counts = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
+        pixels += counts
+        labelled += counts.sum() * (counts > 0)
+    return pixels / np.maximum(labelled, 1)
+
+
+def inverse_sqrt(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Weights of the classes, 1 / sqrt(frequency); of a class that is never labelled 0, it has no loss to weigh."""
+    with np.errstate(divide="ignore"):
+        return np.where(frequencies > 0, frequencies**-0.5, 0).astype(np.float32)
 
 
 def class_names(table: LabelTable) -> list[str]:

@@ -9,17 +9,38 @@ from numpy.typing import NDArray
 IGNORE = 255
 
 
-def cross_entropy(labels: tf.Tensor, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def cross_entropy(
+    labels: tf.Tensor, logits: tf.Tensor, class_weights: tf.Tensor | None = None, smoothing: float = 0.0
+) -> tuple[tf.Tensor, tf.Tensor]:
     """Sum of -log softmax(logits)[label] over the labelled pixels, and their number; both float32 scalars.
 
-    `labels` are train ids (B, H, W), any integer type, 255 where there is none; `logits` float32 (B, H, W, classes).
-    The sum and the number are apart because the mean is over all replicas' pixels together.
+    With class weights w and smoothing s, of N classes, the sum over the labelled pixels is of
+
+        (1 - s) w[label] (-log p[label]) + s / N sum_c w[c] (-log p[c])
+
+    and the number that of w[label]. Sum and number are apart because the mean is over all replicas' pixels together.
+
+    Args:
+      labels: train ids (B, H, W), any integer type, 255 where there is none.
+      logits: float32 (B, H, W, classes).
+      class_weights: float32 (classes,), not negative; None for 1 each. A common factor leaves the mean as it is.
+      smoothing: the share of a label that is spread over all classes, from 0 to 1.
     """
     labels = tf.cast(labels, tf.int32)
     labelled = labels != IGNORE
-    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.where(labelled, labels, 0), logits=logits)
-    weights = tf.cast(labelled, tf.float32)
-    return tf.reduce_sum(losses * weights), tf.reduce_sum(weights)
+    labels = tf.where(labelled, labels, 0)
+    losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=logits)
+    weights = inside = tf.cast(labelled, tf.float32)
+    if class_weights is not None:
+        weights = inside * tf.gather(class_weights, labels)
+    total = tf.reduce_sum(losses * weights)
+    if smoothing:
+        surprises = -tf.nn.log_softmax(logits)
+        if class_weights is not None:
+            surprises *= class_weights
+        spread = tf.reduce_sum(tf.reduce_mean(surprises, axis=-1) * inside)
+        total = (1 - smoothing) * total + smoothing * spread
+    return total, tf.reduce_sum(weights)
 
 
 def iou_per_class(matrix: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -78,12 +99,35 @@ class ConfusionMatrix(tf.keras.metrics.Metric):
         return float(np.trace(matrix) / matrix.sum()) if matrix.any() else float("nan")
 
 
-def build_optimizer(name: str, learning_rate: float, steps: int) -> tf.keras.optimizers.Optimizer:
+class WarmUp(tf.keras.optimizers.schedules.LearningRateSchedule):
+    """Rises evenly to `learning_rate`, which the last of `steps` steps has; then follows `after` from its step 0 on."""
+
+    def __init__(
+        self, learning_rate: float, steps: int, after: tf.keras.optimizers.schedules.LearningRateSchedule
+    ) -> None:
+        self.learning_rate, self.steps, self.after = learning_rate, steps, after
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        step = tf.cast(step, tf.float32)
+        return tf.where(
+            step < self.steps,
+            self.learning_rate * (step + 1) / self.steps,
+            self.after(tf.maximum(step - self.steps, 0)),
+        )
+
+
+def build_optimizer(name: str, learning_rate: float, steps: int, warmup: float = 0.0) -> tf.keras.optimizers.Optimizer:
     """'sgd' (momentum 0.9, as DeepLab is trained) or 'adam', with the poly schedule.
 
-    It is learning_rate (1 - step / steps)^0.9.
+    It is learning_rate (1 - step / steps)^0.9. The share `warmup` of the steps, from 0 to 1, leads up to it; `step` then
+    counts from there, and `steps` are those that are left.
     """
-    schedule = tf.keras.optimizers.schedules.PolynomialDecay(learning_rate, steps, end_learning_rate=0.0, power=0.9)
+    rising = round(warmup * steps)
+    schedule = tf.keras.optimizers.schedules.PolynomialDecay(
+        learning_rate, max(steps - rising, 1), end_learning_rate=0.0, power=0.9
+    )
+    if rising:
+        schedule = WarmUp(learning_rate, rising, schedule)
     if name == "sgd":
         return tf.keras.optimizers.SGD(schedule, momentum=0.9)
     return tf.keras.optimizers.Adam(schedule)
@@ -100,14 +144,34 @@ class Segmenter(tf.keras.Model):
         mean cross-entropy + weight_decay / 2 * sum |kernel|^2
 
     over the convolution kernels, depthwise ones excepted (as published); "loss" reports the cross-entropy alone.
+    Class weights and smoothing (see `cross_entropy`) are of training only: a test's "loss" is the cross-entropy itself.
     """
 
-    def __init__(self, network: tf.keras.Model, num_classes: int, weight_decay: float = 4e-5) -> None:
+    def __init__(
+        self,
+        network: tf.keras.Model,
+        num_classes: int,
+        weight_decay: float = 4e-5,
+        class_weights: NDArray[np.float32] | None = None,
+        smoothing: float = 0.0,
+    ) -> None:
         super().__init__(name="segmenter")
         self.network = network
         self.weight_decay = weight_decay
+        self.class_weights = None if class_weights is None else tf.constant(class_weights, tf.float32)
+        self.smoothing = smoothing
+        self.backbone_optimizer: tf.keras.optimizers.Optimizer | None = None
         self.loss_mean = tf.keras.metrics.Mean(name="loss")
         self.confusion = ConfusionMatrix(num_classes)
+
+    def compile(
+        self,
+        optimizer: tf.keras.optimizers.Optimizer,
+        backbone_optimizer: tf.keras.optimizers.Optimizer | None = None,
+    ) -> None:
+        """`backbone_optimizer` trains the network's layer "backbone"; None if `optimizer` trains that too."""
+        super().compile(optimizer=optimizer)
+        self.backbone_optimizer = backbone_optimizer
 
     @property
     def metrics(self) -> list[tf.keras.metrics.Metric]:
@@ -123,12 +187,15 @@ class Segmenter(tf.keras.Model):
         replicas = tf.distribute.get_replica_context()
         with tf.GradientTape() as tape:
             logits = self(batch["image"], training=True)
-            total, pixels = cross_entropy(batch["label"], logits)
+            total, pixels = cross_entropy(batch["label"], logits, self.class_weights, self.smoothing)
             all_pixels = replicas.all_reduce(tf.distribute.ReduceOp.SUM, pixels)
             penalty = self.weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._kernels()])
-            # The optimizer adds the replicas' gradients up.
+            # The optimizers add the replicas' gradients up.
             loss = tf.math.divide_no_nan(total, all_pixels) + penalty / replicas.num_replicas_in_sync
-        self.optimizer.minimize(loss, self.trainable_variables, tape)
+        parts = self._parts()
+        gradients = tape.gradient(loss, [variables for _, variables in parts])
+        for (optimizer, variables), of_part in zip(parts, gradients):
+            optimizer.apply_gradients(zip(of_part, variables))
         return self._scores(batch["label"], logits, total, pixels)
 
     def test_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -144,12 +211,22 @@ class Segmenter(tf.keras.Model):
         return tf.cast(tf.argmax(self(image, training=False), axis=-1), tf.uint8)
 
     def build_optimizers(self) -> None:
-        """Create the optimizer's variables, so that a checkpoint restores them before the first step."""
-        self.optimizer.build(self.trainable_variables)
+        """Create the optimizers' variables, so that a checkpoint restores them before the first step."""
+        for optimizer, variables in self._parts():
+            optimizer.build(variables)
 
     def learning_rates(self) -> dict[str, float]:
-        """The rate of the last step."""
+        """The rate of the last step; the backbone's, which is proportional to it, is not told apart."""
         return {"learning_rate": float(self.optimizer.learning_rate.numpy())}
+
+    def _parts(self) -> list[tuple[tf.keras.optimizers.Optimizer, list[tf.Variable]]]:
+        """The optimizers, each with what it trains."""
+        if self.backbone_optimizer is None:
+            return [(self.optimizer, self.trainable_variables)]
+        backbone = self.network.get_layer("backbone").trainable_variables
+        inside = {variable.ref() for variable in backbone}
+        heads = [variable for variable in self.trainable_variables if variable.ref() not in inside]
+        return [(self.optimizer, heads), (self.backbone_optimizer, backbone)]
 
     def _scores(self, label: tf.Tensor, logits: tf.Tensor, total: tf.Tensor, pixels: tf.Tensor) -> dict[str, tf.Tensor]:
         self.loss_mean.update_state(tf.math.divide_no_nan(total, pixels), sample_weight=pixels)

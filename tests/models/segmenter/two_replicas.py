@@ -1,6 +1,11 @@
-"""Trains and tests one model on one device and on two, run as a process of its own because devices cannot change later."""
+"""Trains and tests one model on one device and on two, run as a process of its own because devices cannot change later.
+
+`weighted` as argument: with class weights, smoothed labels, warm-up and a backbone that learns at a rate of its own.
+"""
 
 from __future__ import annotations
+
+import sys
 
 import numpy as np
 import tensorflow as tf
@@ -10,14 +15,19 @@ from dsr.models.segmenter.training import Segmenter, build_optimizer
 CLASSES = 3
 
 
-def build(strategy: tf.distribute.Strategy) -> Segmenter:
+def build(strategy: tf.distribute.Strategy, weighted: bool) -> Segmenter:
     tf.keras.utils.set_random_seed(1)
     with strategy.scope():
-        layers = [tf.keras.layers.Conv2D(6, 3, padding="same", activation="relu"), tf.keras.layers.Conv2D(CLASSES, 1)]
+        backbone = tf.keras.layers.Conv2D(6, 3, padding="same", activation="relu", name="backbone")
+        layers = [backbone, tf.keras.layers.Conv2D(CLASSES, 1)]
         image = tf.keras.Input((None, None, 3))
         network = tf.keras.Model(image, layers[1](layers[0](image)))
-        model = Segmenter(network, CLASSES, weight_decay=0.1)
-        model.compile(optimizer=build_optimizer("sgd", 0.3, 10))
+        if weighted:
+            model = Segmenter(network, CLASSES, 0.1, np.array([0.5, 1, 4], np.float32), 0.1)
+            model.compile(build_optimizer("sgd", 0.3, 10, 0.2), build_optimizer("sgd", 0.15, 10, 0.2))
+        else:
+            model = Segmenter(network, CLASSES, weight_decay=0.1)
+            model.compile(optimizer=build_optimizer("sgd", 0.3, 10))
     return model
 
 
@@ -34,8 +44,9 @@ def batches() -> tf.data.Dataset:
 def main() -> None:
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    one = build(tf.distribute.get_strategy())
-    two = build(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]))
+    weighted = sys.argv[1] == "weighted"
+    one = build(tf.distribute.get_strategy(), weighted)
+    two = build(tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]), weighted)
     assert two.distribute_strategy.num_replicas_in_sync == 2
     before = one.get_weights()
     losses = [model.fit(batches(), verbose=0).history["loss"] for model in (one, two)]
