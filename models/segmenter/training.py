@@ -116,13 +116,11 @@ class WarmUp(tf.keras.optimizers.schedules.LearningRateSchedule):
         )
 
 
-def build_optimizer(
-    name: str, learning_rate: float, steps: int, warmup: float = 0.0
-) -> tf.keras.optimizers.Optimizer:
+def build_optimizer(name: str, learning_rate: float, steps: int, warmup: float = 0.0) -> tf.keras.optimizers.Optimizer:
     """'sgd' (momentum 0.9, as DeepLab is trained) or 'adam', with the poly schedule.
 
-    It is learning_rate (1 - step / steps)^0.9. The share `warmup` of the steps, from 0 to 1, leads up to it; `step` then
-    counts from there, and `steps` are those that are left.
+    It is learning_rate (1 - step / steps)^0.9. The share `warmup` of the steps, from 0 to 1, leads up to it; `step`
+    then counts from there, and `steps` are those that are left.
     """
     rising = round(warmup * steps)
     schedule = tf.keras.optimizers.schedules.PolynomialDecay(
