@@ -133,11 +133,9 @@ def building(folder: Path, identity: Identity, part: str = "") -> Iterator[Build
     folder = files.location(folder if files.is_url(folder) else os.path.abspath(folder))
     partial = partial_of(folder)
     with ExitStack() as locks:
-        try:
+        with one_sentence(folder):
             locks.enter_context(locked(folder, partial, part))
             resumed = _resumable(partial, identity, part)
-        except OSError as error:
-            raise ArtefactError(f"{folder} cannot be made: {error.strerror}: {error.filename}") from error
         build = Build(partial, identity, resumed, f"-{part}" if part else "")
         try:
             yield build

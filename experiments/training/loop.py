@@ -11,6 +11,7 @@ import json
 import math
 import time
 from abc import ABC, abstractmethod
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -150,14 +151,10 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
     start = state.step
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
         hosts.same(start, "see different checkpoints")
-    writer = tf.summary.create_file_writer(str(build.path / "tensorboard"))
     for path in damaged:
         progress.say(f"{artefact.label}: {path} is damaged, and the checkpoint before it is taken")
     if start:
         progress.say(f"{artefact.label}: goes on at step {start} of {schedule.steps}")
-    else:
-        with writer.as_default(step=0):
-            tf.summary.text("configuration", _described(training.config, artefact))
 
     def diverged(what: str, step: int) -> TrainingError:
         rates = " and ".join(f"{rate:g}" for rate in model.learning_rates().values())
@@ -170,9 +167,10 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
     class Window(tf.keras.callbacks.Callback):
         """One Keras epoch is one window."""
 
-        def __init__(self, meter: Meter) -> None:
+        def __init__(self, meter: Meter, writer: tf.summary.SummaryWriter) -> None:
             super().__init__()
-            self.meter, self.done, self.since = meter, start, time.monotonic()
+            self.meter, self.writer = meter, writer
+            self.done, self.since = start, time.monotonic()
 
         def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
             self.done += 1
@@ -186,7 +184,7 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
             values = {name: float(value) for name, value in (logs or {}).items()}
             values |= {**model.learning_rates(), **training.measured(model), "steps_per_second": window / elapsed}
             state.seconds += elapsed
-            with writer.as_default(step=self.done):
+            with self.writer.as_default(step=self.done):
                 for name, value in values.items():
                     if math.isfinite(value):  # a score is none where no pixel has a label
                         state.curves.setdefault(name, []).append([self.done, value])
@@ -196,16 +194,22 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
                 lost = not_finite(model.variables)
                 if lost:
                     raise diverged(f"the weight {lost}", self.done)
-                with writer.as_default(step=self.done):
+                with self.writer.as_default(step=self.done):
                     for tag, images in training.pictures(model).items():
                         tf.summary.image(tag, images, max_outputs=len(images))
-                writer.flush()
+                self.writer.flush()
                 state.step = self.done
                 checkpoints.save(state)
             self.since = time.monotonic()
 
     if start < schedule.steps:
-        with progress.meter(artefact.label, schedule.steps) as meter:
+        with (
+            closing(tf.summary.create_file_writer(str(build.path / "tensorboard"))) as writer,
+            progress.meter(artefact.label, schedule.steps) as meter,
+        ):
+            if not start:
+                with writer.as_default(step=0):
+                    tf.summary.text("configuration", _described(training.config, artefact))
             meter.update(start)
             model.fit(
                 _input(model.distribute_strategy, training, start),
@@ -213,9 +217,8 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
                 epochs=schedule.steps // window,
                 steps_per_epoch=window,
                 verbose=0,
-                callbacks=[Window(meter)],
+                callbacks=[Window(meter, writer)],
             )
-    writer.close()
     write_atomically(build.path / CURVES, json.dumps(state.curves).encode())
     return round(state.seconds, 3)
 

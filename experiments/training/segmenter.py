@@ -14,6 +14,7 @@ from dsr.data_pipelines.input import WHOLE, Batch, Share, training_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.training.hdf5 import save_weights
 from dsr.experiments.training.loop import Schedule, Training, train
 from dsr.models.segmenter.backbones import recalibrate_if_folded
 from dsr.models.segmenter.deeplab import build_deeplab
@@ -89,7 +90,7 @@ class SegmenterTraining(Training[Segmenter]):
         return {"image | prediction | label": tf.concat([image / 255, *overlays], axis=2)}
 
     def save(self, model: Segmenter, build: Build) -> None:
-        model.network.save_weights(str(build.path / WEIGHTS))
+        save_weights(model.network, build.path / WEIGHTS, build.scratch)
 
     @cached_property
     def shown(self) -> Batch:

@@ -173,7 +173,7 @@ def test_a_lock_that_is_won_because_the_folder_was_just_finished_starts_nothing(
 
 def test_a_place_that_cannot_be_written_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArtefactError, match="cannot be made: Not a directory"):
+    with pytest.raises(ArtefactError, match="cannot be written: Not a directory"):
         make(tmp_path / "file" / "it")
 
 
