@@ -10,14 +10,21 @@ import click
 import numpy as np
 from PIL import Image
 
-from dsr.data_pipelines.codecs import CodecError, make_codec
+from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.codecs.base import MAX_PIXELS
-from dsr.data_pipelines.codecs.bpg import container, read_bpg
-from dsr.data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS
-from dsr.data_pipelines.datasets.images import read_picture
+from dsr.data_pipelines.codecs.bpg import container, read_bpg, write_bpg
+from dsr.data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS, BpgCodec
+from dsr.data_pipelines.codecs.bpg.hevc import DEPTHS
+from dsr.data_pipelines.datasets.images import Picture, read_picture
 from dsr.models.errors import UserError
 
-EXTENSIONS = {1: "EXIF", 2: "ICC profile", 3: "XMP", 4: "thumbnail", 5: "animation control"}
+EXTENSIONS = {
+    container.EXIF: "EXIF",
+    container.ICC: "ICC profile",
+    container.XMP: "XMP",
+    container.THUMBNAIL: "thumbnail",
+    container.ANIMATION: "animation control",
+}
 
 input_file = click.argument("source", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 output_file = click.argument("target", type=click.Path(dir_okay=False, path_type=Path))
@@ -42,8 +49,16 @@ def command() -> None:
 @click.option(
     "--qp", type=click.IntRange(0, 51), default=40, show_default=True, help="Higher is smaller, as bpgenc -q."
 )
+@click.option("--lossless", is_flag=True, help="Keep the pixels as they are, whatever the QP.")
 @click.option(
     "--chroma", type=click.Choice(CHROMAS), help="Chroma resolution.  [default: 4:2:0, gray for a gray image]"
+)
+@click.option(
+    "--depth",
+    type=click.Choice([str(depth) for depth in DEPTHS]),
+    default="8",
+    show_default=True,
+    help="Bits a sample: 10 lose less to rounding, and not every decoder takes them.",
 )
 @click.option(
     "--preset",
@@ -55,44 +70,86 @@ def command() -> None:
 @click.option(
     "--chroma-qp-offset", type=click.IntRange(-12, 12), default=0, show_default=True, help="QP of chroma planes."
 )
+@click.option("--drop-alpha", is_flag=True, help="Leave out the alpha channel, if there is one.")
+@click.option(
+    "--drop-metadata", is_flag=True, help="Leave out the colour profile and EXIF, which tells place and time."
+)
 @click.option("--encoder", type=click.Choice(tuple(PRESETS)), default="x265", show_default=True, help="libbpg: bpgenc.")
 @force
 def encode(
     source: Path,
     target: Path,
     qp: int,
+    lossless: bool,
     chroma: str | None,
+    depth: str,
     preset: str,
     chroma_qp_offset: int,
+    drop_alpha: bool,
+    drop_metadata: bool,
     encoder: str,
     force: bool,
 ) -> None:
-    """Encode the image SOURCE (PNG, JPEG, WebP, ...) to the BPG file TARGET. An alpha channel is left out.
+    """Encode the image SOURCE (PNG, JPEG, WebP, ...) to the BPG file TARGET, upright, with its alpha channel, colour
+    profile (ICC) and EXIF.
 
     \b
     Examples:
       dsr bpg encode photo.png photo.bpg --qp 30
       dsr bpg encode photo.png photo.bpg --qp 40 --chroma 4:4:4 --preset medium --force
+      dsr bpg encode scan.png scan.bpg --lossless
     """
     _refuse_overwriting(target, force)
     picture = read_picture(source)
-    if picture.alpha() is not None:
-        click.echo(f"{source}: the alpha channel is left out", err=True)
-    if picture.has_other_colours:
-        click.echo(f"{source}: its colour profile is left out, so its colours will be taken for sRGB", err=True)
+    alpha = None if drop_alpha else picture.alpha()
+    if alpha is not None and (alpha == 255).all():
+        alpha = None
     pixels = picture.rgb(drop_alpha=True)
-    codec = make_codec(
-        "bpg",
-        qp,
-        chroma=chroma or ("gray" if picture.gray else "4:2:0"),
+    # Checks the options too.
+    codec = BpgCodec(
+        None if lossless else qp,
+        chroma=chroma or ("gray" if picture.gray and not lossless else "4:2:0"),
         preset=preset,
         chroma_qp_offset=chroma_qp_offset,
         encoder=encoder,
+        lossless=lossless,
     )
-    bitstream = codec.encode(pixels)
+    samples = pixels[:, :, 0] if picture.gray and chroma in (None, "gray") else pixels
+    gray = samples.ndim == 2 or codec.chroma == "gray"
+    extensions = [] if drop_metadata else _metadata(source, picture, gray)
+    if encoder == "libbpg":
+        if depth != "8":
+            raise CodecError("--encoder libbpg writes 8 bits: leave it or --depth out")
+        if alpha is not None or extensions:
+            click.echo(f"{source}: alpha and metadata are left out, which --encoder libbpg does not keep", err=True)
+        bitstream = codec.encode(pixels)
+    else:
+        bitstream = write_bpg(
+            samples,
+            codec.quality,
+            "gray" if gray else codec.chroma,
+            codec.preset,
+            chroma_qp_offset,
+            depth=int(depth),
+            lossless=lossless,
+            alpha=alpha,
+            extensions=extensions,
+        )
     _write(target, bitstream)
     height, width, _ = pixels.shape
     click.echo(f"{target}: {_rate(len(bitstream), width, height)}")
+
+
+def _metadata(source: Path, picture: Picture, gray: bool) -> list[tuple[int, bytes]]:
+    """The extensions that keep the picture's metadata."""
+    extensions = []
+    if exif := picture.upright_exif():
+        extensions.append((container.EXIF, exif))
+    if picture.icc[16:20] == (b"GRAY" if gray else b"RGB "):
+        extensions.append((container.ICC, picture.icc))
+    elif picture.icc:
+        click.echo(f"{source}: its colour profile is left out, it is none of such pixels", err=True)
+    return extensions
 
 
 @command.command()
@@ -117,13 +174,19 @@ def decode(source: Path, target: Path, drop_alpha: bool, max_pixels: int, force:
         picture = read_bpg(source.read_bytes(), max_pixels)
     except CodecError as error:
         raise CodecError(f"{source}: {error}") from error
-    pixels = picture.rgb
+    pixels = picture.rgb[:, :, :1] if picture.header.pixel_format == "gray" else picture.rgb
     if picture.alpha is not None and not drop_alpha:
         pixels = np.dstack((pixels, picture.alpha))
+    metadata = dict(reversed(picture.header.extensions))
+    left_out = [tag for tag, _ in picture.header.extensions if tag not in (container.EXIF, container.ICC)]
+    if left_out:
+        names = ", ".join(EXTENSIONS.get(tag, f"tag {tag}") for tag in left_out)
+        click.echo(f"{source}: {names} left out", err=True)
+    image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG")
+    image.save(buffer, "PNG", icc_profile=metadata.get(container.ICC), exif=metadata.get(container.EXIF, b""))
     _write(target, buffer.getvalue())
-    click.echo(f"{target}: {picture.header.width}x{picture.header.height} {'RGBA' if pixels.shape[2] == 4 else 'RGB'}")
+    click.echo(f"{target}: {picture.header.width}x{picture.header.height} {image.mode}")
 
 
 @command.command()

@@ -75,6 +75,7 @@ class Picture:
     orientation: 1 (upright) to 8, as EXIF numbers them.
     lossy: whether the file keeps the values of samples only about.
     icc: the colour profile, which is not applied; empty if there is none.
+    exif: the EXIF block as the file has it, which says how the stored samples lie; empty if there is none.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class Picture:
     orientation: int
     lossy: bool
     icc: bytes
+    exif: bytes = b""
 
     @property
     def size(self) -> tuple[int, int]:
@@ -94,6 +96,16 @@ class Picture:
     def gray(self) -> bool:
         """Whether it is of a kind that has no colours."""
         return self.image.mode in ("1", "L", "LA")
+
+    def upright_exif(self) -> bytes:
+        """The EXIF block of the picture as it is shown, without the header that JPEG puts before it."""
+        exif = self.exif
+        while exif.startswith(b"Exif\0\0"):
+            exif = exif[6:]
+        try:
+            return ifd.upright(exif, ifd.first_directory(io.BytesIO(exif)))
+        except ValueError:
+            return exif
 
     @property
     def has_other_colours(self) -> bool:
@@ -264,19 +276,19 @@ def _png(path: Path, data: bytes, max_pixels: int) -> Picture:
     depth = data[24]
     if image.mode == "L" and "transparency" in image.info:
         image.info["transparency"] *= 255 // (2**depth - 1)  # stretched as the pixels will be
-    return Picture(path, image, depth, False, ifd.exif_orientation(parts.exif), False, parts.icc)
+    return Picture(path, image, depth, False, ifd.exif_orientation(parts.exif), False, parts.icc, parts.exif)
 
 
 def _jpeg(path: Path, data: bytes, max_pixels: int) -> Picture:
     parts = jpeg_parts(data)
     image = _bounded(path, JpegImagePlugin.JpegImageFile(io.BytesIO(parts.picture)), max_pixels)
-    return Picture(path, image, 8, False, ifd.exif_orientation(parts.exif), True, parts.icc)
+    return Picture(path, image, 8, False, ifd.exif_orientation(parts.exif), True, parts.icc, parts.exif)
 
 
 def _webp(path: Path, data: bytes, max_pixels: int) -> Picture:
     image = _bounded(path, WebPImagePlugin.WebPImageFile(io.BytesIO(data)), max_pixels)
-    orientation = ifd.exif_orientation(image.info.get("exif", b""))
-    return Picture(path, image, 8, False, orientation, not lossless_webp(data), image.info.get("icc_profile", b""))
+    exif, icc = image.info.get("exif", b""), image.info.get("icc_profile", b"")
+    return Picture(path, image, 8, False, ifd.exif_orientation(exif), not lossless_webp(data), icc, exif)
 
 
 def _tiff(path: Path, data: bytes, max_pixels: int) -> Picture:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image
+from PIL import ExifTags, Image, ImageCms
 
 from dsr.app.commands.bpg import command
 from dsr.data_pipelines.codecs.bpg import read_bpg, write_bpg
 from dsr.models.errors import UserError
 from tests.data_pipelines.codecs.conftest import scene
+from tests.data_pipelines.codecs.test_bpg_vectors import KEPT
 
 
 @pytest.fixture
@@ -55,21 +56,86 @@ def test_a_gray_image_gives_a_gray_picture(tmp_path):
     assert read_bpg((tmp_path / "gray.bpg").read_bytes()).header.pixel_format == "gray"
 
 
-def test_alpha_is_kept_on_decoding_unless_dropped(shared, tmp_path):
-    vector = shared / "bpg_vectors" / "rgba_q36"
-    with Image.open(vector.with_suffix(".png")) as image:
-        expected = np.array(image)
+def test_alpha_is_kept_on_decoding_unless_dropped(tmp_path):
+    vector = KEPT / "rgba_q36.bpg"
+    kept = read_bpg(vector.read_bytes())
     for options, channels in (((), 4), (("--drop-alpha", "--force"), 3)):
-        run("decode", vector.with_suffix(".bpg"), tmp_path / "out.png", *options)
+        run("decode", vector, tmp_path / "out.png", *options)
         with Image.open(tmp_path / "out.png") as image:
-            assert np.array_equal(np.array(image), expected[:, :, :channels])
+            assert np.array_equal(np.array(image), np.dstack((kept.rgb, kept.alpha))[:, :, :channels])
 
 
-def test_an_alpha_channel_is_left_out_with_a_word(tmp_path, picture):
-    Image.fromarray(picture).convert("RGBA").save(tmp_path / "in.png")
-    result = run("encode", tmp_path / "in.png", tmp_path / "out.bpg")
-    assert result.exit_code == 0
-    assert "alpha channel is left out" in result.output
+def test_alpha_is_encoded_unless_dropped_or_opaque(tmp_path, picture):
+    source, target = tmp_path / "in.png", tmp_path / "out.bpg"
+    alpha = np.full(picture.shape[:2], 255, np.uint8)
+    for opaque, options, expected in ((True, (), False), (False, (), True), (False, ("--drop-alpha",), False)):
+        alpha[:20] = 255 if opaque else 40
+        Image.fromarray(np.dstack((picture, alpha))).save(source)
+        assert run("encode", source, target, "--lossless", "--force", *options).exit_code == 0
+        read = read_bpg(target.read_bytes())
+        assert np.array_equal(read.rgb, picture)
+        assert (read.alpha is not None) == expected
+        assert read.alpha is None or np.array_equal(read.alpha, alpha)
+
+
+PROFILES = {
+    "RGB ": ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
+    "GRAY": b"\0\0\2\0" + bytes(12) + b"GRAYXYZ " + bytes(488),
+}
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
+def test_profile_and_exif_are_kept_and_given_back(tmp_path, picture, suffix):
+    source, bpg, back = (tmp_path / name for name in (f"in{suffix}", "out.bpg", "back.png"))
+    exif = Image.Exif()
+    exif[ExifTags.Base.Model] = "camera"
+    exif[ExifTags.Base.Orientation] = 6
+    Image.fromarray(picture).save(source, icc_profile=PROFILES["RGB "], exif=exif)
+    assert run("encode", source, bpg).exit_code == 0
+    output = run("info", bpg).output
+    assert "EXIF (" in output and f"ICC profile ({len(PROFILES['RGB '])} bytes)" in output
+    assert run("decode", bpg, back).exit_code == 0
+    with Image.open(back) as image:
+        assert image.size == (67, 101)  # turned upright
+        assert image.info["icc_profile"] == PROFILES["RGB "]
+        assert image.getexif()[ExifTags.Base.Model] == "camera"
+        assert image.getexif()[ExifTags.Base.Orientation] == 1
+    assert run("encode", source, bpg, "--drop-metadata", "--force").exit_code == 0
+    assert read_bpg(bpg.read_bytes()).header.extensions == ()
+
+
+@pytest.mark.parametrize(("mode", "profile"), [("L", "GRAY"), ("L", "RGB "), ("RGB", "GRAY"), ("RGB", "RGB ")])
+def test_a_profile_of_other_pixels_is_left_out_with_a_word(tmp_path, mode, profile):
+    image = Image.fromarray(scene(20, 20)).convert(mode)
+    image.save(tmp_path / "in.png", icc_profile=PROFILES[profile])
+    result = run("encode", tmp_path / "in.png", tmp_path / "out.bpg", "--lossless")
+    assert result.exit_code == 0, result.output
+    kept = (mode == "L") == (profile == "GRAY")
+    assert ("profile is left out" in result.output) != kept
+    run("decode", tmp_path / "out.bpg", tmp_path / "back.png")
+    with Image.open(tmp_path / "back.png") as back:
+        assert back.mode == mode
+        assert np.array_equal(np.array(back), np.array(image))
+        assert back.info.get("icc_profile") == (PROFILES[profile] if kept else None)
+
+
+def test_what_decoding_leaves_out_is_said(tmp_path, picture):
+    (tmp_path / "xmp.bpg").write_bytes(write_bpg(picture, 40, extensions=((3, b"<x/>"), (77, b""))))
+    assert "XMP, tag 77 left out" in run("decode", tmp_path / "xmp.bpg", tmp_path / "out.png").output
+
+
+def test_ten_bits_are_written_if_wanted(source, tmp_path):
+    run("encode", source, tmp_path / "out.bpg", "--depth", 10, "--qp", 10)
+    assert read_bpg((tmp_path / "out.bpg").read_bytes()).header.depth == 10
+    assert "lossless" in refused("encode", source, tmp_path / "b.bpg", "--depth", 10, "--lossless")
+    assert "lossless" in refused("encode", source, tmp_path / "b.bpg", "--chroma", "4:2:2", "--lossless")
+
+
+def test_what_the_reader_of_datasets_refuses_is_refused(tmp_path):
+    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
+    assert "16 bits" in refused("encode", tmp_path / "deep.png", tmp_path / "deep.bpg")
+    Image.fromarray(scene(4, 4)).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    assert "CMYK" in refused("encode", tmp_path / "cmyk.jpg", tmp_path / "cmyk.bpg")
 
 
 def test_nothing_is_overwritten_unless_forced(source, tmp_path):
@@ -109,5 +175,3 @@ def test_inputs_that_are_no_images_and_outputs_that_cannot_be_are_refused(source
     assert "more than the 100 allowed" in refused(
         "decode", tmp_path / "out.bpg", tmp_path / "o.png", "--max-pixels", 100
     )
-    Image.fromarray(np.zeros((4, 4), np.uint16)).save(tmp_path / "deep.png")
-    assert "I;16" in refused("encode", tmp_path / "deep.png", tmp_path / "deep.bpg")

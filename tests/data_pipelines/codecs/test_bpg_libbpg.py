@@ -10,7 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
+from dsr.app.commands.bpg import command
 from dsr.data_pipelines.codecs import CodecError, make_codec
 from dsr.data_pipelines.codecs.bpg import libbpg, read_bpg, write_bpg
 from tests.data_pipelines.codecs.conftest import scene
@@ -123,3 +126,13 @@ def test_options_of_the_other_encoder_are_refused(stand_ins):
         make_codec("bpg", encoder="libbpg", chroma_qp_offset=-2)
     with pytest.raises(CodecError, match="lossless is for encoder=x265 only"):
         make_codec("bpg", encoder="libbpg", lossless=True)
+
+
+def test_the_command_says_what_the_programs_do_not_keep(stand_ins, tmp_path):
+    Image.fromarray(scene(20, 30)).save(tmp_path / "in.png", exif=b"Exif\0\0II*\0\x08\0\0\0\0\0")
+    arguments = ["encode", str(tmp_path / "in.png"), str(tmp_path / "out.bpg"), "--encoder", "libbpg", "--preset", "3"]
+    result = CliRunner().invoke(command, arguments)
+    assert result.exit_code == 0, result.output
+    assert "metadata are left out" in result.output
+    assert read_bpg((tmp_path / "out.bpg").read_bytes()).header.extensions == ()
+    assert "8 bits" in str(CliRunner().invoke(command, [*arguments, "--force", "--depth", "10"]).exception)
