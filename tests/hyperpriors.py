@@ -18,10 +18,8 @@ TINY = HyperpriorConfig(8, 12)
 def lively_network(
     config: HyperpriorConfig = TINY, seed: int = 0, qualities: Sequence[float] = QUALITIES
 ) -> HyperpriorNetwork:
-    """Latents of many values, means and scales that depend on z: larger kernels than at the start, biases not zero.
-
-    Gains are each channel's own, and rise with the quality.
-    """
+    """Latents of many values, means and scales that depend on z: larger kernels than at the start, biases not zero; and
+    gains of each channel's own, which rise with the quality."""
     tf.keras.utils.set_random_seed(seed)
     network = HyperpriorNetwork(config, qualities)
     for variable in network.weights:

@@ -23,15 +23,16 @@ from dsr.models.hyperprior.saved import WEIGHTS_FILE
 @click.option(
     "--start",
     metavar="FILE",
-    help="Go on from this codec, from the one that comes with dsr (shipped), or from a linear transform of the photographs (none).  "
-    "[default: shipped]",
+    help="Go on from this codec, from the one that comes with dsr (shipped), or from a linear transform of the "
+    "photographs (none).  [default: shipped]",
 )
 def command(request: Request, quality: Optional[float], start: Optional[str]) -> None:
-    """Tune the learned codec msh, a mean-scale hyperprior (paper, appendix A), to the images set apart for it, or train it anew.
+    """Tune the learned codec msh, a mean-scale hyperprior (paper, appendix A), to the images set apart for it, or train
+    it anew.
 
-    The paper trains on natural photographs first, which the codec that comes with dsr has seen, then on the dataset's own images. A training
-    from none needs many photographs and steps: any folder of them is the dataset `photos`. TensorBoard shows rate, PSNR and reconstructions.
-    A training that was stopped goes on at its last checkpoint.
+    The paper trains on natural photographs first, which the codec that comes with dsr has seen, then on the dataset's
+    own images. A training from none needs many photographs and steps: any folder of them is the dataset `photos`.
+    TensorBoard shows rate, PSNR and reconstructions. A training that was stopped goes on at its last checkpoint.
 
     \b
     Examples:

@@ -41,7 +41,8 @@ SHORT_SIDE = 768  # to which larger photographs are reduced, as those of the tra
 def estimated_bits(
     network: HyperpriorNetwork, pixels: np.ndarray, quality: float, integers: IntegerHyperSynthesis | None = None
 ) -> tuple[float, np.ndarray]:
-    """Bits that the distributions give to an image's rounded latents, at most `dsr.models.hyperprior.network.DEAREST` each, and what it decodes to.
+    """Bits that the distributions give to an image's rounded latents, at most `dsr.models.hyperprior.network.DEAREST`
+    each, and what it decodes to.
 
     Args:
       pixels: uint8 (H, W, 3), height and width multiples of 64.

@@ -25,12 +25,13 @@ SAMPLE = 64
 def build_codec(config: CodecTrainingConfig, seed: int, artefact: Artefact, progress: Progress) -> None:
     """Train a mean-scale hyperprior on the images of `artefact.inputs["original"]` and save it for the codec `msh`.
 
-    The folder then holds `codec.npz`, `curves.json` and the TensorBoard events: loss, bpp and its parts, PSNR; `rd_bpp_quality3`,
-    `rd_psnr_quality3` and so on, the rate-distortion points of rounded latents on a fixed batch of patches; and reconstructions of these.
+    The folder then holds `codec.npz`, `curves.json` and the TensorBoard events: loss, bpp and its parts, PSNR;
+    `rd_bpp_quality3`, `rd_psnr_quality3` and so on, the rate-distortion points of rounded latents on a fixed batch of
+    patches; and reconstructions of these.
 
     Raises:
-      HyperpriorError: `config.start` is no codec or of another size. UserError: patches do not fit into the images. ArtefactError:
-        damaged shards, or another process trains it.
+      HyperpriorError: `config.start` is no codec or of another size. UserError: patches do not fit into the images.
+        ArtefactError: damaged shards, or another process trains it.
     """
     train(CodecTraining(config, seed, ShardSet(artefact.inputs["original"].folder)), artefact, progress)
 

@@ -1,4 +1,5 @@
-"""What defines a mean-scale hyperprior codec: network size, rate-distortion weight and optimisation, as data (no TensorFlow here)."""
+"""What defines a mean-scale hyperprior codec: network size, rate-distortion weight and optimisation, as data
+(no TensorFlow here)."""
 
 from __future__ import annotations
 
@@ -12,8 +13,8 @@ LAMBDAS: dict[str, tuple[float, ...]] = {
     "mse": (0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932, 0.1800),
     "ms-ssim": (2.40, 4.58, 8.73, 16.64, 31.73, 60.50, 115.37, 220.00),
 }
-"""lambda of quality 1 to 8 by distortion, those of CompressAI (Begaint et al. 2020), which fit the points that Minnen et
-al. published: the weight of 255^2 x MSE, or of 1 - MS-SSIM, of pixels in [0, 1] against bits per pixel."""
+"""lambda of quality 1 to 8 by distortion, those of CompressAI (Begaint et al. 2020), which fit the points that Minnen
+et al. published: the weight of 255^2 x MSE, or of 1 - MS-SSIM, of pixels in [0, 1] against bits per pixel."""
 
 QUALITIES = (1.0, 2.0, 3.0, 4.0, 5.0, 6.0)
 """The whole qualities of a codec that is trained for all: it serves every real one between the first and the last."""
@@ -73,8 +74,8 @@ class HyperpriorConfig:
 class CodecTrainingConfig:
     """A learned codec and how it is trained.
 
-    quality: the one that it is trained for, with up to three decimal places; None trains for all of `QUALITIES` and those
-        between them at once.
+    quality: the one that it is trained for, with up to three decimal places; None trains for all of `QUALITIES` and
+        those between them at once.
     start: a trained codec's file to go on from, such as one of natural photographs that is tuned to the dataset's own
         images (paper, section V-A), or one of other qualities; None starts as `dsr.models.hyperprior.start` says.
     distortion: 'mse' (the paper) or 'ms-ssim'.
@@ -99,11 +100,10 @@ class CodecTrainingConfig:
         if self.distortion not in LAMBDAS:
             raise HyperpriorError(f"distortion is '{self.distortion}': set it to {' or '.join(LAMBDAS)}")
         highest = len(LAMBDAS[self.distortion])
-        if self.quality is not None and not (
-            1 <= self.quality <= highest and self.quality == round(self.quality, DIGITS)
-        ):
+        quality = self.quality
+        if quality is not None and not (1 <= quality <= highest and quality == round(quality, DIGITS)):
             raise HyperpriorError(
-                f"quality is {self.quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal places, or to "
+                f"quality is {quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal places, or to "
                 "none for all"
             )
         if self.patch < 1 or self.patch % HyperpriorConfig.DOWNSAMPLING:

@@ -187,11 +187,10 @@ def quantize(weights: Sequence[np.ndarray], z: np.ndarray) -> IntegerHyperSynthe
     """Quantise a trained hyper-synthesis.
 
     Every output channel of a hidden convolution has a scale of its own, such that its weights fill int8 and its
-    activations, as far as the calibration images go, 255; the next convolution's weights absorb the scale. Activations of
-    other images that go beyond are clipped: room for them would cost all others more (0.3 instead of 0.2 % of the bits at
-    quality 1, where activations are small). The last
-    one's scales are powers of two, because its outputs are not free. Weights of a channel whose sums could exceed 2^24
-    are scaled down.
+    activations, as far as the calibration images go, 255; the next convolution's weights absorb the scale. Activations
+    of other images that go beyond are clipped: room for them would cost all others more (0.3 instead of 0.2 % of the
+    bits at quality 1, where activations are small). The last one's scales are powers of two, because its outputs are
+    not free. Weights of a channel whose sums could exceed 2^24 are scaled down.
 
     Args:
       weights: kernel and bias of the three convolutions, float32, in the order of the network.

@@ -18,8 +18,8 @@ the context model; the paper's appendix A. Sizes for an image of H x W pixels:
 
 One network serves every quality: gain units (Cui et al., "Asymmetric gained deep image compression with continuous rate
 adaptation", 2021) multiply y's channels by g before, and by h after, rounding. Both are stored for some qualities and
-interpolated in the logarithm between them. A larger g is a finer rounding, that is more bits; z has no gain, so that the
-exact path from z to mean and scale is one for all qualities.
+interpolated in the logarithm between them. A larger g is a finer rounding, that is more bits; z has no gain, so that
+the exact path from z to mean and scale is one for all qualities.
 """
 
 from __future__ import annotations
@@ -101,11 +101,12 @@ def _gdn(inverse: bool = False) -> tfc.GDN:
 
 
 class HyperpriorNetwork(tf.keras.Model):
-    """The four transforms, the gains and the prior of z, without any rounding. Pixels are float32 in [0, 1], heights and
-    widths multiples of 64.
+    """The four transforms, the gains and the prior of z, without any rounding. Pixels are float32 in [0, 1], heights
+    and widths multiples of 64.
 
     Args:
-      qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the last.
+      qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the
+      last.
     """
 
     def __init__(self, config: HyperpriorConfig, qualities: Sequence[float] = QUALITIES) -> None:
@@ -169,16 +170,17 @@ class HyperpriorNetwork(tf.keras.Model):
 class HyperpriorTraining(tf.keras.Model):
     """Trains a `HyperpriorNetwork` on batches {"image": uint8 (B, H, W, 3)}; ready for `fit`.
 
-    Loss: R + lambda D (Minnen et al. 2018, equation 2; the paper, section V-A), R in bits per pixel, D = 255^2 MSE or 1 - MS-SSIM of
-    pixels in [0, 1]. In place of rounding, the rates see uniform noise, and the decoder's side sees rounded latents with the gradient of
-    unrounded ones (Minnen and Singh, "Channel-wise autoregressive entropy models for learned image compression", 2020).
+    Loss: R + lambda D (Minnen et al. 2018, equation 2; the paper, section V-A), R in bits per pixel, D = 255^2 MSE
+    or 1 - MS-SSIM of pixels in [0, 1]. In place of rounding, the rates see uniform noise, and the decoder's side sees
+    rounded latents with the gradient of unrounded ones (Minnen and Singh, "Channel-wise autoregressive entropy models
+    for learned image compression", 2020).
 
-    Where one network learns all qualities, each crop has one of its own, half of them whole ones, spread evenly over each batch; and its
-    loss is weighted by (l / lambda)^0.5, l being the geometric mean of the smallest and the largest lambda. Bits grow about as the root of
-    lambda, so that a share of its bits counts alike at every quality.
+    Where one network learns all qualities, each crop has one of its own, half of them whole ones, spread evenly over
+    each batch; and its loss is weighted by (l / lambda)^0.5, l being the geometric mean of the smallest and the largest
+    lambda. Bits grow about as the root of lambda, so that a share of its bits counts alike at every quality.
 
-    Metrics, means since the last reset: loss; bpp and its parts bpp_y and bpp_z; mse (of values in 0..255), psnr (dB, of the mean MSE), and
-    ms_ssim_loss if that is the distortion.
+    Metrics, means since the last reset: loss; bpp and its parts bpp_y and bpp_z; mse (of values in 0..255), psnr (dB,
+    of the mean MSE), and ms_ssim_loss if that is the distortion.
     """
 
     def __init__(self, config: CodecTrainingConfig, seed: int = 0) -> None:
@@ -212,7 +214,8 @@ class HyperpriorTraining(tf.keras.Model):
         pixels = to_float(batch["image"])
         with tf.GradientTape() as tape:
             values = self.measure(pixels, self._drawn_qualities(tf.shape(pixels)[0]), training=True)
-            # Gradients are summed over the replicas, so that each contributes its part of the mean over the global batch.
+            # Gradients are summed over the replicas, so that each contributes its part of the mean over the global
+            # batch.
             loss = values["loss"] / tf.distribute.get_strategy().num_replicas_in_sync
         weights = self.network.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(loss, weights), weights))
@@ -223,8 +226,8 @@ class HyperpriorTraining(tf.keras.Model):
         return {**results, "psnr": psnr_of(results["mse"])}
 
     def measure(self, pixels: tf.Tensor, quality: Quality, training: bool) -> dict[str, tf.Tensor]:
-        """The scalars of a batch (B, H, W, 3) in [0, 1], means over its images; noise in place of rounding in training, estimated rates in
-        both."""
+        """The scalars of a batch (B, H, W, 3) in [0, 1], means over its images; noise in place of rounding in training,
+        estimated rates in both."""
         network = self.network
         y = network.latents(pixels, quality)
         z = network.hyper_analysis(y)
@@ -268,7 +271,8 @@ class HyperpriorTraining(tf.keras.Model):
         return latents + self._random(stream, tf.shape(latents)) - 0.5, latents + tf.stop_gradient(rounded - latents)
 
     def _random(self, stream: int, shape: tf.Tensor) -> tf.Tensor:
-        """Uniform in [0, 1), by seed and step; one stream of numbers for each of z, y and the qualities, and for each replica."""
+        """Uniform in [0, 1), by seed and step; one stream of numbers for each of z, y and the qualities, and for each
+        replica."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         stream = tf.cast(3 * replica + stream, tf.int64)
         key = tf.stack([self._seed + stream * 2**32, self._step])
@@ -281,8 +285,8 @@ def _sums(bits: tf.Tensor) -> tf.Tensor:
 
 
 def bits_of(log_likelihood: tf.Tensor, training: bool = False) -> tf.Tensor:
-    """Bits of symbols from the natural logarithm of their likelihood; but in training, where the tail has a gradient to give, none
-    takes more than the escape code."""
+    """Bits of symbols from the natural logarithm of their likelihood; but in training, where the tail has a gradient to
+    give, none takes more than the escape code."""
     bits = -log_likelihood / math.log(2)
     return bits if training else tf.minimum(bits, DEAREST)
 

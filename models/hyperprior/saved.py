@@ -91,7 +91,8 @@ class SavedHyperprior:
 
     Attributes:
       config: size of the network.
-      qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the last.
+      qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the
+      last.
       arrays: every array of the file but the header, by name; see `_forms`.
     """
 
@@ -124,16 +125,16 @@ class SavedHyperprior:
         return self.qualities[0] <= quality <= self.qualities[-1]
 
     def log_gains(self, quality: float) -> tuple[np.ndarray, np.ndarray]:
-        """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,), at a quality that it serves:
-        interpolated between those that have their own."""
+        """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,), at a quality that
+        it serves: interpolated between those that have their own."""
         if not self.has_gains:
             return np.zeros(self.config.latents), np.zeros(self.config.latents)
         shares = np.clip(1 - np.abs(quality - np.array(self.qualities)), 0, None)
         return shares @ self.arrays["gain.log"], shares @ self.arrays["gain.log_inverse"]
 
     def identity(self, quality: float) -> bytes:
-        """What a bitstream names the model and its quality by, 8 bytes: the start of the fingerprint, and the quality in thousandths; in
-        version 1 the fingerprint alone."""
+        """What a bitstream names the model and its quality by, 8 bytes: the start of the fingerprint, and the quality
+        in thousandths; in version 1 the fingerprint alone."""
         if not self.has_gains:
             return self.fingerprint[:8]
         return self.fingerprint[:6] + struct.pack("<H", round(quality * 10**DIGITS))
@@ -187,10 +188,7 @@ def read_hyperprior(path: str | Path) -> SavedHyperprior:
         saved = SavedHyperprior(config, qualities, arrays)
         if not all(np.isfinite(array).all() for array in saved.arrays.values()):
             raise ValueError("a weight that is no number")
-        if (
-            has_gains
-            and max(np.abs(arrays[f"gain.{name}"]).max() for name in ("log", "log_inverse")) > LARGEST_LOG_GAIN
-        ):
+        if any(np.abs(arrays[name]).max() > LARGEST_LOG_GAIN for name in arrays if name.startswith("gain.")):
             raise ValueError("a gain that is no number to compute with")
         saved.z_tables.check(config.filters)
         saved.y_tables.check(SCALES)
@@ -229,9 +227,8 @@ def pack(network: HyperpriorNetwork, images: np.ndarray | tf.Tensor) -> SavedHyp
     if not all(np.isfinite(variable).all() for variable in network.weights):
         raise HyperpriorError("the codec's weights are not finite: its training diverged; take a lower learning rate")
     arrays = {name: variable.numpy() for name, variable in float_weights(network).items()}
-    integers = quantize(
-        [variable.numpy() for variable in network.hyper_synthesis.weights], _calibration(network, images)
-    )
+    weights = [variable.numpy() for variable in network.hyper_synthesis.weights]
+    integers = quantize(weights, _calibration(network, images))
     for layer, convolution in enumerate(integers.convolutions):
         for name in ("kernel", "bias", "shift", "step"):
             arrays[f"hyper_synthesis.{layer}.{name}"] = getattr(convolution, name)
@@ -255,8 +252,8 @@ def float_weights(network: HyperpriorNetwork) -> dict[str, tf.Variable]:
 def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     """Put the weights of a codec's file into a network of its size, to go on training.
 
-    The network's qualities need not be those of the file. Beyond them its nearest gains serve, times the root of the ratio of lambdas: at
-    high rate the best step is proportional to lambda^-0.5.
+    The network's qualities need not be those of the file. Beyond them its nearest gains serve, times the root of the
+    ratio of lambdas: at high rate the best step is proportional to lambda^-0.5.
 
     Raises HyperpriorError for a missing or damaged file, or one of another size.
     """
@@ -264,7 +261,8 @@ def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     if saved.config != network.config:
         raise HyperpriorError(
             f"{path} has {saved.config.filters} filters and {saved.config.latents} latents, not "
-            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another, or from none"
+            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another, or "
+            "from none"
         )
     for name, variable in float_weights(network).items():
         if not name.startswith("gain."):
@@ -325,7 +323,8 @@ def _forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
 
 
 def _float_forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
-    """Those of the transforms that stay floating point, of the prior and of the gains, in the order of their variables."""
+    """Those of the transforms that stay floating point, of the prior and of the gains, in the order of their
+    variables."""
     n, m = config.filters, config.latents
     convolutions = {
         "analysis": [(5, 3, n), (5, n, n), (5, n, n), (5, n, m)],

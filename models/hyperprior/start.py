@@ -1,10 +1,10 @@
 """Where the training of a learned codec starts: at the linear transform that packs its photographs best.
 
-From random weights the first thousands of steps only find out what any block transform knows. So each stride-2 layer of the analysis
-starts as the Karhunen-Loeve transform of 2 x 2 blocks of its input, of which it keeps the strongest components, and the synthesis as the
-transpose, layer by layer: together an orthonormal transform of blocks of 16 x 16 pixels. GDN starts near the identity. Channels left over
-are written by small random weights and read by zeros, so that they disturb nothing and every weight has a gradient. The gains make of it
-the step of each quality.
+From random weights the first thousands of steps only find out what any block transform knows. So each stride-2 layer of
+the analysis starts as the Karhunen-Loeve transform of 2 x 2 blocks of its input, of which it keeps the strongest
+components, and the synthesis as the transpose, layer by layer: together an orthonormal transform of blocks of 16 x 16
+pixels. GDN starts near the identity. Channels left over are written by small random weights and read by zeros, so that
+they disturb nothing and every weight has a gradient. The gains make of it the step of each quality.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ _LEFT_OVER = 0.1
 def start_from_images(network: HyperpriorNetwork, pixels: NDArray[np.float32]) -> None:
     """Set analysis, synthesis and gains of an untrained network.
 
-    Rounding the latents of a quality to whole numbers is to be the best step at high rate: step^2 = 18 / (lambda ln 2) in units of
-    1/255, where a bit more for each of three values a pixel costs what it saves of step^2 / 12. Here lambda is that of 255^2 MSE; the
-    scale of MS-SSIM's is another one, but the step is right for the same quality.
+    Rounding the latents of a quality to whole numbers is to be the best step at high rate: step^2 = 18 / (lambda ln 2)
+    in units of 1/255, where a bit more for each of three values a pixel costs what it saves of step^2 / 12. Here lambda
+    is that of 255^2 MSE; the scale of MS-SSIM's is another one, but the step is right for the same quality.
 
     Args:
       pixels: (B, H, W, 3) in [0, 1], sides multiples of 16; some dozens of patches are enough.
@@ -70,7 +70,8 @@ def _blocks(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _strongest(blocks: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The `count` directions (length of a block, count) of largest second moment, orthonormal, each with a positive sum."""
+    """The `count` directions (length of a block, count) of largest second moment, orthonormal, each with a positive
+    sum."""
     rows = blocks.reshape(-1, blocks.shape[-1]).astype(np.float64)
     directions = np.linalg.eigh(rows.T @ rows / len(rows))[1][:, ::-1][:, :count]
     return (directions * np.where(directions.sum(0) < 0, -1, 1)).astype(np.float32)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
 from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.models.errors import UserError
 from dsr.models.hyperprior.saved import WEIGHTS_FILE, read_hyperprior
 from tests.data_pipelines.codecs.conftest import scene
@@ -33,7 +35,8 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def train(photographs: Path, work: Path, *more: str) -> Path:
     """The folder of the codec."""
     chosen = ["--dataset", "photos", "--root", str(photographs), "--work", str(work)]
-    cli(["train-codec", *chosen, *SMALL, *more], standalone_mode=False)
+    started = [] if "--start" in more else ["--start", "none"]
+    cli(["train-codec", *chosen, *SMALL, *started, *more], standalone_mode=False)
     return max((work / "codecs" / "photos").iterdir(), key=lambda folder: folder.stat().st_mtime)
 
 
@@ -65,8 +68,43 @@ def test_a_training_goes_on_from_another_and_its_start_is_part_of_what_it_is(pho
     work = trained.parents[2]
     tuned = train(photographs, work, "--quality", "6", "--start", str(trained / WEIGHTS_FILE))
     assert tuned != trained
-    assert read_hyperprior(tuned).quality == 6
+    assert read_hyperprior(tuned).qualities == (6,)
     assert train(photographs, work, "--quality", "6") not in (tuned, trained)
+
+
+def test_all_qualities_are_trained_at_once_and_any_between_them_codes(
+    photographs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = train(photographs, tmp_path)
+    assert folder.name.rpartition("-")[0] == "msh"
+    said = capsys.readouterr().out
+    assert all(f"  quality {quality}: " in said for quality in range(1, 7))
+    codec = make_codec("msh", 2.75, model=str(folder))
+    pixels = scene(40, 70)
+    assert codec.decode(codec.encode(pixels)).shape == pixels.shape
+
+
+def test_what_comes_with_dsr_is_tuned_by_default_to_a_real_quality(photographs: Path, tmp_path: Path) -> None:
+    chosen = ["--dataset", "photos", "--root", str(photographs), "--work", str(tmp_path), "--quality", "2.5"]
+    small = [
+        "--set",
+        "codec.patch=64",
+        "--set",
+        "codec.batch=1",
+        "--set",
+        "codec.steps=1",
+        "--set",
+        "codec.log_every=1",
+    ]
+    cli(["train-codec", *chosen, *small, "--set", "codec.learning_rate=1e-9", "--workers", "1"], standalone_mode=False)
+    (folder,) = (tmp_path / "codecs" / "photos").iterdir()
+    assert folder.name.startswith("msh-quality2.5-")
+    shipped, tuned = read_hyperprior(SHIPPED), read_hyperprior(folder)
+    assert tuned.qualities == (2.5,)
+    for before, after in zip(shipped.log_gains(2.5), tuned.log_gains(2.5)):
+        np.testing.assert_allclose(after, before, atol=1e-6)
+    for name in ("analysis.0.kernel", "synthesis.3.kernel", "prior.matrix_1"):
+        np.testing.assert_allclose(tuned.arrays[name], shipped.arrays[name], atol=1e-6)
 
 
 def test_a_start_of_another_size_is_refused(photographs: Path, trained: Path) -> None:

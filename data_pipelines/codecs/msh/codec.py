@@ -66,10 +66,12 @@ class MshCodec(Codec):
 
     @classmethod
     def inspect(cls, bitstream: bytes) -> Inspection:
-        """What the header tells; the quality if the model comes with dsr. Details: `model`, as the header names it."""
+        """What the header tells; the quality if the model comes with dsr. Details: `model`, the start of its fingerprint."""
         found = container.parse(bitstream)
         quality = _model("")[1].quality_of(found.model)
-        return Inspection(cls.name, found.width, found.height, quality=quality, details={"model": found.model.hex()})
+        return Inspection(
+            cls.name, found.width, found.height, quality=quality, details={"model": found.model.hex()[:12]}
+        )
 
     def chosen(self) -> dict[str, Any]:
         """A model of one's own, by the start of its fingerprint."""

@@ -1,8 +1,8 @@
 """Pixels to the strings of a bitstream and back, with TensorFlow.
 
 The encoder writes z = round(hyper-analysis(y)) of y = gain x analysis(pixels), and then round(y - mean), which the
-decoder adds to the mean again, multiplies by the inverse gain and gives to the synthesis. Both take mean and scale index
-from z in integers, so they agree.
+decoder adds to the mean again, multiplies by the inverse gain and gives to the synthesis. Both take mean and scale
+index from z in integers, so they agree.
 """
 
 from __future__ import annotations

@@ -20,7 +20,8 @@ def source_of(model: str) -> str:
     release, quality = RETIRED.get(model[:16], (None, None))
     if release is None:
         return "give the file of the model that it was encoded with, as codec option model=FOLDER/codec.npz"
+    file = f"quality{quality}.npz"
     return (
-        f"it came with dsr {release} for quality {quality}; take data_pipelines/codecs/msh/weights/quality{quality}.npz "
-        f"from that release and give it as codec option model=quality{quality}.npz"
+        f"it came with dsr {release} for quality {quality}; take data_pipelines/codecs/msh/weights/{file} from that "
+        f"release and give it as codec option model={file}"
     )

@@ -261,12 +261,9 @@ def test_a_missing_model_is_named(tmp_path):
 
 def test_the_models_of_earlier_releases_are_named(codec):
     """Frozen: whoever has their bitstreams is told which file decodes them."""
-    old = {
-        "quality": 3,
-        "options": {"model": "sha256:f7dc6d7d15048fe8023a8eab62396cf4d0b53735279b6fff5f6b035b96e07efb"},
-    }
+    old = "sha256:f7dc6d7d15048fe8023a8eab62396cf4d0b53735279b6fff5f6b035b96e07efb"
     with pytest.raises(CodecError, match=r"dsr 0\.3\.1 for quality 3.*quality3\.npz"):
-        make_codec("msh", old["quality"], **old["options"])
+        make_codec("msh", 3, model=old)
     parsed = container.Bitstream(bytes.fromhex("967197127c2bd644"), 8, 8, b"", b"", 0)
     with pytest.raises(CodecError, match=r"dsr 0\.3\.0 for quality 1"):
         codec.decode(bytes(parsed))

@@ -1,4 +1,5 @@
-"""Where the learned codec computes: in processes of its own, which end with whoever started them, and whose bytes depend on nobody."""
+"""Where the learned codec computes: in processes of its own, which end with whoever started them, and whose bytes
+depend on nobody."""
 
 from __future__ import annotations
 
@@ -129,9 +130,8 @@ def test_a_bug_is_raised_with_its_traceback_and_the_child_goes_on(codec):
     question = {"action": "encode", "file": codec.file, "model": codec._fingerprint, "quality": 5, "shape": [1, 2, 3]}
     with pytest.raises(RuntimeError, match="(?s)Traceback.*cannot reshape"):
         child.ask(question, b"12345")
-    assert child.in_step and child.ask(question, b"123456")[1] == codec.encode(
-        np.frombuffer(b"123456", np.uint8)[None].reshape(1, 2, 3)
-    )
+    pixels = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    assert child.in_step and child.ask(question, pixels.tobytes())[1] == codec.encode(pixels)
 
 
 def test_a_call_that_is_interrupted_leaves_no_answer_to_the_next(codec, monkeypatch):

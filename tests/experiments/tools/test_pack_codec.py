@@ -13,31 +13,35 @@ from PIL import Image
 from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.benchmarks.msh import multiply_adds
 from dsr.experiments.tools.pack_codec import main
-from dsr.models.hyperprior.config import HyperpriorConfig
+from dsr.models.hyperprior.config import QUALITIES, HyperpriorConfig
 from dsr.models.hyperprior.network import HyperpriorNetwork
-from dsr.models.hyperprior.saved import load_hyperprior, read_hyperprior
+from dsr.models.hyperprior.saved import float_weights, load_hyperprior, read_hyperprior
 from tests.hyperpriors import TINY, lively_network, scenes
 
 
 def test_packed_weights_are_measured_beside_the_float_network(tmp_path):
     network = lively_network()
-    np.savez(tmp_path / "weights.npz", **{f"{i:03d}": variable.numpy() for i, variable in enumerate(network.weights)})
+    arrays = {name: variable.numpy() for name, variable in float_weights(network).items()}
+    for layer in range(3):
+        kernel, bias = network.hyper_synthesis.weights[2 * layer : 2 * layer + 2]
+        arrays |= {f"hyper_synthesis.{layer}.kernel": kernel.numpy(), f"hyper_synthesis.{layer}.bias": bias.numpy()}
+    np.savez(tmp_path / "weights.npz", **arrays)
     (tmp_path / "photos").mkdir()
     for number, pixels in enumerate(scenes(2, 300, 280)):
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
-    photos, output = str(tmp_path / "photos"), tmp_path / "quality5.npz"
-    arguments = ["--quality", "5", "--filters", "8", "--latents", "12", "--calibrate", photos, "--measure", photos]
+    photos, output = str(tmp_path / "photos"), tmp_path / "msh.npz"
+    arguments = ["--quality", "5.5", "--calibrate", photos, "--measure", photos]
     result = CliRunner().invoke(main, [str(tmp_path / "weights.npz"), *arguments, "--output", str(output)])
     assert result.exit_code == 0, result.output
-    assert read_hyperprior(output).quality == 5
+    assert read_hyperprior(output).qualities == QUALITIES
     loaded = HyperpriorNetwork(TINY)
     load_hyperprior(output, loaded)
     assert np.allclose(loaded.weights[0], network.weights[0], atol=1e-2)
-    (real,) = re.findall(r"\| \*\*all\*\* \| [\d.]+ \| [-+\d.]+% \| ([\d.]+) \|", result.output)
-    codec = make_codec("msh", model=str(output))
+    (real,) = re.findall(r"\| \*\*quality 5.5: all\*\* \| [\d.]+ \| [-+\d.]+% \| ([\d.]+) \|", result.output)
+    codec = make_codec("msh", 5.5, model=str(output))
     bits = sum(8 * len(codec.encode(pixels)) for pixels in scenes(2, 300, 280)[:, :256, :256])
     assert float(real) == pytest.approx(bits / (2 * 256 * 256), abs=1e-4)
-    assert "| 0 (256x256) |" in result.output
+    assert "| quality 5.5: 0 (256x256) |" in result.output
 
 
 def test_multiply_adds_are_those_of_tensorflows_profiler():

@@ -1,4 +1,5 @@
-"""The training of the learned codec: its loss against a computation apart from it, and that a step depends on (seed, step) alone."""
+"""The training of the learned codec: its loss against a computation apart from it, and that a step depends on (seed,
+step) alone."""
 
 from __future__ import annotations
 
