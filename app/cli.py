@@ -1,4 +1,6 @@
-"""Entry point of `dsr`. Commands are imported when called, so that `dsr --help` needs neither TensorFlow nor a second."""
+"""Entry point of `dsr`. Commands are imported when called, so that `dsr --help` needs neither TensorFlow nor a
+second.
+"""
 
 from __future__ import annotations
 

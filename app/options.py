@@ -145,7 +145,10 @@ def _own_name(dataset: str, root: Optional[str]) -> str:
 
 
 def at_point(command: Function) -> Function:
-    """Add --codec and --quality; the command's `request` is then at that one operating point, by default the last conversion's."""
+    """Add --codec and --quality.
+
+    The command's `request` is then at that one operating point, by default the last conversion's.
+    """
 
     @functools.wraps(command)
     def wrapped(request: Request, codec: Optional[str], quality: Optional[float], **arguments: Any) -> Any:

@@ -59,7 +59,10 @@ def _print_restorers(results: Results, paired: bool) -> None:
 
 
 def print_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:
-    """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent; of several seeds mean ± standard deviation."""
+    """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent.
+
+    Of several seeds mean ± standard deviation.
+    """
     for name in summaries[0].per_class:
         iou = _by_seed(summary.per_class[name] for summary in summaries)
         click.echo(f"{name:<20}{_score(iou):>{8 if len(summaries) < 2 else 14}}")

@@ -1,6 +1,9 @@
-"""Random scaling, cropping and flipping, as functions of a seed: the same seed gives the same crop, in any order and process.
+"""Random scaling, cropping and flipping, as functions of a seed.
 
-(keras-cv's augmentation layers draw from generators with a state, so a training could not be resumed at the same images.)
+The same seed gives the same crop, in any order and process.
+
+(keras-cv's augmentation layers draw from generators with a state, so a training could not be resumed at the same
+images.)
 """
 
 from __future__ import annotations
@@ -30,8 +33,8 @@ def random_scaled_crop(
       seed: int64 (2,), of a stateless random number generator.
 
     Returns:
-      uint8 (*crop, 3), bilinearly interpolated, and uint8 crop, its nearest labels. Where the scaled image is smaller than the crop,
-      gray and 255 fill up at the right and the bottom.
+      uint8 (*crop, 3), bilinearly interpolated, and uint8 crop, its nearest labels. Where the scaled image is smaller
+      than the crop, gray and 255 fill up at the right and the bottom.
     """
     factor, top, left, mirror = tf.unstack(tf.random.stateless_uniform([4], seed, alg="philox"))
     factor = scale[0] + (scale[1] - scale[0]) * factor
@@ -47,8 +50,10 @@ def random_scaled_crop(
 
 
 def random_patch(pixels: tf.Tensor, *, size: int, seed: tf.Tensor) -> tf.Tensor:
-    """A random window, mirrored half of the time: uint8 (H, W, C), H and W at least `size`, to uint8 (size, size, C). Aligned
-    images, laid in one another's channels, are cut alike. `seed`: int64 (2,)."""
+    """A random window, mirrored half of the time: uint8 (H, W, C), H and W at least `size`, to uint8 (size, size, C).
+
+    Aligned images, laid in one another's channels, are cut alike. `seed`: int64 (2,).
+    """
     top, left, mirror = tf.unstack(tf.random.stateless_uniform([3], seed, alg="philox"))
     patch = _cut(pixels, tf.constant([size, size]), (top, left), GRAY)
     return tf.ensure_shape(_mirrored(patch, mirror < 0.5), (size, size, None))

@@ -1,10 +1,10 @@
 """From shards to the batches that networks train and are tested on.
 
-The training datasets are endless, shuffled and augmented, and yet functions of (seed, step) alone: sample number n of a training
-is image p of epoch e (n = e * images + p) in an order drawn for (seed, e), cut and mirrored by numbers drawn for (seed, n).
-A run that starts at step k therefore sees what an uninterrupted one sees from step k on, and reads nothing else: records are
-read where they lie, found by an index of the shards, so the order is of the whole set without a shuffle buffer's memory,
-and the first batch does not wait for one to fill.
+The training datasets are endless, shuffled and augmented, and yet functions of (seed, step) alone: sample number n of a
+training is image p of epoch e (n = e * images + p) in an order drawn for (seed, e), cut and mirrored by numbers drawn
+for (seed, n). A run that starts at step k therefore sees what an uninterrupted one sees from step k on, and reads
+nothing else: records are read where they lie, found by an index of the shards, so the order is of the whole set without
+a shuffle buffer's memory, and the first batch does not wait for one to fill.
 """
 
 from __future__ import annotations
@@ -57,8 +57,8 @@ def training_dataset(
 ) -> tf.data.Dataset:
     """Endless batches {"image": uint8 (batch, *crop, 3), "label": uint8 (batch, *crop)} for training a segmenter.
 
-    `label` holds train ids, 255 where there is none. `scale` bounds the random scaling, `flip` mirrors half of the crops.
-    The first batch is the one of step `start_step`. Raises ArtefactError if a shard is damaged.
+    `label` holds train ids, 255 where there is none. `scale` bounds the random scaling, `flip` mirrors half of the
+    crops. The first batch is the one of step `start_step`. Raises ArtefactError if a shard is damaged.
     """
     read, images = _reader(shards)
 
@@ -85,9 +85,9 @@ def pair_dataset(
 ) -> tf.data.Dataset:
     """Endless batches {"compressed", "original"}, both uint8 (batch, crop, crop, 3), for training a restorer.
 
-    Both are the same window of the same image, in two domains, mirrored half of the time; of the first `images` in order of their
-    keys, or of all. Originals that the codec left out are no pair. Raises ArtefactError if a compressed image has no original of its
-    size, UserError if an image is smaller than the crop.
+    Both are the same window of the same image, in two domains, mirrored half of the time; of the first `images` in
+    order of their keys, or of all. Originals that the codec left out are no pair. Raises ArtefactError if a compressed
+    image has no original of its size, UserError if an image is smaller than the crop.
     """
     sizes = _sizes(compressed)
     if not sizes.items() <= _sizes(original).items():
@@ -102,7 +102,9 @@ def pair_dataset(
 def patch_dataset(
     original: ShardSet, *, batch: int, crop: int, seed: int = 0, start_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
-    """Endless batches {"image": uint8 (batch, crop, crop, 3)} of random windows, mirrored half of the time, for training a codec.
+    """Endless batches {"image".
+
+    Uint8 (batch, crop, crop, 3)} of random windows, mirrored half of the time, for training a codec.
 
     Raises UserError if an image is smaller than the crop.
     """
@@ -142,8 +144,10 @@ def _patches(
 
 
 def evaluation_dataset(shards: ShardSet, batch: int = 1) -> tf.data.Dataset:
-    """Each image once, whole, in order of keys: batches {"key": string (B,), "image": uint8 (B, H, W, 3), "label": uint8
-    (B, H, W)}, the last one maybe smaller. Images of several sizes need batch 1."""
+    """Each image once, whole, in order of keys: batches {"key": string (B,), "image": uint8 (B, H, W, 3), "label".
+
+    Uint8 (B, H, W)}, the last one maybe smaller. Images of several sizes need batch 1.
+    """
 
     def sample(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
         record = ShardSet.parse(serialized)

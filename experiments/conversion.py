@@ -114,7 +114,10 @@ def stored_codec(manifest: Manifest) -> Codec | None:
 
 
 def sample_pixels(source: Source, split: str) -> list[np.ndarray]:
-    """A few images, uint8 (H, W, 3), spread evenly over a split: what a rate is estimated on. None that cannot be read."""
+    """A few images, uint8 (H, W, 3), spread evenly over a split: what a rate is estimated on.
+
+    None that cannot be read.
+    """
     samples = source.samples(split)
     count = min(SAMPLE_IMAGES, len(samples))
     pixels = []

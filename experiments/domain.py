@@ -50,7 +50,10 @@ class Domain:
 
     @property
     def suffix(self) -> str:
-        """What names end in: `-bpg-qp40`, `-bpg-qp40-rdn-psnr`. The paper's own restorer, `gan`, goes without saying."""
+        """What names end in: `-bpg-qp40`, `-bpg-qp40-rdn-psnr`.
+
+        The paper's own restorer, `gan`, goes without saying.
+        """
         by = "" if self.restorer in (None, "gan") else f"-{self.restorer}"
         return f"-{self.point}{by}" if self.degradation else ""
 
@@ -76,5 +79,8 @@ class Case:
 
     @property
     def changed(self) -> Domain:
-        """The domain of its two that went through most; originals in OO. A case has one degradation and one restorer at most."""
+        """The domain of its two that went through most; originals in OO.
+
+        A case has one degradation and one restorer at most.
+        """
         return max(self.train, self.test, key=lambda domain: "OCR".index(domain.letter))

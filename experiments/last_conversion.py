@@ -31,8 +31,8 @@ def remember_conversion(study: Study) -> None:
 def last_conversion(study: Study) -> OperatingPoint:
     """The operating point that was converted last under the study's name; its first point if nothing was converted.
 
-    Where it is not written down, the only one that the work folder has of the study's images. Clocks decide nothing: those of
-    hosts that share a work folder differ.
+    Where it is not written down, the only one that the work folder has of the study's images. Clocks decide nothing:
+    those of hosts that share a work folder differ.
 
     Raises:
       ConfigError: it is not written down, and there are several; or what is written down is damaged.

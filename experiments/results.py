@@ -1,9 +1,11 @@
-"""What a study found, as values: what is collected from its artefacts, stored as results.json, and shown by every table and page.
+"""What a study found, as values.
 
-Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams, PSNR and MS-SSIM dB are decibels. `point` names an
-operating point (`bpg-qp40`) and is None where nothing was compressed, `restorer` names what restored (`gan`) and is None where nothing
-was, `seed` is that of the training (of an evaluation: of its segmenter). A number that was not measured, or that is not finite, is
-None.
+What is collected from its artefacts, stored as results.json, and shown by every table and page.
+
+Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams, PSNR and MS-SSIM dB are decibels.
+`point` names an operating point (`bpg-qp40`) and is None where nothing was compressed, `restorer` names what restored
+(`gan`) and is None where nothing was, `seed` is that of the training (of an evaluation: of its segmenter). A number
+that was not measured, or that is not finite, is None.
 """
 
 from __future__ import annotations
@@ -70,7 +72,9 @@ class Fidelity:
 
 @dataclass
 class Rated(Fidelity):
-    """Compressed test images: fidelity, and the rate over all, of the cheapest and of the dearest image; None without a bitstream.
+    """Compressed test images: fidelity, and the rate over all, of the cheapest and of the dearest image.
+
+    None without a bitstream.
 
     `train_bpp` is the rate of the training images.
     """
@@ -229,8 +233,8 @@ class TrainingResult:
 class SampleImages:
     """PNG paths of a test image at an operating point, by what it shows; what is missing was not made.
 
-    `images` has original, compressed, label and the predictions OO, CO, CC, OC of the first seed; `restored` for each restorer restored,
-    RO and OR.
+    `images` has original, compressed, label and the predictions OO, CO, CC, OC of the first seed; `restored` for each
+    restorer restored, RO and OR.
     """
 
     key: str
@@ -285,7 +289,10 @@ class Results:
 
 
 def to_json(value: Any) -> Any:
-    """Dataclasses, and lists of them, as plain JSON values; numbers that JSON cannot say (nan, infinity) become None."""
+    """Dataclasses, and lists of them, as plain JSON values.
+
+    Numbers that JSON cannot say (nan, infinity) become None.
+    """
     if isinstance(value, (list, tuple)):
         return [to_json(item) for item in value]
     return finite(asdict(value))

@@ -1,11 +1,11 @@
 """Whether the files that original shards were made from are still what they were.
 
-Shards are named by their dataset's listing and file sizes, which is known at once (`Source.fingerprint`). A label that was
-corrected may have the size it had, though. So original shards say in `sources.jsonl` which contents they were made from,
-and the work folder remembers those, with the size and the times that each file had when it was last read: a file of which
-these are the same is not read again, of any other the SHA-256 counts. Where contents differ from those that the shards were
-first made from, a digest of all contents goes into the identity: the shards, and all that is made of them, are then others
-and get names of their own, and what was made before keeps its own.
+Shards are named by their dataset's listing and file sizes, which is known at once (`Source.fingerprint`). A label that
+was corrected may have the size it had, though. So original shards say in `sources.jsonl` which contents they were made
+from, and the work folder remembers those, with the size and the times that each file had when it was last read: a file
+of which these are the same is not read again, of any other the SHA-256 counts. Where contents differ from those that
+the shards were first made from, a digest of all contents goes into the identity: the shards, and all that is made of
+them, are then others and get names of their own, and what was made before keeps its own.
 """
 
 from __future__ import annotations

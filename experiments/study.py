@@ -1,8 +1,8 @@
 """A study's artefacts: which shards, restorers, segmenters and evaluations follow from a configuration.
 
-OO, OC and OR test the segmenter trained on originals, CO and CC the one trained on compressed images, RO the one trained on
-restored images: a study trains 1 + (operating points) x (1 + restorers) segmenters. Nothing here imports TensorFlow; the builders
-do, when they run.
+OO, OC and OR test the segmenter trained on originals, CO and CC the one trained on compressed images, RO the one
+trained on restored images: a study trains 1 + (operating points) x (1 + restorers) segmenters. Nothing here imports
+TensorFlow; the builders do, when they run.
 """
 
 from __future__ import annotations
@@ -79,8 +79,8 @@ class Study:
     """The graph of artefacts of one configuration in one work folder.
 
     Raises:
-      DatasetError, CodecError, WeightsError, ConfigError: from the constructor, when dataset, codec or a file cannot be what the
-        configuration says.
+      DatasetError, CodecError, WeightsError, ConfigError: from the constructor, when dataset, codec or a file cannot be
+        what the configuration says.
     """
 
     def __init__(self, config: StudyConfig, work: Path, converting: Converting | None = None) -> None:
@@ -171,8 +171,8 @@ class Study:
     def cases(self, *configurations: str) -> list[Case]:
         """These configurations (all six if none is named) at all operating points, of one seed after the other.
 
-        OO comes once, and those with restored images once for each restorer. Those that train on originals are left out where the images
-        came compressed.
+        OO comes once, and those with restored images once for each restorer. Those that train on originals are left out
+        where the images came compressed.
 
         Raises:
           ConfigError: one that is named would be left out.
@@ -429,7 +429,10 @@ class Study:
 
 
 def _training_identity(config: dict[str, Any], weights: str | None, seed: int) -> dict[str, Any]:
-    """The part of a training's configuration that its result depends on; a weight file counts by content, not by place."""
+    """The part of a training's configuration that its result depends on.
+
+    A weight file counts by content, not by place.
+    """
     config = {k: v for k, v in config.items() if k not in NOT_IN_THE_RESULT}
     return {**_by_content(config, weights), "seed": seed}
 
@@ -444,7 +447,10 @@ def _fingerprints(inputs: dict[str, Artefact]) -> dict[str, str]:
 
 
 def _by_content(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
-    """`config` with the path of a weight file replaced by its SHA-256; `imagenet` and `none` stay, Keras checks its downloads."""
+    """`config` with the path of a weight file replaced by its SHA-256.
+
+    `imagenet` and `none` stay, Keras checks its downloads.
+    """
     if weights in (None, "none", "imagenet"):
         return config
     try:

@@ -28,7 +28,9 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class ShardsSummary:
-    """Of shards: images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to the originals."""
+    """Of shards: images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity
+    to the originals.
+    """
 
     inputs: int
     images: int
@@ -64,8 +66,9 @@ class ShippedSummary:
 
 @dataclass(frozen=True)
 class CodecSummary(TrainingSummary):
-    """Of a trained codec: also its estimated rates, bits a pixel, and PSNR, dB, on patches of its training images, of each quality that has
-    gains of its own."""
+    """Of a trained codec: also its estimated rates, bits a pixel, and PSNR, dB, on patches of its training images, of
+    each quality that has gains of its own.
+    """
 
     qualities: list[float]
     rd_bpp: list[float]
@@ -74,7 +77,10 @@ class CodecSummary(TrainingSummary):
 
 @dataclass(frozen=True)
 class EvaluationSummary:
-    """Of an evaluation: fractions in [0, 1], None where no pixel has the class; `samples` are keys of the images shown."""
+    """Of an evaluation: fractions in [0, 1], None where no pixel has the class.
+
+    `samples` are keys of the images shown.
+    """
 
     images: int
     miou: float

@@ -6,8 +6,8 @@ from __future__ import annotations
 class UserError(Exception):
     """Something the user can put right: its text says what is wrong, with which file, and what to do.
 
-    Every layer derives its own from this (`DatasetError`, `CodecError`, `ArtefactError`, `ConfigError`). The text is one
-    that can be written down: of a file name that is not UTF-8, the bytes in question are shown as "?".
+    Every layer derives its own from this (`DatasetError`, `CodecError`, `ArtefactError`, `ConfigError`). The text is
+    one that can be written down: of a file name that is not UTF-8, the bytes in question are shown as "?".
     """
 
     def __str__(self) -> str:

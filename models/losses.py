@@ -1,7 +1,7 @@
 """The terms of the restorers' losses (appendices B and C): scalars, of images float32 (B, H, W, 3) in [-1, 1].
 
-    generator      L_GAN + 10 (2 L_1 + L_VGG + L_MS-SSIM + L_DIST)      weights in `dsr.models.restorers.gan_config.LossWeights`
-    discriminator  L_D, one for each
+    generator      L_GAN + 10 (2 L_1 + L_VGG + L_MS-SSIM + L_DIST)      weights in
+    `dsr.models.restorers.gan_config.LossWeights` discriminator  L_D, one for each
     RDN            mean squared error (for PSNR), or L_MS-SSIM
 
 The paper leaves the reductions open. All are means (over pixels, channels and images), so that a weight means the

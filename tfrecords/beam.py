@@ -2,10 +2,10 @@
 
     Create(shards) -> Reshuffle -> ParDo(write a shard)
 
-What the pipeline makes are files, which all workers and this process must reach under the same path: in a shared folder,
-or in an object store. A shard that a runner tries again, or has done twice at once, is the same shard under the same
-name, so what runners do about failed or slow workers does no harm. The workers need dsr installed as it is here, as a
-container image or a worker pool of the runner.
+What the pipeline makes are files, which all workers and this process must reach under the same path: in a shared
+folder, or in an object store. A shard that a runner tries again, or has done twice at once, is the same shard under the
+same name, so what runners do about failed or slow workers does no harm. The workers need dsr installed as it is here,
+as a container image or a worker pool of the runner.
 """
 
 from __future__ import annotations
@@ -94,8 +94,8 @@ class BeamEngine:
 class WriteShard(beam.DoFn):
     """Does the work on each shard.
 
-    What a user has to put right is no failure of the worker, which the runner would try again: it is left in a file, and
-    the shards that have not begun by then are passed over.
+    What a user has to put right is no failure of the worker, which the runner would try again: it is left in a file,
+    and the shards that have not begun by then are passed over.
     """
 
     def __init__(self, work: Work) -> None:

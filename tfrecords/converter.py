@@ -9,8 +9,8 @@ converts one shard at a time; a finished shard is on disk under its name before 
 every shard that has both. An image that cannot be converted is left out and written down, or ends the run: see
 `How.max_errors`.
 
-Memory: each worker holds one image with what becomes of it and the rows of one shard; the calling process the listing of
-the dataset (some 0.5 kB an image) and an entry for each shard. Neither holds images or rows of the whole set.
+Memory: each worker holds one image with what becomes of it and the rows of one shard; the calling process the listing
+of the dataset (some 0.5 kB an image) and an entry for each shard. Neither holds images or rows of the whole set.
 """
 
 from __future__ import annotations
@@ -78,8 +78,9 @@ class Conversion:
         """Make the artefact, or what is missing of it; of one that exists, what is damaged.
 
         Raises:
-          ArtefactError: `folder` is something else or is being made by another process, more images than `how.max_errors`
-            cannot be converted, the disk is full or will be, or what is damaged cannot be made as it was.
+          ArtefactError: `folder` is something else or is being made by another process, more images than
+            `how.max_errors` cannot be converted, the disk is full or will be, or what is damaged cannot be made as it
+            was.
         """
         with one_sentence(folder):
             existing = finished(folder, self.identity)

@@ -77,10 +77,10 @@ class How:
     Attributes:
         workers: Number of processes; one a core if None.
         engine: What does the work instead of processes of this machine.
-        max_errors: How many images may be left out because they cannot be converted. After a run that had to stop because there
-            were more, the next tries those images again.
-        thorough: Whether to read all files of what exists, and to make anew those with another digest, not only those that are
-            missing or of another size.
+        max_errors: How many images may be left out because they cannot be converted. After a run that had to stop
+            because there were more, the next tries those images again.
+        thorough: Whether to read all files of what exists, and to make anew those with another digest, not only those
+            that are missing or of another size.
         progress: Called in this process after every image.
     """
 

@@ -1,7 +1,7 @@
 """Where artefacts are kept: a file system, or an object store under a URL (`gs://bucket/folder`, `s3://...`).
 
-A local path is a `pathlib.Path` and goes through `os`; a URL is an `etils.epath.Path`, which has the same methods and goes
-through `tf.io.gfile`. TensorFlow is imported when a URL is first touched, and never for a local path.
+A local path is a `pathlib.Path` and goes through `os`; a URL is an `etils.epath.Path`, which has the same methods and
+goes through `tf.io.gfile`. TensorFlow is imported when a URL is first touched, and never for a local path.
 
 An object store has neither locks nor folders to rename: who keeps artefacts there sees to it that one process makes an
 artefact at a time. An object appears whole or not at all, though, so a folder whose manifest was written last is whole
@@ -29,7 +29,8 @@ from dsr.tfrecords.errors import ArtefactError
 Location = Union[str, "os.PathLike[str]"]
 
 TEMPORARY = ".tmp"
-"""What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never count."""
+"""What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never
+count."""
 
 MAX_BYTES = 1 << 30
 """More than any file has that is read at once; a hostile one may promise 2^62."""
@@ -140,7 +141,9 @@ def write_atomically(path: Path, data: bytes) -> None:
 
 
 def names(folder: Path) -> list[str]:
-    """The files in a folder and all folders below it, relative to it with `/`, sorted; empty if there is no such folder.
+    """The files in a folder and all folders below it, relative to it with `/`, sorted.
+
+    Empty if there is no such folder.
 
     Without temporary ones.
     """
@@ -191,7 +194,8 @@ def sync(path: Path) -> None:
 def link(source: Path, target: Path) -> None:
     """Give a file that is whole a second name; FileExistsError if something has that name.
 
-    On a file system without hard links the file takes the place of what another process gave this name at the same moment.
+    On a file system without hard links the file takes the place of what another process gave this name at the same
+    moment.
     """
     try:
         os.link(source, target)
@@ -264,7 +268,9 @@ def _names(folder: Path, prefix: str) -> Iterator[str]:
 
 @contextmanager
 def _os_errors(path: Path) -> Iterator[None]:
-    """What TensorFlow and epath raise, as the OSError with `errno`, `strerror` and `filename` that a local file gives."""
+    """What TensorFlow and epath raise, as the OSError with `errno`, `strerror` and `filename` that a local file
+    gives.
+    """
     try:
         yield
     except Exception as error:

@@ -1,8 +1,9 @@
 """What became of every image: its statistics, or why it could not be converted.
 
 Each finished shard has a `Result` beside it while its artefact is made. Together they become files of the artefact, in
-order of keys: `images.json`, a JSON array with one line an image, `errors.jsonl`, one line an image left out (empty where
-none was), and, where images were read from files, `sources.jsonl`, one line a file. None is ever held whole in memory.
+order of keys: `images.json`, a JSON array with one line an image, `errors.jsonl`, one line an image left out (empty
+where none was), and, where images were read from files, `sources.jsonl`, one line a file. None is ever held whole in
+memory.
 """
 
 from __future__ import annotations
@@ -41,8 +42,10 @@ class Failure:
 
     @classmethod
     def of(cls, key: str, file: str, error: Exception, root: Path | None = None) -> Failure:
-        """As written down: without what differs from machine to machine and run to run, which is the dataset's place and
-        the addresses of objects. Raises a ReadError again: it says nothing about the image, which is then not left out."""
+        """As written down: without what differs from machine to machine and run to run, which is the dataset's place
+        and the addresses of objects. Raises a ReadError again: it says nothing about the image, which is then not left
+        out.
+        """
         if isinstance(error, ReadError):
             raise error
         reason = re.sub(r" at 0x[0-9a-f]+", "", str(error))
@@ -51,7 +54,10 @@ class Failure:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished shard has: its entry in the manifest, a row for each record, its failures, and what it was made from."""
+    """What a finished shard has.
+
+    Its entry in the manifest, a row for each record, its failures, and what it was made from.
+    """
 
     entry: dict[str, Any]
     rows: list[Row]
@@ -153,9 +159,10 @@ class Summary:
         """At least one image given, the `summary` of the manifest.
 
         inputs (images and errors), images, errors, pixels; height and width (the largest); bpp (all bits / all pixels),
-        bpp_mean, bpp_min, bpp_max (over images), all None where images have no bitstream; psnr (mean of the images' dB, without those that are identical to their
-        original, None if all are) and how many are `identical`; ms_ssim (mean), ms_ssim_db (of the mean, None if it is
-        1); seconds, images_per_s, mb_per_s (10^6 bytes of raw RGB). For originals psnr, ms_ssim and ms_ssim_db are None.
+        bpp_mean, bpp_min, bpp_max (over images), all None where images have no bitstream; psnr (mean of the images' dB,
+        without those that are identical to their original, None if all are) and how many are `identical`; ms_ssim
+        (mean), ms_ssim_db (of the mean, None if it is 1); seconds, images_per_s, mb_per_s (10^6 bytes of raw RGB). For
+        originals psnr, ms_ssim and ms_ssim_db are None.
         """
         similarity = self._similarities / self._compared if self._compared else None
         return {

@@ -5,8 +5,9 @@ fingerprints of its inputs, the versions that made it, and size and SHA-256 of e
 making is `<folder>.partial`, locked by the process that makes it, and gets its name in one rename when it is whole. A
 folder that has its name is therefore complete, and a killed process leaves something that the next one can go on from.
 Several processes, on several hosts that share the folder, may each make a part of one artefact; who joins them locks
-them out. Locks are flock's: they die with their process, also on NFS. An object store (see `dsr.tfrecords.files`) has neither
-locks nor folders to rename: there the folder has its name from the start, and its manifest, written last, makes it whole.
+them out. Locks are flock's: they die with their process, also on NFS. An object store (see `dsr.tfrecords.files`) has
+neither locks nor folders to rename: there the folder has its name from the start, and its manifest, written last, makes
+it whole.
 """
 
 from __future__ import annotations

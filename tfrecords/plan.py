@@ -77,7 +77,10 @@ class Part:
 
 
 def select_samples(samples: Sequence[Any], limit: int | None) -> list[Any]:
-    """The samples in order of their keys; with `limit` so many of them, spread evenly (a video's first are all alike)."""
+    """The samples in order of their keys.
+
+    With `limit` so many of them, spread evenly (a video's first are all alike).
+    """
     ordered = sorted(samples, key=lambda sample: (sample.key, sample.image, sample.part))
     if limit is None or limit >= len(ordered):
         return ordered
@@ -85,7 +88,10 @@ def select_samples(samples: Sequence[Any], limit: int | None) -> list[Any]:
 
 
 def plan_shards(samples: Sequence[Any], images_per_shard: int) -> list[Shard]:
-    """The shards of samples that are in order of their keys: at most `images_per_shard` in each, sizes differ by one at most."""
+    """The shards of samples that are in order of their keys.
+
+    At most `images_per_shard` in each, sizes differ by one at most.
+    """
     repeated = {sample.key for sample, following in zip(samples, samples[1:]) if sample.key == following.key}
     count = -(-len(samples) // images_per_shard)
     bounds = [i * len(samples) // count for i in range(count + 1)]

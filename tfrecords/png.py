@@ -1,8 +1,10 @@
-"""The one plain kind of PNG that records hold, and every program reads: one IDAT chunk, each row with the filter Up, zlib level 1.
+"""The one plain kind of PNG that records hold, and every program reads.
 
-To try five filters for each row, as libpng and Pillow do, costs more than all else that a conversion does beside the codec, and
-filters other than Up cost more to undo. `dsr.experiments.benchmarks.storage` compares this kind with others; docs/scale.md has
-the numbers.
+One IDAT chunk, each row with the filter Up, zlib level 1.
+
+To try five filters for each row, as libpng and Pillow do, costs more than all else that a conversion does beside the
+codec, and filters other than Up cost more to undo. `dsr.experiments.benchmarks.storage` compares this kind with others;
+docs/scale.md has the numbers.
 """
 
 from __future__ import annotations

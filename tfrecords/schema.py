@@ -90,8 +90,9 @@ def decode_record(serialized: bytes) -> Record:
 
 
 def read_shard(path: Path, count: int) -> Iterator[Record]:
-    """The records of one shard in order, without TensorFlow; ArtefactError names the file if it is damaged
-    or holds another number of records than `count`.
+    """The records of one shard in order, without TensorFlow.
+
+    ArtefactError names the file if it is damaged or holds another number of records than `count`.
     """
     number = 0
     for number, serialized in enumerate(read_frames(path), start=1):

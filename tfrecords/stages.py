@@ -35,7 +35,10 @@ ESTIMATE_SIDE = 512
 
 
 class SourceLike(Protocol):
-    """See `dsr.data_pipelines.datasets.Source`; if its files lie in a folder, that is `root`, and it has `files` and `others`."""
+    """See `dsr.data_pipelines.datasets.Source`.
+
+    If its files lie in a folder, that is `root`, and it has `files` and `others`.
+    """
 
     @property
     def name(self) -> str: ...
@@ -152,7 +155,10 @@ class Originals(Stage):
 
 @dataclass(frozen=True)
 class Received(Originals):
-    """Keep a bitstream as it came, what it decodes to, and the label: what `Compressed` would, had there been an original."""
+    """Keep a bitstream as it came, what it decodes to, and the label.
+
+    What `Compressed` would, had there been an original.
+    """
 
     source: ReceivedLike
 
@@ -246,7 +252,9 @@ def _derived(
     step: dict[str, Any],
     size: int | None,
 ) -> Record:
-    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`, if there is one."""
+    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`,
+    if there is one.
+    """
     if pixels.shape != (parent.height, parent.width, 3) or pixels.dtype != np.uint8:
         raise ArtefactError(
             f"{parent.width}x{parent.height} pixels became {pixels.dtype} of shape {pixels.shape}; "

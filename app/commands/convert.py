@@ -74,18 +74,19 @@ def command(
 ) -> None:
     """Compress a dataset offline: dataset -> original shards -> compressed shards (-> restored shards).
 
-    Each record keeps the decoded pixels losslessly, the bitstream, the label and where it came from. The rate is that of the bytes.
+    Each record keeps the decoded pixels losslessly, the bitstream, the label and where it came from. The rate is that
+    of the bytes.
 
-    A run that was stopped goes on, at most the shards under way are done again. What exists is read and compared with its SHA-256, and
-    shards that are damaged or missing are made anew. An image that cannot be converted stops the run; with --max-errors it is left out
-    and written down in errors.jsonl.
+    A run that was stopped goes on, at most the shards under way are done again. What exists is read and compared with
+    its SHA-256, and shards that are damaged or missing are made anew. An image that cannot be converted stops the run;
+    with --max-errors it is left out and written down in errors.jsonl.
 
-    Several hosts that share the work folder may each do a part, at the same time or not: the same command with --shards 1/3, 2/3 and
-    3/3 (each part goes through all stages), then once with --finish, which says which parts are missing. Parts need nothing of each
-    other, but restored shards need their restorer: train it before.
+    Several hosts that share the work folder may each do a part, at the same time or not: the same command with --shards
+    1/3, 2/3 and 3/3 (each part goes through all stages), then once with --finish, which says which parts are missing.
+    Parts need nothing of each other, but restored shards need their restorer: train it before.
 
-    With --engine beam the shards are spread over the workers of an Apache Beam runner (pip install 'dsr[beam]'), which reach dataset and
-    work folder under the same path; without --beam-options over processes of this machine.
+    With --engine beam the shards are spread over the workers of an Apache Beam runner (pip install 'dsr[beam]'), which
+    reach dataset and work folder under the same path; without --beam-options over processes of this machine.
 
     \b
     Examples:

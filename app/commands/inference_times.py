@@ -17,9 +17,10 @@ from dsr.experiments.measurements.kept import INFERENCE_TIMES
 def command(request: Request) -> None:
     """Measure encoding, decoding, restoring and segmenting an image, and what each configuration costs in all.
 
-    Dataset restoration (RO) tests on originals: an image is segmented as it is. Compression before inference (CC) encodes and decodes it
-    first, image restoration (OR) also restores it (paper, Table IV). Networks have random weights: nothing needs to be trained. One
-    core, or the GPU where there is one; measured anew at each call. The study's report shows the last.
+    Dataset restoration (RO) tests on originals: an image is segmented as it is. Compression before inference (CC)
+    encodes and decodes it first, image restoration (OR) also restores it (paper, Table IV). Networks have random
+    weights: nothing needs to be trained. One core, or the GPU where there is one; measured anew at each call. The
+    study's report shows the last.
 
     \b
     Examples:

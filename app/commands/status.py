@@ -27,7 +27,8 @@ KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations", "perceptu
 @click.command("status")
 @work_option
 def command(work: Path) -> None:
-    """List what exists: shards, codecs, restorers, segmenters, evaluations, measurements of images, and what was begun but not finished.
+    """List what exists: shards, codecs, restorers, segmenters, evaluations, measurements of images, and what was begun
+    but not finished.
 
     \b
     Examples:

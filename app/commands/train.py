@@ -26,7 +26,8 @@ from dsr.experiments.summaries import EvaluationSummary
 def command(request: Request, configuration: str) -> None:
     """Train and evaluate one configuration, making what it needs first.
 
-    Shows the plan: what exists, what will be made, and an estimate. A training that was stopped goes on at its last checkpoint.
+    Shows the plan: what exists, what will be made, and an estimate. A training that was stopped goes on at its last
+    checkpoint.
 
     \b
     Examples:

@@ -109,7 +109,10 @@ def parse_point(text: str) -> Point:
 
 
 def parse_options(name: str, texts: Mapping[str, str]) -> dict[str, Any]:
-    """Options of codec `name`, given as text, as the types that it takes; raises CodecError if it has no such option."""
+    """Options of codec `name`, given as text, as the types that it takes.
+
+    Raises CodecError if it has no such option.
+    """
     cls = codec_class(name)
     return {key: _parse_option(cls, key, text) for key, text in texts.items()}
 

@@ -41,8 +41,8 @@ class JpegCodec(PillowCodec):
     def inspect(cls, bitstream: bytes) -> Inspection:
         """What the header tells; the quality is the one whose tables are nearest to those of the bitstream.
 
-        Details: `exact`, whether they are the same; `tables`, SHA-256 of the bitstream's tables, each as 64 numbers of 16
-        bits, big-endian, in the order of rows; `progressive`.
+        Details: `exact`, whether they are the same; `tables`, SHA-256 of the bitstream's tables, each as 64 numbers of
+        16 bits, big-endian, in the order of rows; `progressive`.
         """
         image = cls._open(bitstream)
         assert isinstance(image, JpegImagePlugin.JpegImageFile)

@@ -42,8 +42,8 @@ class QualityMatch:
 def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **options: Any) -> QualityMatch:
     """Finds the quality of codec `name` whose real rate on `images` is closest to `target_bpp`.
 
-    Searches the codec's scale, trusting that the rate rises along it: whole numbers by bisection, so that the images are
-    encoded about log2(range) times, real ones by interpolating the logarithm of the rate, four to six times.
+    Searches the codec's scale, trusting that the rate rises along it: whole numbers by bisection, so that the images
+    are encoded about log2(range) times, real ones by interpolating the logarithm of the rate, four to six times.
 
     Args:
         name: A codec with a quality scale.

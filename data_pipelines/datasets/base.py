@@ -96,7 +96,10 @@ class Source(ABC):
 
     @abstractmethod
     def samples(self, split: str) -> list[Sample]:
-        """The samples of a split, sorted by key, those with a flaw too. Raises DatasetError (unknown split, wrong root)."""
+        """The samples of a split, sorted by key, those with a flaw too.
+
+        Raises DatasetError (unknown split, wrong root).
+        """
 
     @abstractmethod
     def read(self, sample: Sample) -> tuple[np.ndarray, np.ndarray | None]:
@@ -223,7 +226,9 @@ class FileSource(Source):
     def _decoded(
         self, sample: Sample, resize: Callable[[int, int], tuple[int, int]] | None = None
     ) -> tuple[np.ndarray, np.ndarray | None]:
-        """The pixels and the ids or colours of the sample's files; `resize` says to which (width, height) they are resized.
+        """The pixels and the ids or colours of the sample's files.
+
+        `resize` says to which (width, height) they are resized.
 
         Raises DatasetError and ReadError.
         """

@@ -19,8 +19,8 @@ _VOID = {"void", "ignore", "ignored", "unlabeled", "unlabelled", "don't care", "
 def read_classes(path: Path) -> LabelTable:
     """A class list: CSV with a header of id,name and, if wanted, r,g,b and small and train_id, in any order.
 
-    Without train_id, classes are numbered in the order of the file. An empty train_id, or 255, ignores the label. Without
-    r,g,b, colours are made up for display, and label files must hold ids. small is 1 or 0.
+    Without train_id, classes are numbered in the order of the file. An empty train_id, or 255, ignores the label.
+    Without r,g,b, colours are made up for display, and label files must hold ids. small is 1 or 0.
 
     Raises:
       DatasetError naming the line: what is written is no such list, two classes have one name or one colour, there are
@@ -107,7 +107,10 @@ def _whole(cells: dict[str, str], column: str, maximum: int) -> int:
 
 
 def _compare(line: int, label: Label, seen: dict[object, tuple[int, Label]], columns: set[str]) -> None:
-    """ValueError if a label does not go with those before it; `seen` has the line of each id, name and colour so far."""
+    """ValueError if a label does not go with those before it.
+
+    `seen` has the line of each id, name and colour so far.
+    """
     marks: dict[str, object] = {"id": label.id, "name": label.name}
     if "r" in columns:
         marks["colour"] = label.color

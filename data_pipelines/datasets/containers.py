@@ -28,8 +28,9 @@ _HARMLESS = re.compile(
     "|: [12] extraneous bytes before marker 0xd9|extraneous bytes before marker 0x(e.|fe|db|c[0-2])"
     "|subsampling|color conversion|emory"
 )
-"""What libjpeg says that is no damage to the picture: of metadata, of junk between them, of a byte or two after the last
-block, which the encoders of some cameras leave there, of ways to code that it can read; and what it cannot check."""
+"""What libjpeg says that is no damage to the picture: of metadata, of junk between them, of a byte or two after the
+last block, which the encoders of some cameras leave there, of ways to code that it can read; and what it cannot
+check."""
 
 
 class DamageError(ValueError):

@@ -31,7 +31,10 @@ _MAX_VALUES = 64
 
 
 class Directory(dict[int, list[int]]):
-    """Tag -> its values, of the fields that hold integers; `places` says where in the file the values stand, and as what."""
+    """Tag -> its values, of the fields that hold integers.
+
+    `places` says where in the file the values stand, and as what.
+    """
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,5 +1,6 @@
-"""Image files to arrays, the one reader of all that reads one: every file is taken for hostile, bounded before it is
-decoded, and what it means is defined.
+"""Image files to arrays, the one reader of all that reads one.
+
+Every file is taken for hostile, bounded before it is decoded, and what it means is defined.
 
 `docs/reading.md` says the rules in words. In short:
 
@@ -122,7 +123,10 @@ class Picture:
         return self._upright(np.asarray(self.image.convert("RGBA").getchannel("A")))
 
     def rgb(self, drop_alpha: bool = False) -> np.ndarray:
-        """uint8 RGB (H, W, 3), by the table above; with `drop_alpha` also of transparent pixels. Raises DatasetError."""
+        """uint8 RGB (H, W, 3), by the table above; with `drop_alpha` also of transparent pixels.
+
+        Raises DatasetError.
+        """
         with _decoding(self.path):
             mode = self.image.mode
             if mode not in _PLAIN | _WITH_ALPHA or self.depth > 8:
@@ -161,7 +165,9 @@ class Picture:
             )
 
     def _values(self, table: LabelTable) -> tuple[np.ndarray, bool]:
-        """Ids or colours as stored, and whether they are indexes of a palette, which stand for themselves however it looks."""
+        """Ids or colours as stored, and whether they are indexes of a palette, which stand for themselves however it
+        looks.
+        """
         mode, array = self.image.mode, np.asarray(self.image)
         if mode == "P":
             palette = np.array(self.image.getpalette("RGB"), np.uint8).reshape(-1, 3)
@@ -220,7 +226,10 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
 
 
 def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
-    """(width, height) of what `read_rgb` gives; of TIFF files nothing but the header is read. Raises as `read_picture`."""
+    """(width, height) of what `read_rgb` gives; of TIFF files nothing but the header is read.
+
+    Raises as `read_picture`.
+    """
     with opened(path) as file, _decoding(path):
         if format_of(path, file.read(HEAD)) == "TIFF":
             directory = ifd.first_directory(file)

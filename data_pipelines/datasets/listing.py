@@ -39,7 +39,8 @@ class Other:
 class Found:
     """What a folder holds.
 
-    files: name without suffix, in Unicode's composed form (NFC) -> names of files, all below `folder` and with "/". More
+    files: name without suffix, in Unicode's composed form (NFC) -> names of files, all below `folder` and with "/".
+    More
         than one is several files of one name, which differ in their suffix, or in how they write an accent.
     """
 

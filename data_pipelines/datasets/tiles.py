@@ -25,7 +25,10 @@ def windows(
 
 
 def parts(whole: Iterable[Sample], count: Callable[[Sample], int]) -> list[Sample]:
-    """The parts of whole images, `count` of each, sorted by key; an image that cannot be counted stays whole, with that flaw."""
+    """The parts of whole images, `count` of each, sorted by key.
+
+    An image that cannot be counted stays whole, with that flaw.
+    """
     cut = []
     for sample in whole:
         try:

@@ -1,7 +1,7 @@
 """What may happen to an image between the camera and the server: codecs, and what else the paper's outlook names.
 
-`make_degradation("blur-gaussian", 2).degrade(pixels, key)` gives what arrives of an image. The names are in `DEGRADATIONS`; a
-codec is a degradation too (`dsr.data_pipelines.codecs`), and `Chain` does several in a row.
+`make_degradation("blur-gaussian", 2).degrade(pixels, key)` gives what arrives of an image. The names are in
+`DEGRADATIONS`; a codec is a degradation too (`dsr.data_pipelines.codecs`), and `Chain` does several in a row.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""What every degradation is: pixels to other pixels of the same size, at a level; a codec is one that also has a bitstream."""
+"""What every degradation is: pixels to other pixels of the same size, at a level.
+
+A codec is one that also has a bitstream.
+"""
 
 from __future__ import annotations
 

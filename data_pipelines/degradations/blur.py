@@ -68,7 +68,10 @@ def _pixels(samples: np.ndarray) -> np.ndarray:
 
 
 def _spread(values: np.ndarray, kernel: np.ndarray) -> np.ndarray:
-    """`values` with every point spread out to `kernel`, float64 (odd, odd), whose sum becomes one; borders are mirrored."""
+    """`values` with every point spread out to `kernel`, float64 (odd, odd), whose sum becomes one.
+
+    Borders are mirrored.
+    """
     from scipy.ndimage import convolve
 
     kernel = kernel / kernel.sum()

@@ -18,7 +18,8 @@ class Chain(Degradation):
     A `Downsample` before others makes the picture small for them; at the end it is enlarged to its size again.
 
     Attributes:
-        stages: At least two; a codec is the last, if there is one, because what is done to its pictures later has no bitstream.
+        stages: At least two; a codec is the last, if there is one, because what is done to its pictures later has no
+          bitstream.
     """
 
     name = "chain"

@@ -13,8 +13,8 @@ from dsr.data_pipelines.degradations.base import Distortion, LevelScale
 class ShotNoise(Distortion):
     """Light comes in photons; the strength is how many make white, so that fewer are worse.
 
-    A value v, of 255, becomes a Poisson number of mean strength * v / 255, scaled back. Values are taken as they stand, as if they
-    were linear in light.
+    A value v, of 255, becomes a Poisson number of mean strength * v / 255, scaled back. Values are taken as they stand,
+    as if they were linear in light.
     """
 
     name = "noise-shot"

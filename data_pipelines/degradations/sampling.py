@@ -14,8 +14,8 @@ from dsr.data_pipelines.degradations.base import Distortion, LevelScale
 class Downsample(Distortion):
     """Reduced and enlarged again; the strength is by how much, along each side.
 
-    Reduced by averaging over what a small pixel covers, enlarged bicubically. In a `Chain`, what follows sees the small picture, and
-    what is enlarged is what became of it.
+    Reduced by averaging over what a small pixel covers, enlarged bicubically. In a `Chain`, what follows sees the small
+    picture, and what is enlarged is what became of it.
     """
 
     name = "downsample"

@@ -2,8 +2,8 @@
 
 Everything here reads one plain dictionary, the `results` of a study, and nothing else: no TensorFlow, no work folder.
 Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams, PSNR and MS-SSIM dB are decibels,
-`point` names an operating point (`bpg-qp40`) and is None where nothing was compressed, `restorer` names what restored (`gan`)
-and is None where nothing was, `seed` is that of the training (of an evaluation: of its segmenter):
+`point` names an operating point (`bpg-qp40`) and is None where nothing was compressed, `restorer` names what restored
+(`gan`) and is None where nothing was, `seed` is that of the training (of an evaluation: of its segmenter):
 
     study        name, created (ISO time), seconds, command, config (nested), seed (the first)
     versions     package -> version
@@ -13,11 +13,13 @@ and is None where nothing was, `seed` is that of the training (of an evaluation:
                  restored {restorer: {psnr, ms_ssim, ms_ssim_db}}}], measured on the test split
     original_bpp rate of the test split as lossless PNG
     evaluations  [{configuration, point, restorer, seed, miou, pixel_accuracy, per_class {class name: IoU or None}}]
-    perceptual   [{point, domain, restorer, niqe [a test image each, in key order], hosa [the same]}]; empty if not measured
-    shift        features (whose), images, channels, halves {frechet, kernel}, original [mean activation of a channel each],
+    perceptual   [{point, domain, restorer, niqe [a test image each, in key order], hosa [the same]}]; empty if not
+    measured
+    shift        features (whose), images, channels, halves {frechet, kernel}, original [mean activation of a channel
+    each],
                  domains [{point, domain, restorer, frechet {value, low, high}, kernel {value, low, high},
-                 change {frechet {value, low, high}, kernel {...}} against compressed or None, correlation {slope, r2, rms,
-                 activations [as original]}}]; or None if not measured
+                 change {frechet {value, low, high}, kernel {...}} against compressed or None, correlation {slope, r2,
+                 rms, activations [as original]}}]; or None if not measured
     restorer_images  [{point, restorer or None (CO), images, miou [a seed each]}]; or None if not tried
     inference_times  device, height, width, stages [{stage encode | decode | restore | segment, point, restorer,
                  seconds [an image each]}]; or None if not measured

@@ -1,4 +1,7 @@
-"""Charts of images, rather than of scores: how a domain is called and drawn, and a measure of all domains below each other."""
+"""Charts of images, rather than of scores.
+
+How a domain is called and drawn, and a measure of all domains below each other.
+"""
 
 from __future__ import annotations
 

@@ -37,8 +37,10 @@ Curves = Mapping[str, Sequence[Sequence[Any]]]
 
 
 def variant_style(results: Results, variant: Variant) -> tuple[str, str]:
-    """CSS classes and marker of a variant: colour says what it was trained on, marker and dash what it was tested on; where there are
-    several restorers, the marker says which."""
+    """CSS classes and marker of a variant: colour says what it was trained on, marker and dash what it was tested on.
+
+    Where there are several restorers, the marker says which.
+    """
     train, test = tuple(variant.configuration)
     if variant.configuration == "OO":
         return "train-O reference", ""
@@ -61,8 +63,8 @@ def domain_style(results: Results, restorer: str | None) -> str:
 def miou_charts(results: Results) -> list[tuple[str, Markup]]:
     """mIoU in % against the rate (paper, Fig. 7), OO as a dashed line; (caption, chart) pairs on the same axes.
 
-    One chart a codec; where there are several restorers one for tests on originals and one for the other tests. Of several seeds, a dot
-    is the mean and its bar goes from the lowest to the highest score.
+    One chart a codec; where there are several restorers one for tests on originals and one for the other tests. Of
+    several seeds, a dot is the mean and its bar goes from the lowest to the highest score.
     """
     points, reference = operating_points(results), miou(results, "OO", "")
     scored = [

@@ -29,9 +29,9 @@ DECIDE = "--seeds 3"
 class Headline:
     """Sentences for the top of the report.
 
-    lead: the answer at the hardest compression, with the restorer that scores best there; others: the same at the other operating
-    points; limit: how hard one may compress within CLOSE of OO; objects: small against big objects ("" if either is missing);
-    caveat: what the seeds carry and what they do not.
+    lead: the answer at the hardest compression, with the restorer that scores best there; others: the same at the other
+    operating points; limit: how hard one may compress within CLOSE of OO; objects: small against big objects ("" if
+    either is missing); caveat: what the seeds carry and what they do not.
     """
 
     lead: str
@@ -43,7 +43,10 @@ class Headline:
 
 @dataclass(frozen=True)
 class Effect:
-    """A difference in points of mIoU, rounded as printed, so that words and numbers cannot disagree; one seed has no interval."""
+    """A difference in points of mIoU, rounded as printed, so that words and numbers cannot disagree.
+
+    One seed has no interval.
+    """
 
     points: float
     interval: Optional[tuple[float, float]]
@@ -99,7 +102,10 @@ def headline(results: Results) -> Headline:
 
 
 def ranked_restorers(results: Results, point: str) -> list[str]:
-    """What restored the training images of RO at `point`, the highest mean mIoU first; empty if no RO was evaluated there."""
+    """What restored the training images of RO at `point`, the highest mean mIoU first.
+
+    Empty if no RO was evaluated there.
+    """
     scores = {name: score.mean for name in restorers(results) if (score := miou(results, "RO", point, name))}
     return sorted(scores, key=lambda name: -scores[name])
 
@@ -174,7 +180,9 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
 
 
 def _limit(results: Results, ranked: list[PointResult]) -> str:
-    """The lowest measured rate that is shown to stay within CLOSE of OO, as all higher ones of its codec are, per way of training."""
+    """The lowest measured rate that is shown to stay within CLOSE of OO, as all higher ones of its codec are, per way
+    of training.
+    """
     reference = miou(results, "OO", "")
     if reference is None:
         return "Training on originals (OO) was not evaluated, so there is no score to stay close to."
@@ -199,7 +207,10 @@ def _limit(results: Results, ranked: list[PointResult]) -> str:
 
 
 def _lowest(results: Results, configuration: str, points: list[PointResult]) -> Optional[tuple[float, str]]:
-    """Of one codec's points, the lowest of those from the highest rate down that stay close: its place on the axis, and words."""
+    """Of one codec's points, the lowest of those from the highest rate down that stay close.
+
+    Its place on the axis, and words.
+    """
     lowest = None
     for point in sorted(points, key=lambda point: -point.place):
         name = next(iter(ranked_restorers(results, point.point)), None)

@@ -16,7 +16,8 @@ STAGES_OF = {
     "CC": ("encode", "decode", "segment"),
     "OR": ("encode", "decode", "restore", "segment"),
 }
-"""What an image goes through before its labels are known. OO and CO test originals as RO does, and OC compressed images as CC."""
+"""What an image goes through before its labels are known. OO and CO test originals as RO does, and OC compressed images
+as CC."""
 
 SAME_COST = {"RO": "OO, CO and RO", "CC": "OC and CC", "OR": "OR"}
 
@@ -41,7 +42,10 @@ class Cost:
 
 
 def costs(times: InferenceTimes) -> list[Cost]:
-    """Operating point by operating point: RO, CC, and OR with each restorer, from what `dsr.experiments.measurements.inference_times` measured."""
+    """Operating point by operating point.
+
+    RO, CC, and OR with each restorer, from what `dsr.experiments.measurements.inference_times` measured.
+    """
     medians = {(s.stage, s.point, s.restorer): 1000 * median(s.seconds) for s in times.stages}
     restorers = [s.restorer for s in times.stages if s.stage == "restore"]
     found = []
@@ -59,7 +63,10 @@ def costs(times: InferenceTimes) -> list[Cost]:
 
 
 def inference_times_table(times: InferenceTimes) -> Table:
-    """One row a configuration, operating point and restorer; milliseconds an image, empty where a stage is not needed."""
+    """One row a configuration, operating point and restorer.
+
+    Milliseconds an image, empty where a stage is not needed.
+    """
     rows: list[tuple[Any, ...]] = [
         (c.configuration, c.point, c.restorer, *(c.stages.get(stage) for stage in STAGES), c.total, c.versus_cc)
         for c in costs(times)

@@ -1,4 +1,6 @@
-"""How natural the images of each domain look by perceptual indexes, without their originals beside them (paper, Fig. 9)."""
+"""How natural the images of each domain look by perceptual indexes, without their originals beside them (paper, Fig.
+9).
+"""
 
 from __future__ import annotations
 
@@ -76,7 +78,10 @@ def perceptual_view(results: Results) -> PerceptualView:
 
 
 def perceptual_table(results: Results) -> Table:
-    """One row an index and domain: the mean over the images, the mean difference to their originals, both with 95 % t-intervals."""
+    """One row an index and domain.
+
+    The mean over the images, the mean difference to their originals, both with 95 % t-intervals.
+    """
     rows: list[tuple[Any, ...]] = []
     for index in INDEXES:
         for entry in results.perceptual:
@@ -113,7 +118,10 @@ def density(values: Sequence[float], places: np.ndarray, width: float) -> np.nda
 
 
 def bandwidth(values: Sequence[float]) -> float:
-    """Silverman's rule of thumb, 0.9 min(standard deviation, interquartile range / 1.34) n^(-1/5): 0 if most values are equal."""
+    """Silverman's rule of thumb, 0.9 min(standard deviation, interquartile range / 1.34) n^(-1/5).
+
+    0 if most values are equal.
+    """
     low, high = np.quantile(values, (0.25, 0.75))
     return 0.9 * min(float(np.std(values)), float(high - low) / 1.34) * len(values) ** -0.2
 

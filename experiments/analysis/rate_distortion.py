@@ -23,8 +23,11 @@ MARKERS = ("circle", "square", "triangle", "diamond")
 
 @dataclass(frozen=True)
 class RatePoint:
-    """A codec at one quality over a set of images: bits of all bitstreams / all pixels, means of the images' PSNR (dB)
-    and MS-SSIM (0 to 1), and -10 log10(1 - MS-SSIM); None where nothing was lost."""
+    """A codec at one quality over a set of images.
+
+    Bits of all bitstreams / all pixels, means of the images' PSNR (dB) and MS-SSIM (0 to 1), and -10 log10(1 -
+    MS-SSIM); None where nothing was lost.
+    """
 
     codec: str
     point: str

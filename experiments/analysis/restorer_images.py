@@ -28,7 +28,10 @@ def restorer_images_table(scores: Scores) -> Table:
 
 
 def restorer_images_charts(scores: Scores) -> list[tuple[str, Markup]]:
-    """A chart for each operating point: mIoU in percent against images, a line for each restorer and a level one for CO."""
+    """A chart for each operating point.
+
+    MIoU in percent against images, a line for each restorer and a level one for CO.
+    """
     charts = []
     x = linear_axis("images the restorer was trained on", [0, *(score.images for score in scores)])
     y = linear_axis("mIoU, %", [100 * mean(score.miou) for score in scores])

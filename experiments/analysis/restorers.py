@@ -18,8 +18,8 @@ METHODS = {name: restorer.label for name, restorer in RESTORERS.items()}
 class Row:
     """The compressed images of an operating point (`restorer` is None), or what a restorer makes of them.
 
-    miou: of the segmenter trained on them and tested on originals (CO or RO), a fraction; gain: the same minus CO, seed by seed;
-    psnr, ms_ssim_db: of the test images against the originals, dB. None where it was not measured.
+    miou: of the segmenter trained on them and tested on originals (CO or RO), a fraction; gain: the same minus CO, seed
+    by seed; psnr, ms_ssim_db: of the test images against the originals, dB. None where it was not measured.
     """
 
     restorer: Optional[str]
@@ -69,8 +69,11 @@ def blocks(results: Results) -> list[Block]:
 
 
 def restorers_table(results: Results) -> Table:
-    """The rows of all blocks: mIoU as a fraction, over `n` seeds, `low` and `high` the bounds of 95 % t-intervals (empty for one
-    seed); `gain` is the mean difference to CO, paired by seed."""
+    """The rows of all blocks.
+
+    MIoU as a fraction, over `n` seeds, `low` and `high` the bounds of 95 % t-intervals (empty for one seed); `gain` is
+    the mean difference to CO, paired by seed.
+    """
     rows = [
         (
             block.point.point,

@@ -36,8 +36,11 @@ class BySeed:
         return t_interval(list(self.values.values()))
 
     def minus(self, other: Optional[BySeed]) -> Optional[BySeed]:
-        """The differences, seed by seed, where both have one: equal seeds start equal and see the same crops, so that what a seed
-        does to both cancels. None without a common seed."""
+        """The differences, seed by seed, where both have one.
+
+        Equal seeds start equal and see the same crops, so that what a seed does to both cancels. None without a common
+        seed.
+        """
         if other is None:
             return None
         paired = {seed: value - other.values[seed] for seed, value in self.values.items() if seed in other.values}

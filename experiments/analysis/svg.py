@@ -17,7 +17,10 @@ DODGE = 7.0  # units between series with error bars, which would hide each other
 
 @dataclass(frozen=True)
 class Dot:
-    """A point of a series in data units with the text of its tooltip; `span` is the lowest and highest of what `y` is the mean of."""
+    """A point of a series in data units with the text of its tooltip.
+
+    `span` is the lowest and highest of what `y` is the mean of.
+    """
 
     x: float
     y: float
@@ -27,8 +30,10 @@ class Dot:
 
 @dataclass(frozen=True)
 class Series:
-    """A line through dots, or the dots alone if they are not `joined`. `style` is a list of CSS classes, `marker` '' draws none,
-    `label` stands at the line's end."""
+    """A line through dots, or the dots alone if they are not `joined`.
+
+    `style` is a list of CSS classes, `marker` '' draws none, `label` stands at the line's end.
+    """
 
     label: str
     style: str
@@ -156,7 +161,9 @@ def number(value: float) -> str:
 
 
 def spread_apart(places: list[float], gap: float, low: float, high: float) -> list[float]:
-    """Where labels wanted at `places` go: `gap` apart in their order, as near as can be, within [low, high] if they fit.
+    """Where labels wanted at `places` go.
+
+    `gap` apart in their order, as near as can be, within [low, high] if they fit.
 
     Without the gaps this is isotonic regression (pool adjacent violators): labels that collide share their mean place.
     """

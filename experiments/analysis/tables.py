@@ -117,7 +117,10 @@ def miou(results: Results, configuration: str, point: str, restorer: str | None 
 
 
 def per_class(results: Results, configuration: str, point: str, restorer: str | None = None) -> PerClass | None:
-    """IoU of each class, the mean over the seeds in which the class has one; None if `configuration` was not evaluated."""
+    """IoU of each class, the mean over the seeds in which the class has one.
+
+    None if `configuration` was not evaluated.
+    """
     found = [entry.per_class for entry in evaluations(results, configuration, point, restorer).values()]
     if not found:
         return None
@@ -127,7 +130,10 @@ def per_class(results: Results, configuration: str, point: str, restorer: str | 
 
 
 def seed_counts(results: Results) -> str:
-    """How many seeds the scores are means over: "3", or "3 to 6" where some configurations were trained with more than others."""
+    """How many seeds the scores are means over.
+
+    "3", or "3 to 6" where some configurations were trained with more than others.
+    """
     counts = Counter(fields_of(entry, CASE[:-1]) for entry in results.evaluations).values()
     fewest, most = min(counts, default=0), max(counts, default=0)
     return f"{most}" if fewest == most else f"{fewest} to {most}"
@@ -147,7 +153,10 @@ def object_means(per_class: PerClass, classes: Iterable[ClassFacts]) -> dict[str
 
 
 def miou_table(results: Results) -> Table:
-    """One row an evaluation: mIoU, its difference to OO of the same seed, pixel accuracy, the means of small and big objects."""
+    """One row an evaluation.
+
+    MIoU, its difference to OO of the same seed, pixel accuracy, the means of small and big objects.
+    """
     rates: dict[str | None, float | None] = {point.point: point.compressed.bpp for point in results.points}
     reference = evaluations(results, "OO", "")
     rows: list[tuple[Any, ...]] = []

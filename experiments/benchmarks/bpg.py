@@ -98,7 +98,10 @@ def ffmpeg_seconds(bitstream: bytes) -> float:
 
 
 def measure(options: dict, images: Sequence[np.ndarray], qps: Sequence[int]) -> tuple[list[Curve], np.ndarray]:
-    """Curves of a variant, one an image, and CPU seconds a megapixel at the middle QP: encoding, decoding, FFmpeg's part."""
+    """Curves of a variant, one an image, and CPU seconds a megapixel at the middle QP.
+
+    Encoding, decoding, FFmpeg's part.
+    """
     curves = [Curve() for _ in images]
     seconds = np.zeros(3)
     for qp in qps:

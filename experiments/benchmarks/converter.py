@@ -1,18 +1,21 @@
 """Speed of the converter against the codec alone, and of reading shards against decoding alone.
 
-    python -m dsr.experiments.benchmarks.converter ~/camvid/test [--codec bpg] [--quality 40] [--size 2048 1024] [--scale 2]
+    python -m dsr.experiments.benchmarks.converter ~/camvid/test [--codec bpg] [--quality 40] [--size 2048 1024]
+    [--scale 2]
 
-The pictures are mosaics of the folder's images, enlarged by --scale: 1 has more detail than a camera of that size, which takes a
-codec longer, and 4 hardly any. Each number is measured in turn with the one that it is compared with, several times in one run,
-and medians are given.
+The pictures are mosaics of the folder's images, enlarged by --scale: 1 has more detail than a camera of that size,
+which takes a codec longer, and 4 hardly any. Each number is measured in turn with the one that it is compared with,
+several times in one run, and medians are given.
 
-  converting  images a second of `to_compressed`, and of encoding and decoding the same pixels in as many processes; from the
+  converting  images a second of `to_compressed`, and of encoding and decoding the same pixels in as many processes;
+  from the
               first image to the last, so that starting the processes does not count
   first image seconds until then, from the call, of both
   reading     images a second of `ShardSet` and of `tf.io.decode_png` on the same PNGs in memory, both on all cores
 
-With BPG at QP 40, --images 12, on two cores of an AMD EPYC the converter reaches 90.3 % of the codec's speed with one worker and 89.7 % with
-two, by CPU time (by the clock 90.3 % and 85.0 %); shards are read at 95 % and more of decoding alone, by CPU time.
+With BPG at QP 40, --images 12, on two cores of an AMD EPYC the converter reaches 90.3 % of the codec's speed with one
+worker and 89.7 % with two, by CPU time (by the clock 90.3 % and 85.0 %); shards are read at 95 % and more of decoding
+alone, by CPU time.
 """
 
 from __future__ import annotations

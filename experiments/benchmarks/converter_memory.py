@@ -2,11 +2,12 @@
 
     python -m dsr.experiments.benchmarks.converter_memory [--few 1000] [--many 20000]
 
-Images of 32x32 pixels go through `to_originals` and `to_compressed` (JPEG) with two worker processes; each of the two sets in a
-process of its own, which tells the peak resident size of itself and of the largest worker.
+Images of 32x32 pixels go through `to_originals` and `to_compressed` (JPEG) with two worker processes; each of the two
+sets in a process of its own, which tells the peak resident size of itself and of the largest worker.
 
-1,000 images took 47.3 MB (the largest worker no more than 48.2 MB), 20,000 took 53.5 MB (53.5 MB): an image adds 0.33 kB, its place in
-the listing. Two cores of an AMD EPYC. (A worker's peak is counted from its fork on, so it is never below that of its parent then.)
+1,000 images took 47.3 MB (the largest worker no more than 48.2 MB), 20,000 took 53.5 MB (53.5 MB): an image adds 0.33
+kB, its place in the listing. Two cores of an AMD EPYC. (A worker's peak is counted from its fork on, so it is never
+below that of its parent then.)
 """
 
 from __future__ import annotations

@@ -1,11 +1,12 @@
 """Share of a segmenter's training that is spent waiting for input.
 
-    python -m dsr.experiments.benchmarks.input_pipeline SHARDS [--preset small] [--batch 8] [--crop 240 320] [--steps 20]
+    python -m dsr.experiments.benchmarks.input_pipeline SHARDS [--preset small] [--batch 8] [--crop 240 320] [--steps
+    20]
 
-SHARDS is a folder that `dsr convert` made. Three numbers are measured: the images a second that the pipeline delivers when
-nothing else runs, those that the training step consumes when its batch is already there, and how long the step waits for
-its batch when both run together. On two free cores, with CamVid (480x360), DeepLabConfig.small and --batch 4, the pipeline
-delivers 269 images a second, 19 times what the step consumes, and waiting takes 0.6 % of the time.
+SHARDS is a folder that `dsr convert` made. Three numbers are measured: the images a second that the pipeline delivers
+when nothing else runs, those that the training step consumes when its batch is already there, and how long the step
+waits for its batch when both run together. On two free cores, with CamVid (480x360), DeepLabConfig.small and --batch 4,
+the pipeline delivers 269 images a second, 19 times what the step consumes, and waiting takes 0.6 % of the time.
 """
 
 from __future__ import annotations

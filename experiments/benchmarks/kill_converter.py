@@ -2,13 +2,14 @@
 
     python -m dsr.experiments.benchmarks.kill_converter --kills 200
 
-Drawn street scenes become original and JPEG shards, with two worker processes. SIGKILL ends the process that runs them; the next
-starts at once, while those workers may still be about, until one lives to the end. Then the folders must hold the same bytes as
-after a run that nobody disturbed, and nothing else; and every shard that was finished when a kill came must be the same file
-afterwards, so that only shards in flight are done again.
+Drawn street scenes become original and JPEG shards, with two worker processes. SIGKILL ends the process that runs them;
+the next starts at once, while those workers may still be about, until one lives to the end. Then the folders must hold
+the same bytes as after a run that nobody disturbed, and nothing else; and every shard that was finished when a kill
+came must be the same file afterwards, so that only shards in flight are done again.
 
-203 kills in 41 conversions: none with other files or bytes, no finished shard made again. Four minutes on two cores, the folders in memory
-(`TMPDIR=/dev/shm`), where no fsync waits. On cores that did other work at the same time: 200 kills in 237 conversions, the same.
+203 kills in 41 conversions: none with other files or bytes, no finished shard made again. Four minutes on two cores,
+the folders in memory (`TMPDIR=/dev/shm`), where no fsync waits. On cores that did other work at the same time: 200
+kills in 237 conversions, the same.
 """
 
 from __future__ import annotations

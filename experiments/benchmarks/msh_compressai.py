@@ -1,5 +1,5 @@
-"""CompressAI's `mbt2018-mean` for `dsr.experiments.benchmarks.msh`, which runs this file with the Python of an environment
-that has it.
+"""CompressAI's `mbt2018-mean` for `dsr.experiments.benchmarks.msh`, which runs this file with the Python of an
+environment that has it.
 
 Reads lines `encode WIDTH HEIGHT`, `decode WIDTH HEIGHT`, `train PATCHES SIDE` from standard input and answers each with
 JSON: wall and CPU seconds, and the process's largest memory so far in MB. Imports nothing of this project.

@@ -5,9 +5,9 @@
 `--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU), where the same generator with random
 weights does the same work. The sides take turns, each in a process of its own with `--threads` threads. Measured are
 restoring an image, as a worker of the converter does it, and a step of training: the network forward and backward, an
-L1 loss, Adam. Printed are medians: wall and CPU seconds of a call, the ratio of CPU seconds, and the share of the limit:
-the CPU seconds that the convolutions' multiply-adds would take at the rate of a 2048 x 2048 matrix product in the same
-process, over those taken. CPU time is what to look at on a machine that others use too.
+L1 loss, Adam. Printed are medians: wall and CPU seconds of a call, the ratio of CPU seconds, and the share of the
+limit: the CPU seconds that the convolutions' multiply-adds would take at the rate of a 2048 x 2048 matrix product in
+the same process, over those taken. CPU time is what to look at on a machine that others use too.
 
 On two cores of an AMD EPYC (AVX512), busy with other work, the paper's generator took in CPU seconds, beside PyTorch
 2.13.0: 3.16 and 4.41 for 480x360, 36.5 and 47.9 for 2048x1024, 3.92 and 7.82 for a training step on 256x256: 83, 90 and

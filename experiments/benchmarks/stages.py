@@ -1,9 +1,11 @@
 """What each stage of a study costs a megapixel, in CPU seconds of one thread.
 
-    python -m dsr.experiments.benchmarks.stages ~/camvid/test [--codec bpg-qp40] [--codec jpeg-quality10] [--preset small]
+    python -m dsr.experiments.benchmarks.stages ~/camvid/test [--codec bpg-qp40] [--codec jpeg-quality10] [--preset
+    small]
 
-Pictures are made as in `dsr.experiments.benchmarks.converter`; networks get patches of --patch pixels of them. Start-up, tracing and the
-first call do not count; medians over repetitions, in which the stages take turns. docs/scale.md holds what was measured.
+Pictures are made as in `dsr.experiments.benchmarks.converter`; networks get patches of --patch pixels of them.
+Start-up, tracing and the first call do not count; medians over repetitions, in which the stages take turns.
+docs/scale.md holds what was measured.
 """
 
 from __future__ import annotations

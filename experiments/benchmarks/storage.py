@@ -2,14 +2,15 @@
 
     python -m dsr.experiments.benchmarks.storage ~/camvid/test [--size 2048 1024] [--scale 2] [--pictures 3]
 
-Pictures are made as in `dsr.experiments.benchmarks.converter`; "original" are these, "compressed" what BPG at QP 40 makes of them.
-All kinds take their turns picture by picture. The times are CPU milliseconds of one thread: to write, to read in a worker process
-without TensorFlow, and to read in TensorFlow (a dash: TensorFlow 2.14 cannot). Medians over pictures and repetitions.
+Pictures are made as in `dsr.experiments.benchmarks.converter`; "original" are these, "compressed" what BPG at QP 40
+makes of them. All kinds take their turns picture by picture. The times are CPU milliseconds of one thread: to write, to
+read in a worker process without TensorFlow, and to read in TensorFlow (a dash: TensorFlow 2.14 cannot). Medians over
+pictures and repetitions.
 
-The default is the PNG that `dsr.tfrecords.schema` writes. On two cores of an AMD EPYC shared with other work, originals of 2048x1024 (CamVid,
---scale 2) take 17 ms to write and 12 to read, in TensorFlow 26, where Pillow's level 3 takes 196, 56 and 34, at 7 % more bytes; at
-480x360 it is 1.6, 1.3 and 3.2 ms against 18.6, 4.7 and 3.7, at 4 % more. Raw pixels are read in 13 ms at 2.6 times the
-bytes, 4.4 times those of compressed images. The whole table is in docs/scale.md.
+The default is the PNG that `dsr.tfrecords.schema` writes. On two cores of an AMD EPYC shared with other work, originals
+of 2048x1024 (CamVid, --scale 2) take 17 ms to write and 12 to read, in TensorFlow 26, where Pillow's level 3 takes 196,
+56 and 34, at 7 % more bytes; at 480x360 it is 1.6, 1.3 and 3.2 ms against 18.6, 4.7 and 3.7, at 4 % more. Raw pixels
+are read in 13 ms at 2.6 times the bytes, 4.4 times those of compressed images. The whole table is in docs/scale.md.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "scale_min": (0.05, 20),
     "scale_max": (0.05, 20),
 }
-"""Last part of a key -> smallest and largest value. Other whole numbers go from 1 to MOST, other numbers from 0 to MOST."""
+"""Last part of a key -> smallest and largest value. Other whole numbers go from 1 to MOST, other numbers from 0 to
+MOST."""
 
 
 def check_numbers(config: Any) -> None:

@@ -46,7 +46,8 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def apply_overrides(config: Config, overrides: Iterable[str]) -> Config:
     """A copy of `config` with each "a.b=value" set, the value converted to the field's declared type.
 
-    Dictionaries take free keys below their name (`dataset.options.height=128`) with values read as int, float, bool or text.
+    Dictionaries take free keys below their name (`dataset.options.height=128`) with values read as int, float, bool or
+    text.
 
     Raises:
       ConfigError: no "=", unknown key (the nearest is named), or a value that is not of the field's type.
@@ -106,8 +107,9 @@ def _rebuild(config: Any, changes: dict[str, Any]) -> Any:
 
 
 def convert(text: str, kind: Any) -> Any:
-    """`text` as a value of the annotated type `kind`: bool, int, float, str, Optional of these, tuple of one of these, or a
-    class with a `parse` class method.
+    """`text` as a value of the annotated type `kind`.
+
+    Bool, int, float, str, Optional of these, tuple of one of these, or a class with a `parse` class method.
 
     Raises:
       ValueError: the text is not of that type; says what is expected.

@@ -16,8 +16,8 @@ from dsr.models.segmenter.config import DeepLabConfig
 def demo() -> StudyConfig:
     """The whole chain on the built-in teaching set, in minutes on two CPU cores.
 
-    `dsr run --preset demo`. Shows what the software does; its networks are tiny and its streets are drawn, so its numbers say nothing
-    about real cameras.
+    `dsr run --preset demo`. Shows what the software does; its networks are tiny and its streets are drawn, so its
+    numbers say nothing about real cameras.
     """
     return StudyConfig(
         name="demo",
@@ -58,7 +58,9 @@ def demo() -> StudyConfig:
 
 
 def camvid() -> StudyConfig:
-    """Real driving images at 480x360 (CamVid, SegNet's layout): train on `train`, test on `test`, `val` set apart for the restorer.
+    """Real driving images at 480x360 (CamVid, SegNet's layout).
+
+    Train on `train`, test on `test`, `val` set apart for the restorer.
 
     `dsr run --preset camvid --root CAMVID`: five segmenters, of some 40 minutes each on one CPU core (an estimate: 0.62
     core-hours), and two restorers, of some ten. Both pretrained networks (MobileNetV2, VGG-16) are downloaded by Keras;
@@ -109,12 +111,14 @@ def camvid() -> StudyConfig:
 
 
 def paper() -> StudyConfig:
-    """The paper's size on Cityscapes: Xception-65, output stride 16, the 45.6 M-parameter generator, 135k and 90k steps.
+    """The paper's size on Cityscapes.
 
-    `dsr run --preset paper --root CITYSCAPES --weights model.ckpt.index`, on GPUs. The paper starts Xception-65 from ImageNet weights,
-    which Keras does not have; the error without `--weights` says where DeepLab's authors publish them. The paper's Table II has BPG
-    at 0.045 to 0.128 bpp; the QPs here are a first guess, `dsr convert --target-bpp` finds those of a rate. Not run here: it needs days
-    of a GPU.
+    Xception-65, output stride 16, the 45.6 M-parameter generator, 135k and 90k steps.
+
+    `dsr run --preset paper --root CITYSCAPES --weights model.ckpt.index`, on GPUs. The paper starts Xception-65 from
+    ImageNet weights, which Keras does not have; the error without `--weights` says where DeepLab's authors publish
+    them. The paper's Table II has BPG at 0.045 to 0.128 bpp; the QPs here are a first guess, `dsr convert --target-bpp`
+    finds those of a rate. Not run here: it needs days of a GPU.
     """
     return StudyConfig(
         name="paper",

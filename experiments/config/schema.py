@@ -1,4 +1,7 @@
-"""What a study is: a dataset, operating points, restorers, a segmenter. Typed, frozen, printable, free of TensorFlow."""
+"""What a study is: a dataset, operating points, restorers, a segmenter.
+
+Typed, frozen, printable, free of TensorFlow.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,8 @@ CONFIGURATIONS = ("OO", "CO", "RO", "CC", "OC", "OR")
 """Train domain, then test domain: O original, C compressed, R restored (paper, Table I)."""
 
 ROLES = ("restore", "train", "test")
-"""What a study uses images for: codec and restorer, segmenter training, segmenter test. The three never share an image."""
+"""What a study uses images for: codec and restorer, segmenter training, segmenter test. The three never share an
+image."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,8 @@ class OperatingPoint:
 
     @classmethod
     def parse(cls, text: str) -> OperatingPoint:
-        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40`, `none`, `bpg-qp40+chroma=4:4:4`, `blur-gaussian2`, `downsample2+bpg-qp40`.
+        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40`, `none`, `bpg-qp40+chroma=4:4:4`, `blur-gaussian2`,
+        `downsample2+bpg-qp40`.
 
         Raises:
           ValueError: no such codec or degradation, or not of this form.
@@ -123,8 +128,10 @@ class OperatingPoint:
 
 @dataclass(frozen=True)
 class RestorerConfig:
-    """How restorers are trained, `gan` with the settings of that name, both `rdn-` with those of `rdn`; and how often that is
-    written down."""
+    """How restorers are trained, `gan` with the settings of that name, both `rdn-` with those of `rdn`.
+
+    And how often that is written down.
+    """
 
     gan: AdversarialConfig = field(default_factory=AdversarialConfig.paper)
     rdn: DenseConfig = field(default_factory=DenseConfig.paper)

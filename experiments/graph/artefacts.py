@@ -1,4 +1,6 @@
-"""A study as a graph: each artefact knows its configuration, its inputs and how to build its folder, and is built once."""
+"""A study as a graph: each artefact knows its configuration, its inputs and how to build its folder, and is built
+once.
+"""
 
 from __future__ import annotations
 
@@ -25,8 +27,10 @@ CURVES = "curves.json"
 class Artefact:
     """A folder that follows from a configuration and other artefacts.
 
-    `identity` is known before the folder exists: all that its content depends on, and nothing else (neither paths nor how often to
-    log). `of` is the domain of its images, the domain that it was trained on (a restorer: that it makes), or the case that it evaluates. `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of its cost until one of its kind has been measured.
+    `identity` is known before the folder exists: all that its content depends on, and nothing else (neither paths nor
+    how often to log). `of` is the domain of its images, the domain that it was trained on (a restorer: that it makes),
+    or the case that it evaluates. `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of
+    its cost until one of its kind has been measured.
     """
 
     group: str  # folder of the work folder: shards, codecs, restorers, segmenters, evaluations, perceptual, features
@@ -149,8 +153,9 @@ class Step:
 def plan(targets: Iterable[Artefact]) -> list[Step]:
     """What the targets need, in order: what exists and what is to be made, with an estimate.
 
-    An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make it is not
-    made again either. The cost of a unit is the one measured on what exists of the same kind in this plan, else the built-in guess.
+    An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make
+    it is not made again either. The cost of a unit is the one measured on what exists of the same kind in this plan,
+    else the built-in guess.
     """
     needed = closure(targets, beyond_existing=False)
     rates: dict[tuple[str | None, ...], float] = {}

@@ -2,12 +2,14 @@
 
 Every host runs the same command, sees the same work folder, and has TensorFlow's own description of the cluster:
 
-    TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}' dsr train --config RO
+    TF_CONFIG='{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}' dsr train --config
+    RO
 
 `index` is each host's own number. Worker 0 is the chief: it alone writes into the work folder, and makes the shards and
-evaluations while the others wait. A training is done by all hosts together (`MultiWorkerMirroredStrategy`) if its batch can
-be dealt out evenly to their devices, and by the chief alone if not. Whoever loses another host stops; the same command,
-started again on every host, goes on at the last checkpoint. Without TF_CONFIG, or with one worker in it, there is one host.
+evaluations while the others wait. A training is done by all hosts together (`MultiWorkerMirroredStrategy`) if its batch
+can be dealt out evenly to their devices, and by the chief alone if not. Whoever loses another host stops; the same
+command, started again on every host, goes on at the last checkpoint. Without TF_CONFIG, or with one worker in it, there
+is one host.
 """
 
 from __future__ import annotations

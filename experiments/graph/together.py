@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 
 VISIBLE_WITHIN = 60.0
-"""Seconds in which a folder that the chief has finished is seen by the other hosts; network file systems remember names."""
+"""Seconds in which a folder that the chief has finished is seen by the other hosts; network file systems remember
+names."""
 
 
 def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: Progress) -> None:
@@ -64,8 +65,9 @@ def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: 
 def building(artefact: Artefact) -> Iterator[Build]:
     """`dsr.tfrecords.building.building` for a training.
 
-    Hosts that share a training all do the same, because reading what lies on all of them (statistics of a batch normalisation, a
-    metric) takes them all. What the others write goes to a temporary folder that begins with what the chief has to go on from.
+    Hosts that share a training all do the same, because reading what lies on all of them (statistics of a batch
+    normalisation, a metric) takes them all. What the others write goes to a temporary folder that begins with what the
+    chief has to go on from.
 
     Raises ArtefactError if the work folder is a URL: Keras's weights and TensorBoard's events need files.
     """

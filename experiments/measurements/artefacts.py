@@ -19,7 +19,10 @@ SECONDS_PER_IMAGE_OF_FEATURES = 0.05
 
 
 def measurements(study: Study) -> list[Artefact]:
-    """All that a study measures of its test images; a segmenter that is trained on originals sees features, if there is one."""
+    """All that a study measures of its test images.
+
+    A segmenter that is trained on originals sees features, if there is one.
+    """
     measures = (perceptual,) if study.came_compressed else (perceptual, features)
     return [measure(study, domain) for domain in study.domains() for measure in measures]
 
@@ -47,7 +50,10 @@ def perceptual(study: Study, domain: Domain) -> Artefact:
 
 
 def features(study: Study, domain: Domain) -> Artefact:
-    """What the first segmenter trained on originals sees in each image: one network for all domains, so that channels correspond."""
+    """What the first segmenter trained on originals sees in each image.
+
+    One network for all domains, so that channels correspond.
+    """
 
     def build(artefact: Artefact, progress: Progress) -> None:
         from dsr.experiments.measurements.features import build_features

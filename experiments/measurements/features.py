@@ -22,13 +22,16 @@ from dsr.tfrecords.reader import ShardSet
 
 
 def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefact, progress: Progress) -> None:
-    """Average both outputs of the backbone of `artefact.inputs["segmenter"]` over each image of `artefact.inputs["shards"]`.
+    """Average both outputs of the backbone of `artefact.inputs["segmenter"]` over each image of
+    `artefact.inputs["shards"]`.
 
-    The folder then holds `features.npz`: keys (images,) in their order, low (images, C_low) and high (images, C_high), float32.
+    The folder then holds `features.npz`: keys (images,) in their order, low (images, C_low) and high (images, C_high),
+    float32.
 
-    `low` is the shallow layer of the paper's Fig. 10, which names none: the one at a quarter of the resolution whose features DeepLabv3+'s
-    decoder takes for edges, so that what is off in it is off in the prediction. `high` are the backbone's last features, all that the
-    rest of the network knows of the scene; their distribution over images is what the distances of `dsr.models.metrics.distances` compare.
+    `low` is the shallow layer of the paper's Fig. 10, which names none: the one at a quarter of the resolution whose
+    features DeepLabv3+'s decoder takes for edges, so that what is off in it is off in the prediction. `high` are the
+    backbone's last features, all that the rest of the network knows of the scene; their distribution over images is
+    what the distances of `dsr.models.metrics.distances` compare.
 
     Raises:
       ArtefactError: damaged shards or a missing segmenter.

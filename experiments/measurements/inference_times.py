@@ -1,4 +1,7 @@
-"""What each configuration costs where images are analysed: times of encoding, decoding, restoring and segmenting (paper, Table IV)."""
+"""What each configuration costs where images are analysed.
+
+Times of encoding, decoding, restoring and segmenting (paper, Table IV).
+"""
 
 from __future__ import annotations
 
@@ -22,8 +25,9 @@ from dsr.experiments.study import Study
 def measure(study: Study, progress: Progress) -> InferenceTimes:
     """Seconds for each of a few test images and each stage, on one core, or on the GPU where there is one.
 
-    The networks have random weights, since their times do not depend on what they learned: nothing has to be trained. The first call of each
-    stage, which loads and compiles, does not count. This process can run nothing with several threads afterwards, nor before.
+    The networks have random weights, since their times do not depend on what they learned: nothing has to be trained.
+    The first call of each stage, which loads and compiles, does not count. This process can run nothing with several
+    threads afterwards, nor before.
 
     Raises:
       ConfigError: no test image can be read.

@@ -27,7 +27,8 @@ SCORES = "scores.json"
 def build_perceptual(workers: int | None, artefact: Artefact, progress: Progress) -> None:
     """Score every image of `artefact.inputs["shards"]` in as many processes, by default one a core.
 
-    The folder then holds `scores.json`, and the manifest's summary the mean of each index over the images that have one.
+    The folder then holds `scores.json`, and the manifest's summary the mean of each index over the images that have
+    one.
 
     Raises:
       ArtefactError: damaged shards. PerceptualError: damaged weights.

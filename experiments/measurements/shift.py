@@ -1,5 +1,8 @@
-"""What a study measures of its test images in each domain, beside what segmenters make of them: how natural they look by perceptual
-indexes (paper, Fig. 9), and how far compression shifts them for the segmenter trained on originals (section IV-B, Fig. 10)."""
+"""What a study measures of its test images in each domain, beside what segmenters make of them.
+
+How natural they look by perceptual indexes (paper, Fig. 9), and how far compression shifts them for the segmenter
+trained on originals (section IV-B, Fig. 10).
+"""
 
 from __future__ import annotations
 
@@ -123,7 +126,8 @@ def _features(study: Study) -> dict[Domain, _Features]:
 def _computed(jobs: Sequence[Callable[[], Any]], workers: int | None) -> list[Any]:
     """What each job returns, from processes with one thread of linear algebra each.
 
-    With more threads the many small decompositions of a bootstrap wait for each other: on busy cores they took a hundred times as long.
+    With more threads the many small decompositions of a bootstrap wait for each other: on busy cores they took a
+    hundred times as long.
     """
     with closing(run(_compute, list(enumerate(jobs)), workers)) as computed:
         results = {number: result for (number, _), result in computed}

@@ -4,9 +4,9 @@
         --output models/perceptual/weights
 
 Both need photographs only. NIQE is fitted to the sharp patches of these. HOSA learns from versions of them that are
-degraded in known ways; no observers' opinions are to be had, so what it learns to tell, without the original, is how far
-MS-SSIM has fallen: see `degradation`. Printed for photographs of --held-out: what both indexes make of each kind and
-level. The same photographs give the same weights, on one machine.
+degraded in known ways; no observers' opinions are to be had, so what it learns to tell, without the original, is how
+far MS-SSIM has fallen: see `degradation`. Printed for photographs of --held-out: what both indexes make of each kind
+and level. The same photographs give the same weights, on one machine.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ DISTORTIONS: dict[str, tuple[float, ...]] = {
     "noise": (2, 4, 8, 16, 32),
     "rescale": (1.5, 2, 3, 4.5, 7),
 }
-"""Kind -> levels, mildest first: a codec's quality, the standard deviation of the blur in pixels or of the white noise in
-grey levels, the factor by which an image is reduced and enlarged again."""
+"""Kind -> levels, mildest first: a codec's quality, the standard deviation of the blur in pixels or of the white noise
+in grey levels, the factor by which an image is reduced and enlarged again."""
 
 PRISTINE_DB, WORST_DB = 30.0, 5.0
 """MS-SSIM of the luminance in dB at which an image counts as not degraded at all, and as degraded entirely."""
@@ -56,8 +56,8 @@ OTHERS = (0, 2)
 """Distances of the levels at which a photograph is seen."""
 
 CODEBOOK_STEP, CODEBOOK_PATCHES = 4, 80
-"""The codebook is learned from every fourth photograph (not fifth: levels come again after five), so many patches of each
-version. The paper's is from the 30 photographs of CSIQ and their versions."""
+"""The codebook is learned from every fourth photograph (not fifth: levels come again after five), so many patches of
+each version. The paper's is from the 30 photographs of CSIQ and their versions."""
 
 REGULARIZATION = 1 / 256
 """The paper's C = 128 of LIBLINEAR: lambda = 1 / (2 C)."""
@@ -187,8 +187,11 @@ def measured(indexes: dict[str, PerceptualIndex], original: Pixels, pixels: Pixe
 
 
 def summary(kind: str, scores: NDArray[Any], degradations: NDArray[Any]) -> str:
-    """A line of the table: mean score by level; steps to the next level at which it rose; rank correlation with the level,
-    rank and linear correlation with the degradation. Levels are the last axis; images without a score do not count."""
+    """A line of the table: mean score by level; steps to the next level at which it rose.
+
+    Rank correlation with the level, rank and linear correlation with the degradation. Levels are the last axis; images
+    without a score do not count.
+    """
     levels = np.broadcast_to(np.arange(scores.shape[-1]), scores.shape)
     means = np.nanmean(scores.reshape(-1, scores.shape[-1]), axis=0)
     rising = np.mean(np.diff(scores)[np.isfinite(np.diff(scores))] > 0)

@@ -64,7 +64,8 @@ def estimated_bits(
 @dataclass
 class Measurement:
     """Of one image: bits by the float and the integer hyper-synthesis and in the bitstream, and PSNR before and
-    after."""
+    after.
+    """
 
     pixels: int
     float_bits: float

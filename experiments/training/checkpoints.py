@@ -5,7 +5,8 @@
       state.json                    the seconds so far, and the curves
       digests.json                  SHA-256 of each of the others
 
-A checkpoint is made under another name and renamed, so a kill leaves those before it. One that was damaged later is passed over.
+A checkpoint is made under another name and renamed, so a kill leaves those before it. One that was damaged later is
+passed over.
 """
 
 from __future__ import annotations

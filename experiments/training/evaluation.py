@@ -27,10 +27,12 @@ def build_evaluation(
 ) -> None:
     """Score a trained segmenter on test shards: whole images, single scale, one confusion matrix over the whole split.
 
-    The folder then holds the predicted label maps of `samples` images, spread evenly over the split, as `prediction-N.png` (train ids).
+    The folder then holds the predicted label maps of `samples` images, spread evenly over the split, as
+    `prediction-N.png` (train ids).
 
     Raises:
-      ArtefactError: a damaged or missing segmenter, damaged shards, a full disk. TrainingError: the segmenter had diverged.
+      ArtefactError: a damaged or missing segmenter, damaged shards, a full disk. TrainingError: the segmenter had
+        diverged.
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
     shown = {int((n + 0.5) * shards.num_images / samples): n for n in range(min(samples, shards.num_images))}

@@ -19,8 +19,8 @@ OVERHEAD = 4096
 def save_weights(network: tf.keras.Model, path: Path, scratch: Path) -> None:
     """Write the weights of a network as Keras does.
 
-    On a disk that gets full HDF5 crashes the process, or leaves a broken file without a word. So the room is taken first, and the
-    file is read again before it gets its name.
+    On a disk that gets full HDF5 crashes the process, or leaves a broken file without a word. So the room is taken
+    first, and the file is read again before it gets its name.
 
     Args:
       path: the file; ends in `.weights.h5`.

@@ -1,7 +1,7 @@
 """The one training loop: Keras `fit` in windows of steps, with curves, TensorBoard, checkpoints and resume at the step.
 
-A training is a subclass of `Training`: where its batches come from, its model, what is shown of it, and how it is saved. All else is
-the same for every training, and stands in `train`.
+A training is a subclass of `Training`: where its batches come from, its model, what is shown of it, and how it is
+saved. All else is the same for every training, and stands in `train`.
 """
 
 from __future__ import annotations
@@ -68,14 +68,18 @@ class Training(ABC, Generic[Model]):
 
     @abstractmethod
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
-        """That share of each batch, endlessly, from the batch of step `start` on (0 = first); a function of step and seed alone."""
+        """That share of each batch, endlessly, from the batch of step `start` on (0 = first).
+
+        A function of step and seed alone.
+        """
 
     @abstractmethod
     def build(self) -> Model:
         """The compiled Keras model at its start, made in the scope of the strategy that trains it.
 
-        Its `train_step` returns the metrics that become curves, `learning_rates()` gives more of them, `build_optimizers()` makes the
-        optimizers' variables, so that a checkpoint can be restored into them, and `network` is what is wanted in the end.
+        Its `train_step` returns the metrics that become curves, `learning_rates()` gives more of them,
+        `build_optimizers()` makes the optimizers' variables, so that a checkpoint can be restored into them, and
+        `network` is what is wanted in the end.
         """
 
     @abstractmethod
@@ -98,8 +102,8 @@ class Training(ABC, Generic[Model]):
 def train(training: Training, artefact: Artefact, progress: Progress) -> None:
     """Train a network as an artefact, going on from the newest checkpoint of an interrupted run.
 
-    A run that was killed ends with the same weights as one that was not: the batch of a step, its augmentation and the learning rate
-    are functions of the step, and a checkpoint holds all variables of the model and its optimizers.
+    A run that was killed ends with the same weights as one that was not: the batch of a step, its augmentation and the
+    learning rate are functions of the step, and a checkpoint holds all variables of the model and its optimizers.
 
     The folder then holds what `training.save` writes, `curves.json` and the TensorBoard events.
 
@@ -124,9 +128,10 @@ def train(training: Training, artefact: Artefact, progress: Progress) -> None:
 def strategy(batch: int) -> tf.distribute.Strategy:
     """Over what a training with batches of this size is spread.
 
-    Several hosts (see `dsr.experiments.graph.hosts`) share it if the batch can be dealt out evenly to all their devices; if not, the chief trains
-    alone, because an empty share of a batch has no mean (the paper trains its restorers with batches of one). One host uses all its GPUs,
-    or as many as divide the batch; where there is at most one, that is the default one-device strategy.
+    Several hosts (see `dsr.experiments.graph.hosts`) share it if the batch can be dealt out evenly to all their
+    devices; if not, the chief trains alone, because an empty share of a batch has no mean (the paper trains its
+    restorers with batches of one). One host uses all its GPUs, or as many as divide the batch; where there is at most
+    one, that is the default one-device strategy.
     """
     if hosts.share(batch):
         return hosts.join()
@@ -138,8 +143,9 @@ def strategy(batch: int) -> tf.distribute.Strategy:
 
 
 def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progress: Progress) -> float:
-    """Take the steps that are left; the artefact in the making gets `curves.json` and `tensorboard/`, its scratch folder the
-    checkpoints.
+    """Take the steps that are left.
+
+    The artefact in the making gets `curves.json` and `tensorboard/`, its scratch folder the checkpoints.
 
     Returns:
       The seconds of training in all runs together.
@@ -226,7 +232,10 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
 def _input(
     strategy: tf.distribute.Strategy, training: Training, start: int
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Whole batches, which Keras deals out to the devices of one host; of several hosts each reads its share of every batch."""
+    """Whole batches, which Keras deals out to the devices of one host.
+
+    Of several hosts each reads its share of every batch.
+    """
     if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
         return training.batches(start)
 

@@ -32,9 +32,11 @@ def build_segmenter(
 ) -> None:
     """Train DeepLabv3+ on `artefact.inputs["shards"]` and save its weights.
 
-    The folder then holds the weights, `curves.json` and the TensorBoard events; the curves' mIoU and IoU are those of the training crops.
+    The folder then holds the weights, `curves.json` and the TensorBoard events; the curves' mIoU and IoU are those of
+    the training crops.
 
-    A pretrained backbone whose batch normalisation is folded into its kernels is recalibrated first (`dsr.models.segmenter.backbones`).
+    A pretrained backbone whose batch normalisation is folded into its kernels is recalibrated first
+    (`dsr.models.segmenter.backbones`).
 
     Raises:
       WeightsError: the backbone's weights cannot be had. ArtefactError: damaged shards, or another process trains it.

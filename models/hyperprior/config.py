@@ -1,5 +1,7 @@
-"""What defines a mean-scale hyperprior codec: network size, rate-distortion weight and optimisation, as data
-(no TensorFlow here)."""
+"""What defines a mean-scale hyperprior codec.
+
+Network size, rate-distortion weight and optimisation, as data (no TensorFlow here).
+"""
 
 from __future__ import annotations
 

@@ -101,8 +101,9 @@ def _gdn(inverse: bool = False) -> tfc.GDN:
 
 
 class HyperpriorNetwork(tf.keras.Model):
-    """The four transforms, the gains and the prior of z, without any rounding. Pixels are float32 in [0, 1], heights
-    and widths multiples of 64.
+    """The four transforms, the gains and the prior of z, without any rounding.
+
+    Pixels are float32 in [0, 1], heights and widths multiples of 64.
 
     Args:
       qualities: those that have gains of their own, ascending in steps of one; it serves all from the first to the
@@ -226,8 +227,10 @@ class HyperpriorTraining(tf.keras.Model):
         return {**results, "psnr": psnr_of(results["mse"])}
 
     def measure(self, pixels: tf.Tensor, quality: Quality, training: bool) -> dict[str, tf.Tensor]:
-        """The scalars of a batch (B, H, W, 3) in [0, 1], means over its images; noise in place of rounding in training,
-        estimated rates in both."""
+        """The scalars of a batch (B, H, W, 3) in [0, 1], means over its images.
+
+        Noise in place of rounding in training, estimated rates in both.
+        """
         network = self.network
         y = network.latents(pixels, quality)
         z = network.hyper_analysis(y)
@@ -271,8 +274,10 @@ class HyperpriorTraining(tf.keras.Model):
         return latents + self._random(stream, tf.shape(latents)) - 0.5, latents + tf.stop_gradient(rounded - latents)
 
     def _random(self, stream: int, shape: tf.Tensor) -> tf.Tensor:
-        """Uniform in [0, 1), by seed and step; one stream of numbers for each of z, y and the qualities, and for each
-        replica."""
+        """Uniform in [0, 1), by seed and step.
+
+        One stream of numbers for each of z, y and the qualities, and for each replica.
+        """
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         stream = tf.cast(3 * replica + stream, tf.int64)
         key = tf.stack([self._seed + stream * 2**32, self._step])
@@ -285,8 +290,10 @@ def _sums(bits: tf.Tensor) -> tf.Tensor:
 
 
 def bits_of(log_likelihood: tf.Tensor, training: bool = False) -> tf.Tensor:
-    """Bits of symbols from the natural logarithm of their likelihood; but in training, where the tail has a gradient to
-    give, none takes more than the escape code."""
+    """Bits of symbols from the natural logarithm of their likelihood.
+
+    But in training, where the tail has a gradient to give, none takes more than the escape code.
+    """
     bits = -log_likelihood / math.log(2)
     return bits if training else tf.minimum(bits, DEAREST)
 

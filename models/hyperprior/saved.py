@@ -126,15 +126,18 @@ class SavedHyperprior:
 
     def log_gains(self, quality: float) -> tuple[np.ndarray, np.ndarray]:
         """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,), at a quality that
-        it serves: interpolated between those that have their own."""
+        it serves: interpolated between those that have their own.
+        """
         if not self.has_gains:
             return np.zeros(self.config.latents), np.zeros(self.config.latents)
         shares = np.clip(1 - np.abs(quality - np.array(self.qualities)), 0, None)
         return shares @ self.arrays["gain.log"], shares @ self.arrays["gain.log_inverse"]
 
     def identity(self, quality: float) -> bytes:
-        """What a bitstream names the model and its quality by, 8 bytes: the start of the fingerprint, and the quality
-        in thousandths; in version 1 the fingerprint alone."""
+        """What a bitstream names the model and its quality by, 8 bytes.
+
+        The start of the fingerprint, and the quality in thousandths; in version 1 the fingerprint alone.
+        """
         if not self.has_gains:
             return self.fingerprint[:8]
         return self.fingerprint[:6] + struct.pack("<H", round(quality * 10**DIGITS))
@@ -324,7 +327,8 @@ def _forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
 
 def _float_forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
     """Those of the transforms that stay floating point, of the prior and of the gains, in the order of their
-    variables."""
+    variables.
+    """
     n, m = config.filters, config.latents
     convolutions = {
         "analysis": [(5, 3, n), (5, n, n), (5, n, n), (5, n, m)],

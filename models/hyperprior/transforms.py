@@ -32,8 +32,8 @@ MARGIN = 2
 """Rows of y around a band: a row depends on 30 pixels beyond its own 16 at most, and these on 2 rows beyond it."""
 
 BAND_PIXELS = 1 << 20
-"""With 128 filters a band of this size takes some 1.7 GB. One of twice the size takes 2.9 GB and 7 % less time to encode
-for its margins. It is the same whatever memory is free, because pixels must not depend on that."""
+"""With 128 filters a band of this size takes some 1.7 GB. One of twice the size takes 2.9 GB and 7 % less time to
+encode for its margins. It is the same whatever memory is free, because pixels must not depend on that."""
 
 
 @dataclass(frozen=True)

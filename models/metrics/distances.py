@@ -1,15 +1,19 @@
-"""How far two sets of images are apart, judged by a network's features of them: the size of a covariate shift (paper, section IV-B).
+"""How far two sets of images are apart, judged by a network's features of them.
 
-Both distances compare the same images in two domains (original and compressed, say): row i of `x` and row i of `y` are of one image.
+The size of a covariate shift (paper, section IV-B).
 
-- The Frechet distance (Heusel et al. 2017) fits a Gaussian to each set: |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x S_y)^(1/2)).
-  Its estimate is too large, more so the fewer images there are for the number of channels. Most of that excess is two sets' errors of
-  mean and covariance, and vanishes where both show the same images. In a simulation of 40 images of 112 channels, sets 0.03 and 0.09
-  apart came out as 0.04 and 0.24, and as 0.3 and 3.3 with other images in each. What is left of it does not show in an interval: compare
-  values of the same images only.
-- The kernel distance (Binkowski et al. 2018) is the squared maximum mean discrepancy under the kernel (x.y / channels + 1)^3. Its
-  estimate is unbiased, so it may fall below 0. Where both sets show the same images, one must not meet itself in the other set either,
-  as that is no independent draw: the mean is over pairs of different images (Gretton et al. 2012, lemma 6), and equal sets are 0 apart.
+Both distances compare the same images in two domains (original and compressed, say): row i of `x` and row i of `y` are
+of one image.
+
+- The Frechet distance (Heusel et al. 2017) fits a Gaussian to each set: |m_x - m_y|^2 + tr(S_x + S_y - 2 (S_x
+  S_y)^(1/2)). Its estimate is too large, more so the fewer images there are for the number of channels. Most of that
+  excess is two sets' errors of mean and covariance, and vanishes where both show the same images. In a simulation of 40
+  images of 112 channels, sets 0.03 and 0.09 apart came out as 0.04 and 0.24, and as 0.3 and 3.3 with other images in
+  each. What is left of it does not show in an interval: compare values of the same images only.
+- The kernel distance (Binkowski et al. 2018) is the squared maximum mean discrepancy under the kernel (x.y / channels +
+  1)^3. Its estimate is unbiased, so it may fall below 0. Where both sets show the same images, one must not meet itself
+  in the other set either, as that is no independent draw: the mean is over pairs of different images (Gretton et al.
+  2012, lemma 6), and equal sets are 0 apart.
 """
 
 from __future__ import annotations
@@ -36,10 +40,13 @@ class Distance(Protocol):
 
 
 def frechet_distance(x: Features, y: Features, counts: Optional[Counts] = None) -> float:
-    """The Frechet distance of Gaussians fitted to two sets, in squared units of the features; 0 or more, up to rounding.
+    """The Frechet distance of Gaussians fitted to two sets, in squared units of the features.
 
-    Let S_x = A'A and S_y = B'B, with A and B the centred features over the root of n - 1. The trace of the root of S_x S_y is the sum of
-    the singular values of A B', which needs neither a root of covariances that too few images leave singular, nor anything added to them.
+    0 or more, up to rounding.
+
+    Let S_x = A'A and S_y = B'B, with A and B the centred features over the root of n - 1. The trace of the root of S_x
+    S_y is the sum of the singular values of A B', which needs neither a root of covariances that too few images leave
+    singular, nor anything added to them.
 
     Args:
       x, y: (n, channels) of the same n images, of which 2 or more count.
@@ -51,10 +58,12 @@ def frechet_distance(x: Features, y: Features, counts: Optional[Counts] = None) 
 
 
 def kernel_distance(x: Features, y: Features, counts: Optional[Counts] = None) -> float:
-    """The unbiased squared maximum mean discrepancy of two sets under the cubic kernel; it has no unit that would mean something.
+    """The unbiased squared maximum mean discrepancy of two sets under the cubic kernel.
 
-    It is the mean over pairs of different images i, j of k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). An image that counts twice
-    is no pair.
+    It has no unit that would mean something.
+
+    It is the mean over pairs of different images i, j of k(x_i, x_j) + k(y_i, y_j) - k(x_i, y_j) - k(x_j, y_i). An
+    image that counts twice is no pair.
 
     Args:
       x, y: (n, channels) of the same n images, of which 2 or more count.
@@ -78,7 +87,10 @@ def between_halves(distance: Distance, x: Features, seed: int = 0) -> float:
 
 
 def resamples(images: int, seed: int = 0, draws: int = DRAWS) -> list[Counts]:
-    """Bootstrap draws of 2 or more images with replacement, each with 2 different ones at least; the same seed gives the same draws."""
+    """Bootstrap draws of 2 or more images with replacement, each with 2 different ones at least.
+
+    The same seed gives the same draws.
+    """
     random = np.random.default_rng(seed)
     drawn: list[Counts] = []
     while len(drawn) < draws:

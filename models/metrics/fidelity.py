@@ -46,10 +46,11 @@ def ms_ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:
     their mean, negative terms cut to 0. The fifth scale needs a shorter side of 176 = 11 * 2^4: smaller images get
     the scales that fit, with their weights scaled to sum 1; below 11 pixels the window shrinks to the image.
 
-    The mean is over all positions of the window at scales whose shorter side has less than 512 pixels, and over positions
-    3, 5, 7... pixels apart at larger ones, at least 168 along each side. At 2048x1024 that takes a third of the time and moves
-    photographs through BPG and JPEG by 1e-5 on average and 1.3e-4 at most; only a pattern that repeats with the very same
-    distance over the whole image moves by more (2e-3 was seen). Raises ValueError on unequal shapes.
+    The mean is over all positions of the window at scales whose shorter side has less than 512 pixels, and over
+    positions 3, 5, 7... pixels apart at larger ones, at least 168 along each side. At 2048x1024 that takes a third of
+    the time and moves photographs through BPG and JPEG by 1e-5 on average and 1.3e-4 at most; only a pattern that
+    repeats with the very same distance over the whole image moves by more (2e-3 was seen). Raises ValueError on unequal
+    shapes.
     """
     _need_alike(a, b)
     side = min(a.shape[:2])
@@ -80,8 +81,8 @@ def _need_alike(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> None:
 def _similarity(x: Plane, y: Plane, peak: float, with_luminance: bool) -> float:
     """The mean of SSIM over the windows, or of its contrast-structure factor alone; `peak` is white.
 
-    Both factors are 2 xy / (x^2 + y^2) of moments of x and y. In s = x + y and d = x - y that is (s^2 - d^2) / (s^2 + d^2),
-    which takes four filtered maps instead of five.
+    Both factors are 2 xy / (x^2 + y^2) of moments of x and y. In s = x + y and d = x - y that is (s^2 - d^2) / (s^2 +
+    d^2), which takes four filtered maps instead of five.
     """
 
     def ratio(moments: Plane, constant: float) -> Plane:

@@ -1,4 +1,5 @@
-"""`--restorer` chooses what restores in every command that deals with restorers, `--seeds` how often segmenters are trained."""
+"""`--restorer` chooses what restores in every command that deals with restorers, `--seeds` how often segmenters are
+trained."""
 
 from __future__ import annotations
 

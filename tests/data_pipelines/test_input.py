@@ -108,7 +108,8 @@ def test_an_unscaled_crop_is_a_window_of_the_image(original: ShardSet) -> None:
 
 
 def test_labels_go_with_their_pixels_through_scaling_and_mirroring(original: ShardSet) -> None:
-    """A label is the x of the nearest pixel, the image's third channel the interpolated x: they differ by half a pixel at most."""
+    """A label is the x of the nearest pixel, the image's third channel the interpolated x: they differ by half a pixel
+    at most."""
     steps = []
     for batch in arrays(training_dataset(original, batch=4, crop=(9, 12), seed=3), 25):
         x, labelled = batch["image"][..., 2].astype(int), batch["label"] != 255

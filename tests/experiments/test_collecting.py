@@ -1,4 +1,5 @@
-"""What a report is told of a study with several restorers and seeds; the networks are stand-ins, all else is made as ever."""
+"""What a report is told of a study with several restorers and seeds; the networks are stand-ins, all else is made as
+ever."""
 
 from __future__ import annotations
 

@@ -46,8 +46,8 @@ def in_worker() -> bool:
 
 @dataclass(frozen=True)
 class FakeSource:
-    """`count` smooth random images of slightly different sizes; every third one has no label, those in `broken` cannot be
-    read. They are listed in an order that `shuffled` draws.
+    """`count` smooth random images of slightly different sizes; every third one has no label, those in `broken` cannot
+    be read. They are listed in an order that `shuffled` draws.
     """
 
     count: int = 10
@@ -173,7 +173,8 @@ def convert_everything(work: Path, images: int = 6) -> None:
 
 
 def convert_until(work: Path, last: int, operations: Any = None) -> None:
-    """`convert_everything`, killed in front of operation number `last` on a file; `operations.value` becomes their number."""
+    """`convert_everything`, killed in front of operation number `last` on a file; `operations.value` becomes their
+    number."""
     count = 0
 
     def operate() -> None:

@@ -1,7 +1,8 @@
 """An object store on this machine for TensorFlow's own `gs://` client, which only knows https://*.googleapis.com.
 
 The client is pointed here by the environment, which worker processes inherit: as to its proxy, whose certificate it is
-told to trust. Nobody may touch the bucket `forbidden`. The part of the JSON API that it uses is here: whole uploads, ranged downloads, listings, deletes.
+told to trust. Nobody may touch the bucket `forbidden`. The part of the JSON API that it uses is here: whole uploads,
+ranged downloads, listings, deletes.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ HOSTS = ("www.googleapis.com", "storage.googleapis.com")
 
 @contextmanager
 def object_store(folder: Path) -> Iterator[tuple[dict[str, str], dict[str, bytes]]]:
-    """The environment in which `gs://` is this store, and its objects by `bucket/name`; `folder` takes the certificate."""
+    """The environment in which `gs://` is this store, and its objects by `bucket/name`; `folder` takes the
+    certificate."""
     pem = folder / "certificate.pem"
     pem.write_bytes(_self_signed())
     server = _Store(("127.0.0.1", 0), _Handler)

@@ -24,8 +24,9 @@ FINGERPRINT = "sha256:"
 
 @dataclass(frozen=True)
 class MshCodec(Codec):
-    """A learned codec: the mean-scale hyperprior of Minnen et al. (2018) with gain units (Cui et al. 2021), whose
-    bitstreams decode alike everywhere.
+    """A learned codec whose bitstreams decode alike everywhere.
+
+    It is the mean-scale hyperprior of Minnen et al. (2018) with gain units (Cui et al. 2021).
 
     Attributes:
         quality: Index of lambda, real between whole ones, rounded to thousandths. A model serves some, the shipped one
@@ -66,7 +67,10 @@ class MshCodec(Codec):
 
     @classmethod
     def inspect(cls, bitstream: bytes) -> Inspection:
-        """What the header tells; the quality if the model comes with dsr. Details: `model`, the start of its fingerprint."""
+        """What the header tells; the quality if the model comes with dsr.
+
+        Details: `model`, the start of its fingerprint.
+        """
         found = container.parse(bitstream)
         quality = _model("")[1].quality_of(found.model)
         return Inspection(

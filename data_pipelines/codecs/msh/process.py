@@ -62,8 +62,10 @@ def encode(file: str, model: str, quality: float, pixels: np.ndarray) -> bytes:
 
 
 def decode(file: str, model: str, bitstream: bytes) -> np.ndarray:
-    """Decode to uint8 (height, width, 3), at the quality that the bitstream names; arguments and errors as
-    `encode`'s."""
+    """Decode to uint8 (height, width, 3), at the quality that the bitstream names.
+
+    Arguments and errors as `encode`'s.
+    """
     question = {"action": "decode", "file": file, "model": model}
     with _idle_process() as process:
         answer, pixels = process.ask(question, bitstream)

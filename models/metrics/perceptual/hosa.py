@@ -1,4 +1,5 @@
-"""HOSA: a quality index learned from how an image's small patches differ from a codebook's in mean, variance and skewness.
+"""HOSA: a quality index learned from how an image's small patches differ from a codebook's in mean, variance and
+skewness.
 
 Xu, Ye, Li, Du, Liu, Doermann: "Blind image quality assessment based on high order statistics aggregation" (IEEE
 Transactions on Image Processing, 2016). Constants are those of the software that the authors published with it.
@@ -56,8 +57,9 @@ _SHAPES = {
     "offset": (1,),
 }
 _ALIKE = 1e-8  # of the variances' sum: patches that do not differ have no variance or skewness to compare
-# Added to the eigenvalues, because the highest frequencies are mostly rounding. The paper is silent; this is the value of
-# Coates, Ng, Lee: "An analysis of single-layer networks in unsupervised feature learning" (2011), where the whitening comes from.
+# Added to the eigenvalues, because the highest frequencies are mostly rounding. The paper is silent; this is the value
+# of Coates, Ng, Lee: "An analysis of single-layer networks in unsupervised feature learning" (2011), where the
+# whitening comes from.
 _WHITENING_FLOOR = 0.1
 
 

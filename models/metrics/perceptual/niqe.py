@@ -2,7 +2,8 @@
 
 Mittal, Soundararajan, Bovik: "Making a completely blind image quality analyzer" (IEEE Signal Processing Letters, 2013).
 
-    luminance -> (x - local mean) / (local deviation + 1) -> patches of 96x96 -> 18 features, at full and half resolution
+    luminance -> (x - local mean) / (local deviation + 1) -> patches of 96x96 -> 18 features, at full and half
+    resolution
               -> mean and covariance over the image's patches -> distance to those of pristine patches
 
 Pure NumPy and SciPy: no TensorFlow.
@@ -39,8 +40,8 @@ MAX_PATCHES = 512
 bound; the paper has no such images."""
 
 _NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
-# Rows around a strip of patches on which its features depend: 3 of the window at half resolution, which are 6, and 3 more
-# that the bicubic kernel takes; even, so that halving starts at the same rows as in the whole image.
+# Rows around a strip of patches on which its features depend: 3 of the window at half resolution, which are 6, and 3
+# more that the bicubic kernel takes; even, so that halving starts at the same rows as in the whole image.
 _MARGIN = 10
 
 
@@ -91,8 +92,8 @@ class Niqe:
 def patch_features(pixels: NDArray[np.uint8]) -> tuple[Plane, Plane]:
     """Features (N, 36) and sharpness (N,) of an image's patches, without those too flat to have any.
 
-    Patches lie side by side from the upper left corner; what is left over at the right and at the bottom does not count.
-    A strip of them at a time, which keeps the memory small: the features are those of the whole image.
+    Patches lie side by side from the upper left corner; what is left over at the right and at the bottom does not
+    count. A strip of them at a time, which keeps the memory small: the features are those of the whole image.
     """
     gray = luminance(pixels)
     rows, columns = (size // PATCH for size in gray.shape)

@@ -64,8 +64,8 @@ def halved(plane: Plane) -> Plane:
 def asymmetric_gaussian(values: Plane) -> tuple[Plane, Plane, Plane]:
     """Shape and the two scales of the asymmetric generalised Gaussian that fits each row, by its moments.
 
-    Its density is proportional to exp(-(-x / left)^shape) below 0 and to exp(-(x / right)^shape) above (equation 6); with
-    left = right it is the generalised Gaussian.
+    Its density is proportional to exp(-(-x / left)^shape) below 0 and to exp(-(x / right)^shape) above (equation 6);
+    with left = right it is the generalised Gaussian.
 
     Args:
       values: float (N, M).

@@ -19,7 +19,10 @@ class PerceptualError(UserError):
 
 
 def read_weights(name: str, shapes: dict[str, tuple[int, ...]], dtype: str) -> dict[str, NDArray[Any]]:
-    """The arrays of `weights/NAME.npz`. Raises PerceptualError unless they are finite, of these shapes and this type."""
+    """The arrays of `weights/NAME.npz`.
+
+    Raises PerceptualError unless they are finite, of these shapes and this type.
+    """
     path = FOLDER / f"{name}.npz"
     try:
         with np.load(path, allow_pickle=False) as archive:

@@ -1,4 +1,5 @@
-"""One of several hosts, as a process of its own: trains restorers of a tiny study in a work folder that the others share."""
+"""One of several hosts, as a process of its own: trains restorers of a tiny study in a work folder that the others
+share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Two hosts, as two processes, train what one trains; only the first writes; a lost host costs the steps since a checkpoint."""
+"""Two hosts, as two processes, train what one trains; only the first writes; a lost host costs the steps since a
+checkpoint."""
 
 from __future__ import annotations
 
@@ -36,7 +37,8 @@ class Host:
 
 
 def run_hosts(work: Path, gan_batch: int, killed_at: tuple[int, int], *restorers: str) -> list[Host]:
-    """Run the same training on two hosts that share `work`; the second number of `killed_at` is the step at which the second dies."""
+    """Run the same training on two hosts that share `work`; the second number of `killed_at` is the step at which the
+    second dies."""
     with socket.create_server(("127.0.0.1", 0)) as one, socket.create_server(("127.0.0.1", 0)) as two:
         addresses = [f"127.0.0.1:{server.getsockname()[1]}" for server in (one, two)]
     processes = []

@@ -1,4 +1,5 @@
-"""Measurements of the test images follow from shards and segmenter alone, and results compare the same images in all domains."""
+"""Measurements of the test images follow from shards and segmenter alone, and results compare the same images in all
+domains."""
 
 from __future__ import annotations
 
@@ -53,10 +54,11 @@ def measured(study: Study) -> list[Domain]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    """Two operating points, one of which changes nothing, with all that is measured of them but the other's restored images.
+    """Two operating points, one of which changes nothing, with all that is measured of them but the other's restored
+    images.
 
-    The networks are untrained: the segmenter's normalisations have seen the test images once, so that its features are of a usual size,
-    and the restorer changes nothing.
+    The networks are untrained: the segmenter's normalisations have seen the test images once, so that its features are
+    of a usual size, and the restorer changes nothing.
     """
     config = apply_overrides(preset("demo"), OVERRIDES)
     study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))

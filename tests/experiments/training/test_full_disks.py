@@ -1,4 +1,5 @@
-"""Trainings and evaluations on a disk that gets full or cannot be written end with a sentence, and go on when there is room."""
+"""Trainings and evaluations on a disk that gets full or cannot be written end with a sentence, and go on when there is
+room."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""A training that was killed goes on at its step and ends with the bytes of one that was not; the whole chain holds together."""
+"""A training that was killed goes on at its step and ends with the bytes of one that was not; the whole chain holds
+together."""
 
 from __future__ import annotations
 
@@ -71,7 +72,8 @@ def test_a_study_run_again_makes_nothing(study: Study, config: StudyConfig) -> N
 
 
 def test_an_evaluation_scores_the_predictions_that_it_keeps_like_a_plain_count(study: Study) -> None:
-    """mIoU of the whole split from one confusion matrix; here recomputed pixel by pixel for the kept predictions' own images."""
+    """mIoU of the whole split from one confusion matrix; here recomputed pixel by pixel for the kept predictions' own
+    images."""
     for evaluation in study.evaluations():
         summary = evaluation.manifest.summary
         matrix = np.array(summary["confusion"])

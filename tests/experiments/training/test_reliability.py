@@ -1,4 +1,5 @@
-"""A training survives kills at any operation, damaged checkpoints and full disks, and never ends in numbers that are none."""
+"""A training survives kills at any operation, damaged checkpoints and full disks, and never ends in numbers that are
+none."""
 
 from __future__ import annotations
 

@@ -38,7 +38,8 @@ def test_the_loss_is_the_mean_of_minus_log_probability_over_labelled_pixels() ->
 @pytest.mark.parametrize("smoothing", [0.0, 0.05, 1.0])
 @pytest.mark.parametrize("weights", [None, [0.5, 2.0, 3.0]])
 def test_the_weighted_and_smoothed_loss_is_its_closed_form(smoothing: float, weights: list[float] | None) -> None:
-    """The cross-entropy of a soft label q, each class of it weighed: q = (1 - s) of the true class and s / N of every one."""
+    """The cross-entropy of a soft label q, each class of it weighed: q = (1 - s) of the true class and s / N of every
+    one."""
     rng = np.random.default_rng(1)
     logits = 4 * rng.normal(size=(2, 5, 4, 3)).astype(np.float32)
     labels = rng.choice([0, 1, 2, 255], size=(2, 5, 4)).astype(np.uint8)

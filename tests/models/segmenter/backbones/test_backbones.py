@@ -1,4 +1,5 @@
-"""The dilated backbones against Keras's own networks, the literature's sizes, and receptive fields measured by gradients."""
+"""The dilated backbones against Keras's own networks, the literature's sizes, and receptive fields measured by
+gradients."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ def test_features_have_the_strides_they_claim_at_any_size(mobilenet: tf.keras.Mo
 
 @pytest.mark.parametrize("size", [96, 97, 103])
 def test_a_feature_is_centred_on_its_pixel_whatever_the_size(mobilenet: tf.keras.Model, size: int) -> None:
-    """The pixels that move low feature (12, 12) lie around (48, 48): found by gradients, apart from the padding's arithmetic."""
+    """The pixels that move low feature (12, 12) lie around (48, 48): found by gradients, apart from the padding's
+    arithmetic."""
     image = tf.Variable(tf.random.stateless_uniform((1, size, size, 3), [3, 4], -1, 1))
     with tf.GradientTape() as tape:
         feature = tf.reduce_sum(mobilenet(image)[0][0, 12, 12])
@@ -91,7 +93,8 @@ def test_a_feature_is_centred_on_its_pixel_whatever_the_size(mobilenet: tf.keras
 
 
 def test_mobilenet_is_keras_own_less_its_last_convolution() -> None:
-    """2 257 984 parameters in tf.keras.applications, less the 1x1 convolution from 320 to 1280 and its normalisation."""
+    """2 257 984 parameters in tf.keras.applications, less the 1x1 convolution from 320 to 1280 and its
+    normalisation."""
     assert build_backbone("mobilenet_v2").count_params() == 2_257_984 - 1280 * (320 + 4)
 
 
