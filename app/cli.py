@@ -78,6 +78,7 @@ def main() -> None:
     """Run the command line; a UserError is printed as one sentence, exit status 1; Ctrl-C exits with 130."""
     # TensorFlow's start-up logs what it could not find (CUDA, TensorRT) as errors; what fails in earnest raises.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _open_streams()
     try:
         with required():
             sys.exit(cli(standalone_mode=False))
@@ -93,6 +94,32 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        click.secho(f"dsr: {place}{error.strerror or error}", fg="red", err=True)
+        sys.exit(1)
+    except MemoryError:
+        click.secho("dsr: there is not enough memory; fewer workers or smaller batches need less", fg="red", err=True)
+        sys.exit(1)
+
+
+def _open_streams() -> None:
+    """See to it that the three standard streams are open, as daemons close them, and take all characters.
+
+    The next file that is opened would else get the number of a closed one, and what a library logs would be written into it.
+    """
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        try:
+            os.fstat(number)
+        except OSError:
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            if descriptor != number:
+                os.dup2(descriptor, number)
+                os.close(descriptor)
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115
+    if hasattr(sys.stdout, "reconfigure"):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from dsr.tfrecords import conversions, engine
 from dsr.tfrecords.converter import HERE, Conversion
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import one_sentence
-from dsr.tfrecords.manifest import Manifest
+from dsr.tfrecords.manifest import Manifest, check_if_told
 from dsr.tfrecords.plan import Part, select_samples
 
 SAMPLE_IMAGES = 8
@@ -91,11 +91,8 @@ def build_compressed(degradation: Degradation, artefact: Artefact, progress: Pro
 def build_restored(artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Compressed shards -> restored shards."""
     inputs = artefact.inputs
-    trained = inputs["restorer"]
-    for name in trained.manifest.files:
-        if "/" not in name:  # TensorBoard's events are not read
-            trained.file(name)
-    restorer = SavedRestorer(trained.folder)
+    check_if_told(inputs["restorer"].folder)
+    restorer = SavedRestorer(inputs["restorer"].folder)
     conversion = conversions.to_restored(
         inputs["compressed"].folder,
         inputs["original"].folder if "original" in inputs else None,

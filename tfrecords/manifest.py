@@ -142,6 +142,20 @@ def intact(folder: Path, name: str) -> Path:
     return files.location(folder) / name
 
 
+def check_if_told(folder: Path) -> None:
+    """ArtefactError if a folder that says what it holds, holds something else; for folders that a user names.
+
+    Files in folders below it do not count: TensorBoard's events may be deleted.
+    """
+    path = files.location(folder) / MANIFEST
+    if files.exists(path) and b'"fingerprint"' in files.read_bytes(
+        path, _MAX_MANIFEST_BYTES
+    ):  # other programs' have none
+        for name in Manifest.load(folder).files:
+            if "/" not in name:
+                intact(folder, name)
+
+
 def check(folder: Path) -> Manifest:
     """The manifest of a whole artefact, or ArtefactError naming what is missing, of another size, or does not add up.
 

@@ -20,6 +20,8 @@ from dsr.tfrecords.errors import ArtefactError
 # More than any camera gives; a hostile record may promise 2^62.
 MAX_PIXELS = 1 << 27
 
+_AT_ONCE = 1 << 24  # so many bytes are inflated at once: more than those of an image at 2048x1024
+
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP = 2  # the filter that stores each byte less the one above it
 _BEFORE, _BEHIND = 41, 16  # bytes around what is deflated
@@ -49,16 +51,24 @@ def decode_png(data: bytes, height: int, width: int, mode: str) -> NDArray[np.ui
     deflated = data[_BEFORE:-_BEHIND]
     if data != _png(height, width, mode, deflated):
         raise wrong
-    inflate, size = zlib.decompressobj(), height * (1 + width * len(mode))
-    try:
-        filtered = inflate.decompress(deflated, size + 1)
-    except zlib.error:  # type: ignore[misc]  # its stubs do not know that this is an exception
-        raise wrong from None
-    if len(filtered) != size or not inflate.eof or filtered[:: size // height].strip(bytes([_UP])):
+    inflate, stride = zlib.decompressobj(), 1 + width * len(mode)
+    pixels = np.empty((height, stride - 1), np.uint8)
+    rows = max(1, _AT_ONCE // stride)
+    for top in range(0, height, rows):
+        band = pixels[top : top + rows]
+        size = len(band) * stride
+        try:
+            filtered = inflate.decompress(deflated, size + (top + rows >= height))  # one byte more than there may be
+        except zlib.error:  # type: ignore[misc]  # its stubs do not know that this is an exception
+            raise wrong from None
+        if len(filtered) != size or filtered[::stride].strip(bytes([_UP])):
+            raise wrong
+        deflated = inflate.unconsumed_tail
+        band[:] = np.frombuffer(filtered, np.uint8).reshape(len(band), stride)[:, 1:]
+        for above, row in zip(pixels[max(0, top - 1) :], pixels[max(1, top) : top + rows]):
+            row += above
+    if not inflate.eof:
         raise wrong
-    pixels = np.frombuffer(filtered, np.uint8).reshape(height, -1)[:, 1:].copy()
-    for above, row in zip(pixels, pixels[1:]):
-        row += above
     return pixels.reshape(height, width, 3) if mode == "RGB" else pixels
 
 

@@ -8,12 +8,17 @@ import tensorflow as tf
 
 from dsr.tfrecords import files
 from dsr.tfrecords.manifest import check
+from dsr.tfrecords.png import MAX_PIXELS
 
 _FEATURES = {name: tf.io.FixedLenFeature([], tf.string) for name in ("key", "image", "label")} | {
     name: tf.io.FixedLenFeature([], tf.int64) for name in ("height", "width")
 }
 _IGNORE = 255
 _BUFFER = 1 << 23  # bytes: at 2048x1024 a record has two or three million
+_SIZE_AT, _SIZE_BYTES = 16, 8  # where a PNG says its width and height
+
+WRONG_SIZE = "the picture of a record is not of the size that it says"
+"""What TensorFlow's error says of such a record."""
 
 
 class ShardSet:
@@ -48,10 +53,18 @@ class ShardSet:
         """
         example = tf.io.parse_single_example(serialized, _FEATURES)
         size = tf.stack([example["height"], example["width"]])
+        image = _decode(example["image"], size, channels=3)
         label = tf.cond(
             tf.strings.length(example["label"]) > 0,
-            lambda: tf.io.decode_png(example["label"], channels=1)[..., 0],
-            lambda: tf.fill(size, tf.constant(_IGNORE, tf.uint8)),
+            lambda: _decode(example["label"], size, channels=1)[..., 0],
+            lambda: tf.fill(tf.shape(image)[:2], tf.constant(_IGNORE, tf.uint8)),
         )
-        image = tf.io.decode_png(example["image"], channels=3)
         return {**example, "image": image, "label": tf.ensure_shape(label, [None, None])}
+
+
+def _decode(png: tf.Tensor, size: tf.Tensor, channels: int) -> tf.Tensor:
+    """The pixels of a PNG of this height and width. Its header is compared first: a few bytes may ask for any memory."""
+    told = tf.io.decode_raw(tf.strings.substr(png, _SIZE_AT, _SIZE_BYTES), tf.int32, little_endian=False)
+    fits = tf.reduce_all(told[::-1] == tf.cast(size, tf.int32)) & (tf.reduce_prod(size) <= MAX_PIXELS)
+    with tf.control_dependencies([tf.debugging.Assert(fits, [WRONG_SIZE, told])]):
+        return tf.io.decode_png(png, channels=channels)

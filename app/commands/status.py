@@ -8,6 +8,7 @@ import click
 
 from dsr.app.console import duration, size
 from dsr.app.options import work_option
+from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.summaries import (
     EvaluationSummary,
     ImagesSummary,
@@ -20,8 +21,6 @@ from dsr.experiments.summaries import (
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
-
-KINDS = ("shards", "codecs", "restorers", "segmenters", "evaluations", "perceptual", "features")
 
 
 @click.command("status")
@@ -38,8 +37,8 @@ def command(work: Path) -> None:
     if not work.is_dir():
         click.echo(f"{work} does not exist yet: nothing is made")
         return
-    for kind in KINDS:
-        whole = sorted(path.parent for path in (work / kind).rglob("manifest.json") if ".partial" not in str(path))
+    for kind in GROUPS:
+        whole = below(work / kind)
         begun = sorted(path for path in (work / kind).rglob("*.partial") if path.is_dir())
         if whole or begun:
             click.secho(kind, bold=True)

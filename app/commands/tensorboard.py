@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,9 @@ import click
 
 from dsr.app.options import work_option
 from dsr.models.errors import UserError
+
+# As `python -m tensorboard.main`, which would take modules from the current folder before the library's own.
+TENSORBOARD = "import sys; sys.path[:] = filter(None, sys.path); from tensorboard.main import run_main; run_main()"
 
 
 @click.command("tensorboard")
@@ -24,7 +28,7 @@ def command(work: Path, port: int, host: str) -> None:
       dsr tensorboard
       dsr tensorboard --work /data/dsr-work --port 6007
     """
-    if not any(work.rglob("events.out.tfevents.*")):
+    if not any("events.out.tfevents." in name for _, _, names in os.walk(work, followlinks=True) for name in names):
         raise UserError(f"{work} holds no training curves yet: run dsr train or dsr run first, or give --work")
-    arguments = ["-m", "tensorboard.main", "--logdir", str(work), "--port", str(port), "--host", host]
-    raise click.exceptions.Exit(subprocess.call([sys.executable, *arguments]))
+    arguments = ["--logdir", str(work), "--port", str(port), "--host", host]
+    raise click.exceptions.Exit(subprocess.call([sys.executable, "-c", TENSORBOARD, *arguments]))

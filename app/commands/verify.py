@@ -13,7 +13,7 @@ import click
 from dsr.app.console import Console
 from dsr.app.options import work_option
 from dsr.experiments.conversion import stored_codec
-from dsr.experiments.graph.artefacts import below, misplaced
+from dsr.experiments.graph.places import below, misplaced
 from dsr.experiments.graph.progress import Meter
 from dsr.tfrecords import files
 from dsr.tfrecords.verify import findings
@@ -43,7 +43,7 @@ def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[i
         folders += artefacts
         if not artefacts:
             sentences.append(f"{path}: there is nothing here that dsr made")
-    sentences += [f"{folder} holds another artefact than its name says" for folder in folders if misplaced(folder)]
+    sentences += filter(None, (misplaced(folder, (work, *paths)) for folder in folders))
     with ExitStack() as stack:
         meter: Optional[Meter] = None
 

@@ -4,19 +4,17 @@ once.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.summaries import Summary, TrainingSummary, summary_of
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages
-from dsr.tfrecords.layout import MANIFEST, SCRATCH, partial_of
+from dsr.tfrecords.layout import MANIFEST, partial_of
 from dsr.tfrecords.manifest import Identity, Manifest, intact
 
 CURVES = "curves.json"
@@ -167,27 +165,3 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
 
 def _share_left(artefact: Artefact) -> float:
     return len(artefact.damaged) / len(artefact.manifest.files) if artefact.exists else 1.0
-
-
-def below(path: Path) -> list[Path]:
-    """The artefacts in a folder, or it itself; of those that lost their manifest, what is named like one."""
-    if files.exists(path / MANIFEST):
-        return [path]
-    found = set()
-    for name in files.names(path):
-        folders = PurePosixPath(name).parts[:-1]
-        if not any(folder == SCRATCH or folder.endswith(".partial") for folder in folders):
-            ends = [n for n, folder in enumerate(folders, start=1) if re.search(r"-[0-9a-f]{8}$", folder)]
-            end = len(folders) if PurePosixPath(name).name == MANIFEST else ends[0] if ends else None
-            if end is not None:
-                found.add(path.joinpath(*folders[:end]))
-    return sorted(found)
-
-
-def misplaced(folder: Path) -> bool:
-    """Whether a folder that is named like an artefact holds another one."""
-    named = re.search(r"-([0-9a-f]{8})$", folder.name)
-    try:
-        return named is not None and not Manifest.load(folder).fingerprint.startswith(named[1])
-    except ArtefactError:
-        return False

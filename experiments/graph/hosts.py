@@ -18,12 +18,16 @@ import functools
 import json
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dsr.models.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
+
+
+EXAMPLE = '{"cluster": {"worker": ["a:2222", "b:2222"]}, "task": {"type": "worker", "index": 0}}'
+"""How several hosts are told of each other."""
 
 
 class HostError(UserError):
@@ -67,18 +71,26 @@ def same(value: int, otherwise: str) -> None:
 
 def place() -> tuple[int, int]:
     """This host's number, from 0, and how many there are."""
-    text = os.environ.get("TF_CONFIG", "")
-    if not text.strip():
-        return 0, 1
+    text = os.environ.get("TF_CONFIG", "").strip()
     try:
-        config = json.loads(text)
-        cluster, task = config["cluster"], config["task"]
-        index, count = int(task["index"]), len(cluster["worker"])
+        config: Any = (json.loads(text) if text else None) or {}
+        cluster = config.get("cluster") or {}
+        if sum(len(addresses) for addresses in cluster.values()) <= 1:
+            return 0, 1
+        task = config["task"]
+        index, count = int(task["index"]), len(cluster.get("worker", []))
         if set(cluster) != {"worker"} or task["type"] != "worker" or not 0 <= index < count:
-            raise ValueError("all hosts must be of the type worker, and index the place in their list")
-    except (ValueError, KeyError, TypeError) as error:
-        raise HostError(f"TF_CONFIG describes no cluster of workers: {error}") from None
+            raise ValueError(f"it names hosts of the types {', '.join(cluster)} and itself {task['type']} {index}")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise HostError(
+            f"TF_CONFIG describes no cluster that can be worked on ({_told(error)}): give all hosts the type worker, in the same "
+            f"order, and each its own place as index ({EXAMPLE}), or unset it for one host"
+        ) from None
     return index, count
+
+
+def _told(error: Exception) -> str:
+    return f"{error} is missing" if isinstance(error, KeyError) else str(error)
 
 
 def sum_over_hosts(values: Sequence[int]) -> list[int]:

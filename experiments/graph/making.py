@@ -11,14 +11,21 @@ from dsr.tfrecords.building import tidy
 
 
 def make(targets: Iterable[Artefact], progress: Progress) -> None:
-    """Build all that is missing, inputs first; see `dsr.experiments.graph.together` for what several hosts do."""
+    """Build all that is missing, inputs first.
+
+    Several hosts work together where there is something to train, see `dsr.experiments.graph.together`; where there is not, as in a
+    conversion, it does not matter what is told of hosts.
+    """
     targets = list(targets)
-    for artefact in closure(targets):
-        if artefact.exists and hosts.is_chief():
-            tidy(artefact.folder)
+    everything = closure(targets)
+    shared = any(artefact.batch is not None for artefact in everything) and hosts.is_multi_host()
+    if not shared or hosts.is_chief():
+        for artefact in everything:
+            if artefact.exists:
+                tidy(artefact.folder)
     missing = [artefact for artefact in closure(targets, beyond_existing=False) if not artefact.whole]
-    if hosts.is_multi_host():
-        together.make(closure(targets), missing, progress)
+    if shared:
+        together.make(everything, missing, progress)
         return
     for artefact in missing:
         artefact.build(artefact, progress)

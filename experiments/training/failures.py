@@ -14,6 +14,7 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.models.errors import ReadError, UserError
 from dsr.tfrecords.errors import ArtefactError, cannot_write
 from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.reader import WRONG_SIZE
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 """What only writing meets. TensorFlow and HDF5 tell it in the words of the system, without the number."""
@@ -58,6 +59,12 @@ def in_one_sentence(artefact: Artefact) -> Iterator[None]:
             for other in artefact.inputs.values():
                 for sentence in damages(other.folder, other.manifest.files, digests=True).values():
                     raise ArtefactError(f"{sentence}: run dsr convert again, which repairs it") from error
+            if WRONG_SIZE in str(error) or isinstance(error, tf.errors.DataLossError):
+                folders = " or ".join(str(other.folder) for other in artefact.inputs.values())
+                said = WRONG_SIZE if WRONG_SIZE in str(error) else error.message
+                raise ArtefactError(
+                    f"{folders} holds what dsr does not write ({said}): delete it and make it anew"
+                ) from error
         raise
 
 

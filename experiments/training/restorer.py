@@ -12,9 +12,11 @@ from dsr.experiments.fleet.restorers import TRAINED_ON, points_of
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.loop import Schedule, Training, train
+from dsr.models.restorers.folder import start_folder
 from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.registry import RESTORERS, RestorerName, Trainer
 from dsr.tfrecords.building import Build
+from dsr.tfrecords.manifest import check_if_told
 from dsr.tfrecords.reader import ShardSet
 
 PICTURES = 4
@@ -31,6 +33,8 @@ def build_restorer(
       RestorerError: the VGG weights or those to start from cannot be had.
       ArtefactError: damaged shards, or another process trains it.
     """
+    if config.gan.start is not None:
+        check_if_told(start_folder(config.gan.start))
     compressed, original = (ShardSet(artefact.inputs[role].folder) for role in ("compressed", "original"))
     train(RestorerTraining(config, name, seed, compressed, original), artefact, progress)
 

@@ -22,6 +22,7 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
+from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.gan_config import GeneratorConfig
 from dsr.models.restorers.generator import Norm, body, head, pad_to_multiple, tail, to_pixels, to_unit
 from dsr.models.restorers.normalization import EPSILON, instance_norm
@@ -42,12 +43,17 @@ def restore(network: tf.keras.Model, config: NetworkConfig, image: np.ndarray, m
 
     Whether an image is cut into tiles follows from its size, `config` and `memory` (bytes) alone and not from what is
     free, so that the restored bytes do too.
+
+    Raises:
+      RestorerError: a value is no number, which as a pixel would be black.
     """
     most = memory // (4 * MAPS * config.widest)
     if image.shape[0] * image.shape[1] <= most:
         restored = network(to_unit(image[np.newaxis]), training=False)[0]
     else:
         restored = config.restore_tiled(network, image, most)
+    if not np.isfinite(restored).all():
+        raise RestorerError("the restorer gives values that are no numbers: its training has diverged, train it again")
     return to_pixels(restored).numpy()
 
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from click.testing import CliRunner
 
-from dsr.app.commands.status import KINDS, command
+from dsr.app.commands.status import command
+from dsr.experiments.graph.places import GROUPS
 from dsr.experiments.summaries import (
     EvaluationSummary,
     ImagesSummary,
@@ -42,15 +43,15 @@ def test_a_manifest_that_says_something_else_is_named_and_the_rest_listed(tmp_pa
 
 
 def test_every_kind_of_artefact_has_its_line(tmp_path: Path) -> None:
-    assert set(MADE) == set(KINDS)
+    assert set(MADE) == set(GROUPS)
     for group, (kind, summary, _) in MADE.items():
         with building(tmp_path / group / "set" / "name-12345678", Identity(kind, "set/name", {})) as build:
             build.summary.update(asdict(summary))
     result = CliRunner().invoke(command, ["--work", str(tmp_path)])
     assert result.exit_code == 0, result.output
     headings, lines = result.output.splitlines()[::2], result.output.splitlines()[1::2]
-    assert headings == list(KINDS)
-    for group, line in zip(KINDS, lines):
+    assert headings == list(GROUPS)
+    for group, line in zip(GROUPS, lines):
         assert "set/name-12345678" in line
         assert MADE[group][2] in line
         assert ("niqe" in line, "hosa" in line) == (False, group == "perceptual")

@@ -8,7 +8,9 @@ import tensorflow as tf
 
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
-from dsr.tfrecords.reader import ShardSet
+from dsr.tfrecords.png import encode_png
+from dsr.tfrecords.reader import WRONG_SIZE, ShardSet
+from dsr.tfrecords.schema import Record, encode_record
 
 
 def keys(dataset: tf.data.Dataset) -> list[str]:
@@ -63,3 +65,16 @@ def test_opening_compares_files_with_the_manifest(copied: Path) -> None:
         ShardSet(copied / "restored")
     with pytest.raises(ArtefactError, match="no finished artefact"):
         ShardSet(copied)
+
+
+@pytest.mark.parametrize("in_graph", [False, True])
+def test_a_picture_of_another_size_than_its_record_asks_for_no_memory(in_graph: bool) -> None:
+    """A bomb: 12000 x 12000 pixels in a record of 20 x 24, with checksums that are right."""
+    small = encode_png(np.zeros((20, 24, 3), np.uint8))
+    bomb = encode_png(np.broadcast_to(np.uint8(0), (12000, 12000)))
+    gray = encode_png(np.zeros((20, 24), np.uint8))
+    for image, label, height in ((bomb, gray, 20), (small, bomb, 20), (small, gray, 21), (small, b"", 1 << 40)):
+        forged = encode_record(Record("a", height, 24, image, label, b"", {}))
+        parse = tf.function(ShardSet.parse) if in_graph else ShardSet.parse
+        with pytest.raises(tf.errors.InvalidArgumentError, match=WRONG_SIZE):
+            parse(tf.constant(forged))

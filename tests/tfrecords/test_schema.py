@@ -17,6 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from dsr.tfrecords import png as png_module
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.framing import frame
 from dsr.tfrecords.png import decode_png, encode_png
@@ -185,3 +186,19 @@ def test_canonical_json_does_not_depend_on_the_order_of_keys() -> None:
 def test_nothing_that_workers_import_imports_tensorflow() -> None:
     code = "import sys, dsr.tfrecords.converter; sys.exit('tensorflow' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=True)
+
+
+@pytest.mark.parametrize("at_once", [1, 50, 100, 1000, 10_000])
+def test_a_png_is_the_same_however_much_of_it_is_inflated_at_once(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(0)
+    for shape, mode in (((37, 53, 3), "RGB"), ((1, 9, 3), "RGB"), ((64, 1), "L")):
+        pixels = rng.integers(0, 256, shape, dtype=np.uint8)
+        data = encode_png(pixels)
+        monkeypatch.setattr(png_module, "_AT_ONCE", at_once)
+        np.testing.assert_array_equal(decode_png(data, *shape[:2], mode), pixels)
+    for rows in (b"", b"\2" + bytes(21), 4 * (b"\2" + bytes(21)), 6 * (b"\2" + bytes(21)), 5 * (b"\1" + bytes(21))):
+        with pytest.raises(ArtefactError, match="not what dsr writes of 7x5"):
+            decode_png(png(rows), 5, 7, "RGB")
+    assert not decode_png(png(5 * (b"\2" + bytes(21))), 5, 7, "RGB").any()

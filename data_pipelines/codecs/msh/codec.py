@@ -15,6 +15,7 @@ from dsr.data_pipelines.codecs.msh import container, process
 from dsr.data_pipelines.codecs.msh.retired import source_of
 from dsr.models.hyperprior.config import DIGITS, LAMBDAS, HyperpriorError
 from dsr.models.hyperprior.saved import SavedHyperprior, read_hyperprior, weights_path
+from dsr.tfrecords.manifest import check_if_told
 
 SHIPPED = Path(__file__).parent / "weights" / "msh.npz"
 """The model that comes with the package."""
@@ -101,6 +102,8 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
     """The file that `model` names and what it holds; raises CodecError if there is none."""
     own = bool(model) and not model.startswith(FINGERPRINT)
     path = weights_path(model) if own else SHIPPED
+    if own:
+        check_if_told(path.parent)
     try:
         saved = read_hyperprior(path)
     except HyperpriorError as error:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dsr.models.restorers import tiling
+from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.gan_config import GeneratorConfig
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.registry import NetworkConfig
@@ -110,3 +111,12 @@ def test_the_papers_networks_restore_full_hd_within_the_memory_of_a_worker():
         sides[config.NETWORK] = (tiling.MEMORY / (4 * tiling.MAPS * config.widest)) ** 0.5
     assert sides["gan"] ** 2 > 2048 * 1024  # whole
     assert sides["rdn"] > 4 * RdnConfig.paper().margin  # in tiles that are mostly kept
+
+
+@pytest.mark.parametrize("config", CONFIGS[:2])
+@pytest.mark.parametrize("side", [32, 4096])
+def test_values_that_are_no_numbers_do_not_become_pixels(config: NetworkConfig, side: int) -> None:
+    made = network(config)
+    made.trainable_variables[0].assign(made.trainable_variables[0] * np.nan)
+    with pytest.raises(RestorerError, match="values that are no numbers"):
+        restore(made, config, image(70, 90), memory_for(side, config))
