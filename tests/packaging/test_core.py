@@ -13,6 +13,8 @@ import pytest
 
 from dsr.app.packages import BEYOND_CORE, CORE, PackageError, required
 
+pytestmark = pytest.mark.slow
+
 OPTIONS = {"height": 48, "width": 64, "test": 3, "train": 1, "restore": 1}
 SMALL = [f"--set=dataset.options.{key}={value}" for key, value in OPTIONS.items()]
 Command = Callable[..., subprocess.CompletedProcess[str]]

@@ -7,7 +7,11 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from tests.packaging.building import built
+
+pytestmark = pytest.mark.slow
 
 ROOMS = ("app", "data_pipelines", "experiments", "models", "tfrecords")
 

@@ -19,6 +19,8 @@ from dsr.data_pipelines.codecs.msh import MshCodec, process
 from tests.data_pipelines.codecs.conftest import scene
 from tests.hyperpriors import saved_codec
 
+pytestmark = pytest.mark.tensorflow
+
 
 @pytest.fixture(scope="module")
 def codec(tmp_path_factory) -> MshCodec:

@@ -84,6 +84,7 @@ def test_other_images_are_compressed_as_those_that_came(root: Path, tmp_path: Pa
     }
 
 
+@pytest.mark.tensorflow
 def test_the_study_has_what_can_be_had_and_says_what_cannot(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     assert [case.configuration for case in study.cases()] == ["CO", "RO", "CC"]
