@@ -1,5 +1,6 @@
-"""Entry point of `dsr`. Commands are imported when called, so that `dsr --help` needs neither TensorFlow nor a
-second.
+"""Entry point of `dsr`.
+
+Commands are imported when called, so that `dsr --help` needs neither TensorFlow nor a second.
 """
 
 from __future__ import annotations
@@ -106,7 +107,8 @@ def main() -> None:
 def _open_streams() -> None:
     """See to it that the three standard streams are open, as daemons close them, and take all characters.
 
-    The next file that is opened would else get the number of a closed one, and what a library logs would be written into it.
+    The next file that is opened would else get the number of a closed one, and what a library logs would be written
+    into it.
     """
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
         try:

@@ -94,7 +94,8 @@ def study_options(command: Function) -> Function:
             config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
             if preset_name == SMALLEST:
                 Console().say(
-                    f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
+                    f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: "
+                    "--preset camvid"
                 )
         shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
@@ -203,7 +204,8 @@ def with_seeds(command: Function) -> Function:
         "--seeds",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Segmenters for each training domain, which differ in nothing but the seed; 3 give error bars.  [default: 1]",
+        help="Segmenters for each training domain, which differ in nothing but the seed; 3 give error bars.  "
+        "[default: 1]",
     )(wrapped)
     return wrapped
 

@@ -12,8 +12,8 @@ CORE = ("numpy", "pillow", "av", "simplejpeg", "isal", "google-crc32c", "protobu
 """What `requirements-core.in` names: enough to convert, verify and look."""
 
 BEYOND_CORE = (
-    "tensorflow", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets", "tensorflow-metadata",
-    "scipy", "jinja2", "markupsafe", "setuptools",
+    "tensorflow", "tensorflow-compression", "tensorflow-addons", "keras-cv", "tensorflow-datasets",
+    "tensorflow-metadata", "scipy", "jinja2", "markupsafe", "setuptools",
 )  # fmt: skip
 """What training, restoring, the learned codec and reports need on top."""
 

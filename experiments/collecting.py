@@ -155,8 +155,9 @@ def _training(artefact: Artefact) -> TrainingResult:
 
 
 def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
-    """The test images that the evaluations kept, in every domain and with every configuration's prediction, of the
-    first seed.
+    """The test images that the evaluations kept, in every domain.
+
+    They come with every configuration's prediction, of the first seed.
     """
     compressed = study.shards(Domain("C", degradation), "test")
     existing = {

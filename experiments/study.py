@@ -98,7 +98,8 @@ class Study:
         for role in ("restore", "test"):
             if config.dataset.split(role) in self.source.received:
                 raise ConfigError(
-                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of the role {role} "
+                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of "
+                    f"the role {role} "
                     "must be originals: only those that segmenters train on may come compressed"
                 )
         names = [degradation.point for degradation in self.degradations]
@@ -207,7 +208,8 @@ class Study:
         if split not in splits:
             advice = f"say which with --set dataset.{role}={free[0]}" if free else f"make a split {split}"
             raise ConfigError(
-                f"dataset {self.source.name} has no split {split} to {PURPOSES[role]}, only {', '.join(splits)}: {advice}"
+                f"dataset {self.source.name} has no split {split} to {PURPOSES[role]}, only "
+                f"{', '.join(splits)}: {advice}"
             )
         return split
 
@@ -216,7 +218,8 @@ class Study:
         """Raise ConfigError if no image of a role has a label, so that no segmenter can be trained or tested on it."""
         if not any(sample.label is not None for sample in self.source.samples(self.split(role))):
             raise ConfigError(
-                f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: dsr convert, "
+                f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: "
+                "dsr convert, "
                 "train-codec and train-restorer need none; for images with label maps take --dataset folder"
             )
 
@@ -238,7 +241,8 @@ class Study:
         if domain.letter == "O":
             if received:
                 raise ConfigError(
-                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of it, "
+                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no "
+                    "originals of it, "
                     "and OO, OC and OR cannot be had"
                 )
             identity, notes = self._originals(role)

@@ -28,8 +28,9 @@ class SourceSummary:
 
 @dataclass(frozen=True)
 class ShardsSummary:
-    """Of shards: images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity
-    to the originals.
+    """Of shards.
+
+    Images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to originals.
     """
 
     inputs: int
@@ -66,8 +67,10 @@ class ShippedSummary:
 
 @dataclass(frozen=True)
 class CodecSummary(TrainingSummary):
-    """Of a trained codec: also its estimated rates, bits a pixel, and PSNR, dB, on patches of its training images, of
-    each quality that has gains of its own.
+    """Of a trained codec.
+
+    Also its estimated rates, bits a pixel, and PSNR, dB, on patches of its training images, of each quality that has
+    gains of its own.
     """
 
     qualities: list[float]

@@ -65,7 +65,8 @@ def restored_identity(compressed: Identity, original: Identity | None, restorer:
     """
     if compressed.inputs.get("original") != (original and original.fingerprint):
         raise ArtefactError(
-            f"{compressed.name!r} was not made from this {original and original.name!r}; give the original shards it was made from"
+            f"{compressed.name!r} was not made from this {original and original.name!r}; give the original "
+            "shards it was made from"
         )
     inputs = {"compressed": compressed.fingerprint, "restorer": restorer.fingerprint}
     if original is not None:

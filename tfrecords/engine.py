@@ -168,12 +168,14 @@ class Done:
 
 
 def check_errors(errors: int, max_errors: int, last: dict[str, str]) -> None:
+    """Raise ArtefactError if more images than allowed cannot be converted; `last` is one of their failures."""
     if errors > max_errors:
         many = f"{errors} images cannot be converted, more than {max_errors}; the last is " if max_errors else ""
         raise ArtefactError(f"{many}{sentence_of(last)} (--max-errors leaves out up to so many images)")
 
 
 def sentence_of(failure: dict[str, str]) -> str:
+    """A failure in words, without a full stop."""
     return f"image {failure['key']!r}: {failure['reason'].rstrip('.')}"
 
 

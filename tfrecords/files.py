@@ -268,8 +268,9 @@ def _names(folder: Path, prefix: str) -> Iterator[str]:
 
 @contextmanager
 def _os_errors(path: Path) -> Iterator[None]:
-    """What TensorFlow and epath raise, as the OSError with `errno`, `strerror` and `filename` that a local file
-    gives.
+    """What TensorFlow and epath raise, as the OSError that a local file gives.
+
+    That has `errno`, `strerror` and `filename`.
     """
     try:
         yield

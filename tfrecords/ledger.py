@@ -42,9 +42,10 @@ class Failure:
 
     @classmethod
     def of(cls, key: str, file: str, error: Exception, root: Path | None = None) -> Failure:
-        """As written down: without what differs from machine to machine and run to run, which is the dataset's place
-        and the addresses of objects. Raises a ReadError again: it says nothing about the image, which is then not left
-        out.
+        """A failure as it is written down.
+
+        Left out is what differs from machine to machine and run to run: the dataset's place and the addresses of
+        objects. Raises a ReadError again: it says nothing about the image, which is then not left out.
         """
         if isinstance(error, ReadError):
             raise error

@@ -70,6 +70,7 @@ def lock_file(path: Path, what: str, shared: bool = False) -> int | None:
 
 
 def occupied(folder: Path) -> bool:
+    """Whether something is under this name already."""
     if files.is_url(folder):
         return files.exists(folder / MANIFEST)
     return folder.exists() and (not folder.is_dir() or any(folder.iterdir()))

@@ -63,7 +63,10 @@ class ShardSet:
 
 
 def _decode(png: tf.Tensor, size: tf.Tensor, channels: int) -> tf.Tensor:
-    """The pixels of a PNG of this height and width. Its header is compared first: a few bytes may ask for any memory."""
+    """The pixels of a PNG of this height and width.
+
+    Its header is compared first: a few bytes may ask for any memory.
+    """
     told = tf.io.decode_raw(tf.strings.substr(png, _SIZE_AT, _SIZE_BYTES), tf.int32, little_endian=False)
     fits = tf.reduce_all(told[::-1] == tf.cast(size, tf.int32)) & (tf.reduce_prod(size) <= MAX_PIXELS)
     with tf.control_dependencies([tf.debugging.Assert(fits, [WRONG_SIZE, told])]):

@@ -81,6 +81,8 @@ class RestorerLike(Protocol):
 
 
 class Stage(Protocol):
+    """What a conversion does to the images of a shard."""
+
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
         """Of the shard's images, in order of their keys."""
 
@@ -252,8 +254,9 @@ def _derived(
     step: dict[str, Any],
     size: int | None,
 ) -> Record:
-    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes, measured against `original`,
-    if there is one.
+    """The record of `pixels`, which `step` made of `parent` and which cost `size` bytes.
+
+    They are measured against `original`, if there is one.
     """
     if pixels.shape != (parent.height, parent.width, 3) or pixels.dtype != np.uint8:
         raise ArtefactError(

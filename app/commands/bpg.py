@@ -90,8 +90,9 @@ def encode(
     encoder: str,
     force: bool,
 ) -> None:
-    """Encode the image SOURCE (PNG, JPEG, WebP, ...) to the BPG file TARGET, upright, with its alpha channel, colour
-    profile (ICC) and EXIF.
+    """Encode the image SOURCE (PNG, JPEG, WebP, ...) to the BPG file TARGET.
+
+    It is turned upright, and keeps its alpha channel, colour profile (ICC) and EXIF.
 
     \b
     Examples:

@@ -149,7 +149,8 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
     for artefact in closure(targets, beyond_existing=False):
         if artefact.group != "shards" and not artefact.exists:
             raise ConfigError(
-                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restore, join the parts with "
+                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restore, "
+                "join the parts with "
                 "--finish, and train it"
             )
 
@@ -165,6 +166,7 @@ def _engine(name: str, beam_options: str) -> Optional[Engine]:
 
 
 def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
+    """KEY=VALUE of --codec-option, and options that have a shortcut of their own, as the codec takes them."""
     parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
     if len(parsed) < len(options):
         known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())

@@ -35,7 +35,8 @@ def command(request: Request, dry_run: bool) -> None:
     study = request.study()
     seeds = [str(seed) for seed in study.seeds]
     console.say(
-        f"study {study.config.name}: {study.source.name}, {', '.join(degradation.point for degradation in study.degradations)}; "
+        f"study {study.config.name}: {study.source.name}, "
+        f"{', '.join(degradation.point for degradation in study.degradations)}; "
         f"restored by {', '.join(study.config.restorers)}; {'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
     )
     if study.came_compressed:

@@ -26,8 +26,9 @@ from dsr.tfrecords.manifest import Manifest
 @click.command("status")
 @work_option
 def command(work: Path) -> None:
-    """List what exists: shards, codecs, restorers, segmenters, evaluations, measurements of images, and what was begun
-    but not finished.
+    """List what exists, and what was begun but not finished.
+
+    That is shards, codecs, restorers, segmenters, evaluations and measurements of images.
 
     \b
     Examples:

@@ -27,8 +27,9 @@ from dsr.models.hyperprior.saved import WEIGHTS_FILE
     "photographs (none).  [default: shipped]",
 )
 def command(request: Request, quality: Optional[float], start: Optional[str]) -> None:
-    """Tune the learned codec msh, a mean-scale hyperprior (paper, appendix A), to the images set apart for it, or train
-    it anew.
+    """Tune the learned codec msh to the images set apart for it, or train it anew.
+
+    It is a mean-scale hyperprior (paper, appendix A).
 
     The paper trains on natural photographs first, which the codec that comes with dsr has seen, then on the dataset's
     own images. A training from none needs many photographs and steps: any folder of them is the dataset `photos`.

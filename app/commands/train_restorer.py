@@ -87,7 +87,8 @@ def command(request: Request, images: Optional[int], start: Optional[str]) -> No
     plan_and_make([target], Console())
     summary = target.summary(TrainingSummary)
     click.echo(
-        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.manifest.seconds)}"
+        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in "
+        f"{duration(target.manifest.seconds)}"
     )
     click.echo(f"  {target.folder}")
     if settings:

@@ -25,8 +25,7 @@ from dsr.tfrecords.verify import findings
 @click.option("--deep", is_flag=True, help="Decode every bitstream too, and compare with the pixels that are stored.")
 @click.option("--workers", type=click.IntRange(min=1), help="Reading processes  [default: all cores]")
 def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[int]) -> None:
-    """Read artefacts again: shards, trained networks, evaluations, measurements, or all of a work folder, which is the
-    default.
+    """Read artefacts again: those named, or all of a work folder, which is the default.
 
     Compares each file with the size and SHA-256 in its manifest and each shard's records with their checksums and
     number, and decodes every image. Prints one line for each finding, changes nothing, and ends with status 1 if there

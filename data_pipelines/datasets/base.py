@@ -178,7 +178,8 @@ class FileSource(Source):
         listing = self.listing(split)
         if listing.others and not self.skip_others:
             raise DatasetError(
-                f"Dataset {self.name}: {self.root} holds {counted(self._named(listing))} that would be left out; move them "
+                f"Dataset {self.name}: {self.root} holds {counted(self._named(listing))} that would be left "
+                "out; move them "
                 "away, convert them to a format that is read (docs/reading.md), or leave them out with --skip-others."
             )
         return listing.samples
@@ -378,7 +379,10 @@ def _decode(
 
 def _check_pair(image: images.Picture, label: images.Picture) -> None:
     """DatasetError if a label does not lie on its image."""
-    turned = f"the EXIF orientation of the label is {label.orientation}, that of its image {image.path.name} {image.orientation}"
+    turned = (
+        f"the EXIF orientation of the label is {label.orientation}, that of its image {image.path.name} "
+        f"{image.orientation}"
+    )
     if label.orientation not in (1, image.orientation):
         raise DatasetError(f"{label.path}: {turned}; turn both upright, or give both the same.")
     if label.size == image.size:
@@ -389,6 +393,7 @@ def _check_pair(image: images.Picture, label: images.Picture) -> None:
         )
     width, height = label.size
     raise DatasetError(
-        f"{label.path}: the label is {width}x{height} but its image {image.path.name} {image.size[0]}x{image.size[1]}; both "
+        f"{label.path}: the label is {width}x{height} but its image {image.path.name} "
+        f"{image.size[0]}x{image.size[1]}; both "
         "must have one size."
     )

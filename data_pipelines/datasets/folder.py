@@ -70,13 +70,15 @@ class Folder(FileSource):
         shares = (test_share, restore_share)
         if not all(isinstance(share, (int, float)) and share >= 0 for share in shares) or not sum(shares) < 1:
             raise DatasetError(
-                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be numbers that "
+                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be "
+                "numbers that "
                 "are not negative, and leave a share for training."
             )
         self.received = frozenset(filter(None, received.split(",")))
         if not self.received <= set(given):
             raise DatasetError(
-                f"Dataset {self.name}: received={received} must name folders in {self._images} out of {', '.join(SPLITS)}."
+                f"Dataset {self.name}: received={received} must name folders in {self._images} out of "
+                f"{', '.join(SPLITS)}."
             )
         self._options: dict[str, Any] = {"received": sorted(self.received)} if self.received else {}
         if not self._has_folders:

@@ -131,7 +131,8 @@ class Picture:
             mode = self.image.mode
             if mode not in _PLAIN | _WITH_ALPHA or self.depth > 8:
                 raise DatasetError(
-                    f"{self.path}: holds {mode} pixels of {self.depth} bits a sample, whose meaning as 8-bit RGB is not "
+                    f"{self.path}: holds {mode} pixels of {self.depth} bits a sample, whose meaning as 8-bit "
+                    "RGB is not "
                     "defined; convert the file to 8-bit RGB."
                 )
             if not drop_alpha:
@@ -159,14 +160,17 @@ class Picture:
         plain = self.depth <= 8 and mode in _PLAIN - {"YCbCr"} | _WITH_ALPHA
         if self.changed or not (plain or mode == "I" or mode.startswith("I;16")):
             raise DatasetError(
-                f"{self.path}: a label file must hold ids (8 or 16-bit grey, palette) or 8-bit RGB colours, and this one "
-                f"holds {mode} of {self.depth} bits{', inverted or stretched' if self.changed else ''}; save it as 8-bit "
+                f"{self.path}: a label file must hold ids (8 or 16-bit grey, palette) or 8-bit RGB colours, and "
+                "this one "
+                f"holds {mode} of {self.depth} bits{', inverted or stretched' if self.changed else ''}; save it "
+                "as 8-bit "
                 "grey PNG."
             )
 
     def _values(self, table: LabelTable) -> tuple[np.ndarray, bool]:
-        """Ids or colours as stored, and whether they are indexes of a palette, which stand for themselves however it
-        looks.
+        """Ids or colours as stored, and whether they are indexes of a palette.
+
+        Such indexes stand for themselves, however the palette looks.
         """
         mode, array = self.image.mode, np.asarray(self.image)
         if mode == "P":
@@ -374,7 +378,8 @@ def _check_tiff(path: Path, directory: ifd.Directory) -> None:
         raise DatasetError(f"{path}: its first page is a thumbnail, as in raw photographs; save the picture alone.")
     if photometric in (ifd.MIN_IS_WHITE, ifd.MIN_IS_BLACK) and samples - extra > 1:
         raise DatasetError(
-            f"{path}: has {samples} samples a pixel and says that they are grey (PhotometricInterpretation {photometric}),"
+            f"{path}: has {samples} samples a pixel and says that they are grey (PhotometricInterpretation "
+            f"{photometric}),"
             " as some tools write RGB; save it with PhotometricInterpretation RGB, or as PNG."
         )
     if photometric == ifd.RGB and samples - extra > 3:

@@ -126,8 +126,10 @@ class LabelTable:
         if raw.ndim == 3:
             if not self.coloured:
                 raise DatasetError(
-                    f"{path}: holds colours, such as {raw[0, 0].tolist()}, but the class list gives none; save the ids as "
-                    f"8-bit grey PNG{', or add the columns r,g,b to the list' if self.remedy == ADD_TO_THE_LIST else ''}."
+                    f"{path}: holds colours, such as {raw[0, 0].tolist()}, but the class list gives none; save "
+                    "the ids as "
+                    "8-bit grey "
+                    f"PNG{', or add the columns r,g,b to the list' if self.remedy == ADD_TO_THE_LIST else ''}."
                 )
             red, green, blue = (raw[..., channel].astype(np.int32) for channel in range(3))
             packed = red << 16 | green << 8 | blue
@@ -193,7 +195,10 @@ class LabelTable:
 
 def built_in(dataset: str, what: str) -> str:
     """The remedy of a dataset whose class list is part of the program; `what` says what its label files must be."""
-    return f"the class list of {dataset} is built in: {what}, or read these with --dataset folder and a class list of your own"
+    return (
+        f"the class list of {dataset} is built in: {what}, or read these with --dataset folder and a class "
+        "list of your own"
+    )
 
 
 def voc_color(number: int) -> tuple[int, int, int]:

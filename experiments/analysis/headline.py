@@ -180,8 +180,9 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
 
 
 def _limit(results: Results, ranked: list[PointResult]) -> str:
-    """The lowest measured rate that is shown to stay within CLOSE of OO, as all higher ones of its codec are, per way
-    of training.
+    """The lowest measured rate that is shown to stay within CLOSE of OO, per way of training.
+
+    All higher ones of its codec are shown to, too.
     """
     reference = miou(results, "OO", "")
     if reference is None:
@@ -251,7 +252,9 @@ def _caveat(results: Results) -> str:
     several = len(restorers(results))
     chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""
     return (
-        f"Segmenters were trained with {seed_counts(results)} seeds ({', '.join(map(str, seeds))}) and tested on {images} images. "
-        "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would move with other seeds, "
+        f"Segmenters were trained with {seed_counts(results)} seeds ({', '.join(map(str, seeds))}) and tested "
+        f"on {images} images. "
+        "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
+        "move with other seeds, "
         f"not with other images or another training of the restorer.{chosen}"
     )

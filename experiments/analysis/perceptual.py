@@ -1,5 +1,6 @@
-"""How natural the images of each domain look by perceptual indexes, without their originals beside them (paper, Fig.
-9).
+"""How natural the images of each domain look by perceptual indexes (paper, Fig. 9).
+
+These do not see the originals beside them.
 """
 
 from __future__ import annotations

@@ -194,18 +194,22 @@ def heat(score: float | None, reference: float | None) -> tuple[str, str]:
 
 
 def percent(score: float | None) -> str:
+    """A fraction in percent; a dash for None."""
     return "–" if score is None else f"{100 * score:.1f}"
 
 
 def signed(points: float | None) -> str:
+    """Points with their sign; a dash for None."""
     return "–" if points is None else f"{points:+.1f}".replace("-", "−")
 
 
 def decimal(value: float | None, digits: int) -> str:
+    """A number with so many digits behind the point; a dash for None."""
     return "–" if value is None else f"{value:.{digits}f}"
 
 
 def count(value: float | None) -> str:
+    """A whole number in groups of three digits; a dash for None."""
     return "–" if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 

@@ -1,6 +1,4 @@
-"""How far compressed and restored images are from originals for the segmenter trained on originals (paper, section IV-B
-and Fig. 10).
-"""
+"""How far images are from originals for the segmenter trained on originals (paper, section IV-B and Fig. 10)."""
 
 from __future__ import annotations
 
@@ -70,8 +68,9 @@ def shift_view(results: Results) -> Optional[ShiftView]:
 
 
 def shift_table(results: Results) -> Table:
-    """One row a domain: both distances to the originals with 95 % intervals, and how its channels correlate with
-    theirs.
+    """One row a domain.
+
+    It has both distances to the originals with 95 % intervals, and how its channels correlate with theirs.
     """
     rows = [
         (

@@ -196,7 +196,8 @@ def main(
         bpp, rgb, luma = (np.mean([getattr(curve, kind)[at] for curve in curves]) for kind in ("bpp", "rgb", "luma"))
         click.echo(
             f"| {' '.join(str(value) for value in options.values())} | {bpp:.4f} | {rgb:.2f} | {luma:.2f} | "
-            f"{differences['rgb']:+.2f} % | {differences['luma']:+.2f} % | {encoding:.3f} | {decoding:.4f} | {ffmpeg:.4f} |"
+            f"{differences['rgb']:+.2f} % | {differences['luma']:+.2f} % | {encoding:.3f} | {decoding:.4f} | "
+            f"{ffmpeg:.4f} |"
         )
     if with_throughput:
         click.echo("\n| variant | encode images/s | decode images/s |\n| --- | --- | --- |")

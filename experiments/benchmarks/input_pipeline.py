@@ -29,6 +29,7 @@ CLASSES = 20  # the time of a step hardly depends on it, but labels must be belo
 
 
 def main() -> None:
+    """Measure what the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("shards", type=Path)
     parser.add_argument("--preset", choices=["paper", "small", "tiny"], default="small")

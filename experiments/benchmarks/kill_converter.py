@@ -101,7 +101,8 @@ def main() -> None:
             conversions += 1
             shutil.rmtree(work)
     print(
-        f"{kills} kills in {conversions} conversions: {other} with other files or bytes, {again} finished shards made again"
+        f"{kills} kills in {conversions} conversions: {other} with other files or bytes, {again} finished "
+        "shards made again"
     )
 
 

@@ -1,5 +1,6 @@
-"""CompressAI's `mbt2018-mean` for `dsr.experiments.benchmarks.msh`, which runs this file with the Python of an
-environment that has it.
+"""CompressAI's `mbt2018-mean` for `dsr.experiments.benchmarks.msh`.
+
+It is run with the Python of an environment that has CompressAI.
 
 Reads lines `encode WIDTH HEIGHT`, `decode WIDTH HEIGHT`, `train PATCHES SIDE` from standard input and answers each with
 JSON: wall and CPU seconds, and the process's largest memory so far in MB. Imports nothing of this project.
@@ -43,6 +44,7 @@ class StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def main(filters: int, latents: int, threads: int) -> None:
+    """Answer requests until the standard input ends."""
     sys.meta_path.insert(0, StandIns())
     import torch
     from compressai.losses import RateDistortionLoss

@@ -16,10 +16,12 @@ from torch import nn
 
 
 def conv(inputs, outputs, side):
+    """A convolution over mirrored borders, and its normalisation."""
     return [nn.ReflectionPad2d(side // 2), nn.Conv2d(inputs, outputs, side, bias=False), norm(outputs)]
 
 
 def norm(channels):
+    """An instance normalisation with a scale and an offset a channel."""
     return nn.InstanceNorm2d(channels, affine=True)
 
 
@@ -35,6 +37,7 @@ class Residual(nn.Module):
 
 
 def generator(width, downsamplings, blocks, upsampling):
+    """The generator of `dsr.models.restorers.generator`, in PyTorch."""
     widths = [width * 2**i for i in range(downsamplings + 1)]
     layers = [*conv(3, width, 7), nn.ReLU(True)]
     for fine, coarse in zip(widths, widths[1:]):
@@ -49,6 +52,7 @@ def generator(width, downsamplings, blocks, upsampling):
 
 
 def main(upsampling, width, downsamplings, blocks, threads):
+    """Answer requests until the standard input ends."""
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     network = generator(width, downsamplings, blocks, upsampling)

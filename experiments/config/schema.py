@@ -83,8 +83,9 @@ class OperatingPoint:
 
     @classmethod
     def parse(cls, text: str) -> OperatingPoint:
-        """Read `bpg-qp40` (as `dsr` prints it), `bpg:40`, `none`, `bpg-qp40+chroma=4:4:4`, `blur-gaussian2`,
-        `downsample2+bpg-qp40`.
+        """Read an operating point as `dsr` prints it.
+
+        These are some: `bpg-qp40`, `bpg:40`, `none`, `bpg-qp40+chroma=4:4:4`, `blur-gaussian2`, `downsample2+bpg-qp40`.
 
         Raises:
           ValueError: no such codec or degradation, or not of this form.

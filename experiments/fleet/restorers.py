@@ -75,7 +75,8 @@ def find_restorer(text: str) -> Path:
     there = {restorer.name: restorer.folder for restorer in RESTORERS.values() if restorer.folder is not None}
     if text not in there:
         raise FleetError(
-            f"{text} is no folder of a trained restorer: dsr train-restorer makes one, {', '.join(there)} comes with dsr"
+            f"{text} is no folder of a trained restorer: dsr train-restorer makes one, {', '.join(there)} comes "
+            "with dsr"
         )
     return there[text]
 

@@ -1,5 +1,6 @@
-"""A study as a graph: each artefact knows its configuration, its inputs and how to build its folder, and is built
-once.
+"""A study as a graph.
+
+Each artefact knows its configuration, its inputs and how to build its folder, and is built once.
 """
 
 from __future__ import annotations

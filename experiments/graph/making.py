@@ -13,7 +13,8 @@ from dsr.tfrecords.building import tidy
 def make(targets: Iterable[Artefact], progress: Progress) -> None:
     """Build all that is missing, inputs first.
 
-    Several hosts work together where there is something to train, see `dsr.experiments.graph.together`; where there is not, as in a
+    Several hosts work together where there is something to train, see `dsr.experiments.graph.together`; where there is
+    not, as in a
     conversion, it does not matter what is told of hosts.
     """
     targets = list(targets)

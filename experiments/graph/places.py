@@ -22,7 +22,9 @@ NAMED = re.compile(r"-([0-9a-f]{8})$")
 
 
 def below(path: Path) -> list[Path]:
-    """The artefacts in a folder, or it itself; of those that lost their manifest or all they had, what is named like one.
+    """The artefacts in a folder, or it itself.
+
+    Of those that lost their manifest or all they had, what is named like one.
 
     Links are followed. Raises ReadError if a folder cannot be listed.
     """
@@ -32,7 +34,10 @@ def below(path: Path) -> list[Path]:
 
 
 def misplaced(folder: Path, roots: Iterable[Path]) -> Optional[str]:
-    """What is wrong with the place of an artefact, as a sentence: its name, or where it is in one of these work folders."""
+    """What is wrong with the place of an artefact, as a sentence.
+
+    That is its name, or where it is in one of these work folders.
+    """
     try:
         manifest = Manifest.load(folder)
     except ArtefactError:

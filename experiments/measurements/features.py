@@ -22,8 +22,7 @@ from dsr.tfrecords.reader import ShardSet
 
 
 def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefact, progress: Progress) -> None:
-    """Average both outputs of the backbone of `artefact.inputs["segmenter"]` over each image of
-    `artefact.inputs["shards"]`.
+    """Average both outputs of a segmenter's backbone over each image of shards, both inputs of the artefact.
 
     The folder then holds `features.npz`: keys (images,) in their order, low (images, C_low) and high (images, C_high),
     float32.

@@ -203,6 +203,7 @@ def summary(kind: str, scores: NDArray[Any], degradations: NDArray[Any]) -> str:
 
 
 def progress(label: str, numbers: range) -> Iterator[int]:
+    """The numbers, with a bar on the console."""
     with click.progressbar(numbers, label=label) as bar:
         yield from bar
 

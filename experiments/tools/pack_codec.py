@@ -41,8 +41,9 @@ SHORT_SIDE = 768  # to which larger photographs are reduced, as those of the tra
 def estimated_bits(
     network: HyperpriorNetwork, pixels: np.ndarray, quality: float, integers: IntegerHyperSynthesis | None = None
 ) -> tuple[float, np.ndarray]:
-    """Bits that the distributions give to an image's rounded latents, at most `dsr.models.hyperprior.network.DEAREST`
-    each, and what it decodes to.
+    """Bits that the distributions give to an image's rounded latents, and what it decodes to.
+
+    A latent counts at most `dsr.models.hyperprior.network.DEAREST`.
 
     Args:
       pixels: uint8 (H, W, 3), height and width multiples of 64.
@@ -63,8 +64,9 @@ def estimated_bits(
 
 @dataclass
 class Measurement:
-    """Of one image: bits by the float and the integer hyper-synthesis and in the bitstream, and PSNR before and
-    after.
+    """Of one image.
+
+    Bits by the float and the integer hyper-synthesis and in the bitstream, and PSNR before and after.
     """
 
     pixels: int

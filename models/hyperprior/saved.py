@@ -125,8 +125,9 @@ class SavedHyperprior:
         return self.qualities[0] <= quality <= self.qualities[-1]
 
     def log_gains(self, quality: float) -> tuple[np.ndarray, np.ndarray]:
-        """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,), at a quality that
-        it serves: interpolated between those that have their own.
+        """Logarithms of what y's channels are multiplied by before and after rounding, float64 (M,).
+
+        At a quality between those that have their own, they are interpolated.
         """
         if not self.has_gains:
             return np.zeros(self.config.latents), np.zeros(self.config.latents)
@@ -264,7 +265,8 @@ def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     if saved.config != network.config:
         raise HyperpriorError(
             f"{path} has {saved.config.filters} filters and {saved.config.latents} latents, not "
-            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another, or "
+            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from "
+            "another, or "
             "from none"
         )
     for name, variable in float_weights(network).items():
@@ -326,8 +328,9 @@ def _forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
 
 
 def _float_forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
-    """Those of the transforms that stay floating point, of the prior and of the gains, in the order of their
-    variables.
+    """Those of the transforms that stay floating point, of the prior and of the gains.
+
+    They are in the order of their variables.
     """
     n, m = config.filters, config.latents
     convolutions = {

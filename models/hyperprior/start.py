@@ -70,8 +70,9 @@ def _blocks(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _strongest(blocks: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """The `count` directions (length of a block, count) of largest second moment, orthonormal, each with a positive
-    sum.
+    """The `count` directions (length of a block, count) of largest second moment.
+
+    They are orthonormal, each with a positive sum.
     """
     rows = blocks.reshape(-1, blocks.shape[-1]).astype(np.float64)
     directions = np.linalg.eigh(rows.T @ rows / len(rows))[1][:, ::-1][:, :count]

@@ -133,8 +133,10 @@ class DiscriminatorConfig:
 
     @property
     def smallest_patch(self) -> int:
-        """Pixels a side: below it a normalised feature map of the coarsest discriminator is a single value, which
-        instance normalisation turns into a constant, and the discriminator sees nothing.
+        """Pixels a side.
+
+        Below it a normalised feature map of the coarsest discriminator is a single value, which instance normalisation
+        turns into a constant, and the discriminator sees nothing.
         """
         normalized = self.LAYERS if self.normalize_last else self.LAYERS - 1
         return 2 * max(self.scales) * 2**normalized

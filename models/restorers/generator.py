@@ -38,6 +38,7 @@ INITIALIZER_STDDEV = 0.02  # of every convolution, as in pix2pixHD
 
 
 def initializer() -> tf.keras.initializers.Initializer:
+    """Of kernels: a normal distribution."""
     return tf.keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV)
 
 

@@ -26,7 +26,10 @@ def test_help_imports_neither_tensorflow_nor_numpy() -> None:
 
 @pytest.mark.parametrize("command", ["run", "train", "status", "report"])
 def test_a_command_s_help_imports_neither_tensorflow_nor_scipy(command: str) -> None:
-    code = f"import sys; from dsr.app.cli import cli; cli(['{command}', '--help'], standalone_mode=False); print(sorted(sys.modules))"
+    code = (
+        f"import sys; from dsr.app.cli import cli; cli(['{command}', '--help'], standalone_mode=False); "
+        "print(sorted(sys.modules))"
+    )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "'tensorflow'" not in loaded
     assert "'scipy'" not in loaded

@@ -73,7 +73,8 @@ def test_30_kills_anywhere_in_three_stages_change_nothing(tmp_path: Path) -> Non
 
 
 CONVERT = (
-    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from tests.tfrecords.writing import *\n"
+    "import signal, sys; from pathlib import Path; from tests.tfrecords.fakes import *; from "
+    "tests.tfrecords.writing import *\n"
     "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell's background job inherits it ignored
     "source = CountingSource(24, delay=float(sys.argv[3]), log=sys.argv[2])\n"
     "write_originals(source, 'test', Path(sys.argv[1]), images_per_shard=2, workers=2)"

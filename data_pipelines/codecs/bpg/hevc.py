@@ -152,7 +152,8 @@ def decode(
     if sequence.blocks(width, height) > 8 * sum(map(len, slices)):
         # A block takes a bit or more: its prediction mode has one that is not entropy coded.
         raise CodecError(
-            f"BPG file claims {width}x{height} pixels, more than its {sum(map(len, slices))} bytes of picture data can hold"
+            f"BPG file claims {width}x{height} pixels, more than its {sum(map(len, slices))} bytes of picture "
+            "data can hold"
         )
     head = write_parameter_sets(sequence, chroma_format, width, height, depth)
     last = picture.index(slices[-1])

@@ -21,6 +21,7 @@ Color = np.ndarray  # float32 (3,), reflectance 0..1
 
 
 def rgb(*values: float) -> Color:
+    """A colour of three values from 0 to 255, float32 (3,)."""
     return np.array(values, np.float32)
 
 

@@ -252,7 +252,7 @@ class Scene:
     # ---- rendering ----
 
     def render(self) -> tuple[np.ndarray, np.ndarray]:
-        """(image uint8 (H, W, 3), classes uint8 (H, W))"""
+        """Paint it: image uint8 (H, W, 3), classes uint8 (H, W)."""
         self._paint_sky()
         self._paint_backdrop()
         self._place_gaps()

@@ -1,5 +1,6 @@
-"""HOSA: a quality index learned from how an image's small patches differ from a codebook's in mean, variance and
-skewness.
+"""HOSA: a quality index learned from how an image's small patches differ from a codebook's.
+
+They differ in mean, variance and skewness.
 
 Xu, Ye, Li, Du, Liu, Doermann: "Blind image quality assessment based on high order statistics aggregation" (IEEE
 Transactions on Image Processing, 2016). Constants are those of the software that the authors published with it.

@@ -1,4 +1,4 @@
-"""What TF_CONFIG says of hosts: one host however it is told, several workers, or a sentence that says how to tell it."""
+"""What TF_CONFIG says of hosts: one however it is told, several workers, or a sentence on how to tell it."""
 
 from __future__ import annotations
 

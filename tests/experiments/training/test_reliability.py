@@ -180,7 +180,7 @@ def test_the_checkpoint_before_the_newest_is_kept_and_no_other(tmp_path: Path) -
     artefact = line(tmp_path / "5", stop_at(6))
     with pytest.raises(Stopped):
         make([artefact], Progress())
+    checkpoints = partial_of(artefact.folder).relative_to(tmp_path / "5") / SCRATCH / "checkpoints"
     assert {name for name in tree(tmp_path / "5") if name.endswith("model.index")} == {
-        f"lines/{partial_of(artefact.folder).relative_to(tmp_path / '5' / 'lines')}/{SCRATCH}/checkpoints/step-{step:09d}/model.index"
-        for step in (2, 4)
+        f"{checkpoints}/step-{step:09d}/model.index" for step in (2, 4)
     }
