@@ -8,12 +8,13 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
-from PIL import ExifTags, Image
 
 from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, codec_class, identify, make_codec
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, Inspection
 from dsr.data_pipelines.codecs.bpg import container
 from dsr.data_pipelines.codecs.pillow import PillowCodec
+from dsr.data_pipelines.datasets import ifd, images
+from dsr.data_pipelines.datasets.errors import DatasetError
 
 OTHER_SUFFIXES = {"jpeg": (".jpeg", ".jpe", ".jfif"), "jpeg2000": (".j2k", ".jpc")}
 """What files of a codec are called besides; the codec's own suffix is what is written."""
@@ -24,7 +25,8 @@ MAX_BYTES = 1 << 30
 _EXIF = 1
 """Tag of a BPG file's extension."""
 
-_UPRIGHT = 1
+_IMAGES = frozenset({"none", "jpeg", "webp"})
+"""Codecs whose files are those that datasets hold: the reader of these reads them, by its rules."""
 
 
 def suffixes(codec: str) -> tuple[str, ...]:
@@ -84,13 +86,18 @@ def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -
         raise CodecError(
             f"a {header.codec} bitstream claims {header.width}x{header.height} pixels, more than {max_pixels}"
         )
+    if header.codec in _IMAGES:
+        try:
+            return images.picture_of(Path(f"the {header.codec} bitstream"), bitstream, max_pixels).rgb()
+        except DatasetError as error:
+            raise CodecError(str(error)) from error
     pixels = _decoder(header).decode(bitstream)
     if (pixels.shape[1], pixels.shape[0]) != (header.width, header.height):
         raise CodecError(
             f"a {header.codec} bitstream whose header says {header.width}x{header.height} pixels decodes to "
             f"{pixels.shape[1]}x{pixels.shape[0]}"
         )
-    return _upright(pixels, _orientation(header.codec, bitstream))
+    return _upright(pixels, orientation(header.codec, bitstream))
 
 
 def _decoder(header: Inspection) -> Codec:
@@ -106,20 +113,15 @@ def _msh(quality: float) -> Codec:
     return make_codec("msh", quality)
 
 
-def _orientation(codec: str, bitstream: bytes) -> int:
+def orientation(codec: str, bitstream: bytes) -> int:
     """1 (upright) to 8, as EXIF numbers them."""
-    exif = Image.Exif()
     cls = codec_class(codec)
-    try:
-        if codec == "bpg":
-            extensions = dict(container.parse(bitstream)[0].extensions)
-            exif.load(extensions.get(_EXIF, b""))
-        elif issubclass(cls, PillowCodec):
-            exif = cls.reader(io.BytesIO(bitstream)).getexif()
-        found = exif.get(ExifTags.Base.Orientation, _UPRIGHT)
-    except Exception:  # noqa: BLE001 (damaged EXIF says nothing, as for viewers; the picture has been decoded)
-        return _UPRIGHT
-    return found if isinstance(found, int) and 1 <= found <= 8 else _UPRIGHT
+    exif = b""
+    if codec == "bpg":
+        exif = dict(container.parse(bitstream)[0].extensions).get(_EXIF, b"")
+    elif issubclass(cls, PillowCodec):
+        exif = cls.reader(io.BytesIO(bitstream)).info.get("exif", b"")
+    return ifd.exif_orientation(exif)
 
 
 def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:

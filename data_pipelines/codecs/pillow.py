@@ -44,7 +44,14 @@ class PillowCodec(Codec):
         image = self._open(bitstream)
         self.check_pixels(*image.size)
         try:
+            image.load()
+            if image.mode not in ("RGB", "RGBA", "L", "LA"):
+                raise CodecError(f"holds {image.mode} pixels, whose meaning as 8-bit RGB is not defined")
+            if image.mode.endswith("A") and (np.asarray(image.getchannel("A")) < 255).any():
+                raise CodecError("has transparent pixels, whose colour is undefined")
             return np.array(image.convert("RGB"))
+        except CodecError:
+            raise
         except Exception as error:
             raise self._broken(error) from error
 

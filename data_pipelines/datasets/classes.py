@@ -86,6 +86,8 @@ def _label(cells: dict[str, str], columns: set[str], number: int) -> Label:
     name = cells["name"].strip()
     if not name:
         raise ValueError("has no name; give each class one")
+    if len(name.splitlines()) > 1:
+        raise ValueError("has a line break in its name; a quote may not be closed")
     color = (_byte(cells, "r"), _byte(cells, "g"), _byte(cells, "b")) if "r" in columns else voc_color(number + 1)
     train_id = number
     if "train_id" in columns:
@@ -127,7 +129,8 @@ def _refuse_void(path: Path, lines: dict[int, Label]) -> None:
     """DatasetError if a row of a list without train_id becomes a class that is not meant to be one."""
     ids = {label.id for label in lines.values()}
     for line, label in lines.items():
-        if label.id == IGNORE and (label.name.casefold() in _VOID or ids != {0, IGNORE}):  # 0 and 255 alone: a mask
+        void = label.name.casefold() in _VOID
+        if void or (label.id == IGNORE and ids != {0, IGNORE}):  # 0 and 255 alone: a mask
             raise DatasetError(
                 f"{path}, line {line}: '{label.name}' (id {label.id}) would be a class that is learned and "
                 "counted; add a "

@@ -8,6 +8,7 @@ all warnings of libjpeg).
 from __future__ import annotations
 
 import re
+import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,9 @@ from dsr.data_pipelines.datasets import ifd
 
 _MAX_PROFILE = _INFLATED_AT_ONCE = 1 << 24
 _PNG_PICTURE = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
+_PNG_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
+_ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+"""First column and row of each pass, and the steps from one to the next."""
 _JPEG_PICTURE = {0xE0, 0xEE}
 """Of the application segments JFIF's and Adobe's, which say what the colours are."""
 
@@ -69,18 +73,41 @@ def png_parts(data: bytes) -> Parts:
     return Parts(_joined(data, kept), found[b"eXIf"], _inflated(found[b"iCCP"]))
 
 
+def check_png(data: bytes) -> None:
+    """Raise DamageError if the picture data of a PNG, inflated, are too short for it: Pillow leaves the rest black.
+
+    `data` is what `png_parts` gives as the picture.
+    """
+    width, height, depth, colour, _, _, interlaced = struct.unpack_from(">IIBBBBB", data, 16)
+    bits, needed = depth * _PNG_SAMPLES.get(colour, 1), 0
+    for x, y, dx, dy in _ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = (width - x + dx - 1) // dx, (height - y + dy - 1) // dy
+        needed += rows * (1 + (columns * bits + 7) // 8) if columns else 0
+    stream, length, position = zlib.decompressobj(), 0, 8
+    while position < len(data) and length < needed:
+        end = position + 12 + int.from_bytes(data[position : position + 4], "big")
+        piece = data[position + 8 : end - 4] if data[position + 4 : position + 8] == b"IDAT" else b""
+        while piece and not stream.eof and length < needed:
+            length += len(stream.decompress(piece, _INFLATED_AT_ONCE))
+            piece = stream.unconsumed_tail
+        position = end
+    if length < needed:
+        raise DamageError(f"its picture data end after {length} of {needed} bytes")
+
+
 def jpeg_parts(data: bytes) -> Parts:
     """Take a JPEG file apart; one whose header is out of order is left to the decoder."""
     kept, exif = [slice(0, 2)], b""
     profile: dict[int, bytes] = {}
     position = 2
     while True:
-        start = position
+        start, position = position, max(data.find(b"\xff", position), position)  # libjpeg skips junk too
         while data[position : position + 1] == b"\xff":
             position += 1
         marker, length = data[position : position + 1], int.from_bytes(data[position + 1 : position + 3], "big")
         end = position + 1 + length
-        bare = not marker or marker == b"\x01" or 0xD0 <= marker[0] <= 0xD9  # has no length, and no place in a header
+        # Without a length, and without a place in a header:
+        bare = not marker or marker in b"\x00\x01" or 0xD0 <= marker[0] <= 0xD9
         if position == start or bare or length < 2 or end > len(data):
             return Parts(data, exif)
         if marker == b"\xda":

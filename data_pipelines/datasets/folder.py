@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dsr.data_pipelines import received as files_received
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import images as image_files
 from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Listing, Sample, permuted
 from dsr.data_pipelines.datasets.classes import read_classes
 from dsr.data_pipelines.datasets.files import expanded
 from dsr.data_pipelines.datasets.listing import Other, beside
-from dsr.data_pipelines.received import all_suffixes, decode, read_bitstream, read_header
 
 SPLITS = ("train", "val", "test", "restore")
 _MEANT = {
@@ -108,13 +108,21 @@ class Folder(FileSource):
         bitstream = self.bitstream(sample)
         path = self.image_path(sample.image)
         try:
-            pixels = decode(read_header(sample.image, bitstream), bitstream, self.max_pixels)
+            header = files_received.read_header(sample.image, bitstream)
+            pixels = files_received.decode(header, bitstream, self.max_pixels)
         except CodecError as error:
             raise DatasetError(f"{path}: {error}") from error
         if sample.label is None:
             return pixels, None
         label = self.label_path(sample.label)
-        raw = image_files.read_labels(label, self.table, self.max_pixels)
+        annotation = image_files.read_picture(label, self.max_pixels)
+        turned = files_received.orientation(header.codec, bitstream)
+        if annotation.orientation not in (1, turned):
+            raise DatasetError(
+                f"{label}: the EXIF orientation of the label is {annotation.orientation}, that of its image "
+                f"{path.name} {turned}; turn both upright, or give both the same."
+            )
+        raw = annotation.labels(self.table)
         if raw.shape[:2] != pixels.shape[:2]:
             raise DatasetError(
                 f"{label}: the label is {raw.shape[1]}x{raw.shape[0]} but its image {path.name} "
@@ -125,14 +133,16 @@ class Folder(FileSource):
     def bitstream(self, sample: Sample) -> bytes:
         path = self.image_path(sample.image)
         try:
-            return read_bitstream(path)
+            return files_received.read_bitstream(path)
         except (OSError, CodecError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}).") from error
 
     def listing(self, split: str) -> Listing:
         inner = split if self._has_folders else ""
         found = self.files_in(
-            self._images / inner, all_suffixes() if split in self.received else image_files.EXTENSIONS, recursive=True
+            self._images / inner,
+            files_received.all_suffixes() if split in self.received else image_files.EXTENSIONS,
+            recursive=True,
         )
         found.others.extend(self._beside(self._images))
         if inner == "restore" and not (self._labels / inner).exists():

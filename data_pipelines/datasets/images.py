@@ -42,7 +42,14 @@ from PIL import (
 )
 
 from dsr.data_pipelines.datasets import ifd
-from dsr.data_pipelines.datasets.containers import check_jpeg, check_tiff, jpeg_parts, lossless_webp, png_parts
+from dsr.data_pipelines.datasets.containers import (
+    check_jpeg,
+    check_png,
+    check_tiff,
+    jpeg_parts,
+    lossless_webp,
+    png_parts,
+)
 from dsr.data_pipelines.datasets.errors import DatasetError, ReadError
 from dsr.data_pipelines.datasets.files import no_memory, opened, read_bytes
 from dsr.data_pipelines.datasets.formats import HEAD, format_of
@@ -173,10 +180,11 @@ class Picture:
         Such indexes stand for themselves, however the palette looks.
         """
         mode, array = self.image.mode, np.asarray(self.image)
-        if mode == "P":
+        if mode in ("P", "PA"):
             palette = np.array(self.image.getpalette("RGB"), np.uint8).reshape(-1, 3)
-            label = table.resolve(array, palette, self.path)
-            return label, label is array
+            index = array if mode == "P" else array[..., 0]
+            label = table.resolve(index, palette, self.path)
+            return label, label is index
         if mode in ("1", "L") and self.depth < 8:
             factor = 255 // (2**self.depth - 1)
             written = array.astype(np.uint8) if mode == "1" else array // factor
@@ -218,11 +226,17 @@ def read_picture(path: Path, max_pixels: int = MAX_PIXELS) -> Picture:
       DatasetError: it is no image of a format that is read, larger than `max_pixels` or damaged.
       ReadError: it cannot be read now.
     """
-    data = read_bytes(path, max_bytes(max_pixels))
+    return picture_of(path, read_bytes(path, max_bytes(max_pixels)), max_pixels)
+
+
+def picture_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture:
+    """Decode an image file with this content; `path` is what messages call it. Raises as `read_picture`."""
     with _decoding(path):
         picture = _parsed(path, data, max_pixels)
         if picture.image.format == "JPEG" and picture.image.mode in _PLAIN:
             check_jpeg(data)
+        if picture.image.format == "PNG":
+            check_png(data)
         if isinstance(picture.image, TiffImagePlugin.TiffImageFile):
             check_tiff(data, picture.image.tag_v2)
         picture.image.load()

@@ -95,13 +95,14 @@ class LabelTable:
             raise DatasetError(
                 f"{path}: holds the palette index {used[-1]}, but its palette ends at {len(shown) - 1}; export it anew."
             )
-        if shown.ndim == 2 and (shown[used] == shown[used, :1]).all():
+        if shown.ndim == 2 and (shown == shown[:, :1]).all():  # all of it: entries of VOC's are grey too
             shown = shown[:, 0]
             if np.array_equal(shown[used], used):
                 return written
             if len(shown) not in (2, 4, 16) or not np.array_equal(shown, np.linspace(0, 255, len(shown))):
                 return shown[written]
         if shown.ndim == 2 and not self.coloured:
+            self._refuse_moved(used, shown[used], path)
             return written
         numbers, looks = self._train_ids_of(used), self._train_ids_of(shown[used])
         differing = [entry for entry in zip(used, numbers, looks) if None not in entry and entry[1] != entry[2]]
@@ -154,6 +155,19 @@ class LabelTable:
             )
         return train_ids[place]
 
+    def _refuse_moved(self, used: np.ndarray, shown: np.ndarray, path: object) -> None:
+        """Raise DatasetError if all colours are PASCAL VOC's, and one stands where the color of another id belongs."""
+        known, _ = self._ids
+        meant = [_VOC_NUMBERS.get(tuple(color)) for color in shown.tolist()]
+        moved = [
+            pair for pair in zip(used.tolist(), meant) if pair[0] != pair[1] and pair[1] is not None and known[pair[1]]
+        ]
+        if moved and None not in meant:
+            raise DatasetError(
+                f"{path}: its palette gives index {moved[0][0]} the colour that PASCAL VOC gives to {moved[0][1]}, as "
+                "PNG optimisers leave it, so that nobody can tell which class is meant; save the ids as 8-bit grey PNG."
+            )
+
     def _train_ids_of(self, values: np.ndarray) -> list[int | None]:
         """Of ids (N,) or colours (N, 3); None for those that the table does not have."""
         if values.ndim == 1:
@@ -205,6 +219,9 @@ def voc_color(number: int) -> tuple[int, int, int]:
     """The colour that PASCAL VOC's palette gives to an index, by the index's bits; index 0 is black."""
     r, g, b = (sum((number >> 3 * i + channel & 1) << 7 - i for i in range(8)) for channel in range(3))
     return r, g, b
+
+
+_VOC_NUMBERS = {voc_color(number): number for number in range(256)}
 
 
 def _is_voc(palette: np.ndarray) -> bool:

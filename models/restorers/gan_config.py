@@ -218,7 +218,7 @@ class AdversarialConfig:
                 f"{self.discriminator.smallest_patch} or more"
             )
         if self.batch < 1 or self.steps < 1:
-            raise RestorerError(f"batch is {self.batch} and steps {self.steps}: set them to 1 or more")
+            raise RestorerError(f"gan.batch is {self.batch} and gan.steps {self.steps}: set them to 1 or more")
 
     @property
     def network(self) -> GeneratorConfig:
