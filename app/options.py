@@ -50,6 +50,7 @@ class Request:
     work: Path
     config: StudyConfig
     converting: Converting
+    hint: str = ""  # that the user sees once the study is known to be one
 
     def at(self, *points: OperatingPoint) -> Request:
         """The same request at these operating points."""
@@ -68,7 +69,15 @@ class Request:
         return dataclasses.replace(self, config=apply_overrides(self.config, overrides))
 
     def study(self) -> Study:
-        return Study(self.config, self.work, self.converting)
+        study = Study(self.config, self.work, self.converting)
+        if self.hint:
+            _say_once(self.hint)
+        return study
+
+
+@functools.cache
+def _say_once(text: str) -> None:
+    Console().say(text)
 
 
 def study_options(command: Function) -> Function:
@@ -92,17 +101,20 @@ def study_options(command: Function) -> Function:
         config = preset(preset_name)
         if dataset is not None and dataset != config.dataset.name:
             config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
-            if preset_name == SMALLEST:
-                Console().say(
-                    f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: "
-                    "--preset camvid"
-                )
         shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
         given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
         if skip_others:
             given.append("dataset.options.skip_others=true")
         config = apply_overrides(config, [*given, *overrides])
-        return command(request=Request(work, config, Converting(How(workers, max_errors=max_errors))), **arguments)
+        own = config.dataset.name != preset(preset_name).dataset.name
+        hint = f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
+        request = Request(
+            work,
+            config,
+            Converting(How(workers, max_errors=max_errors)),
+            hint if own and preset_name == SMALLEST else "",
+        )
+        return command(request=request, **arguments)
 
     for option in reversed(
         [

@@ -156,7 +156,8 @@ def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, m
         work = files.location("gs://bucket/work")
         assert dsr(*SMALL, work=work).status == 0
         stored = {name.partition("work/")[2]: data for name, data in objects.items() if "manifest.json" not in name}
-        assert stored == contents(converted)
+        # What a command remembers of its own runs is kept on this machine's disk alone.
+        assert stored == {name: data for name, data in contents(converted).items() if not name.startswith("studies/")}
         assert dsr("verify", work=work).status == 0
 
 
