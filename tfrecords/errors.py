@@ -6,7 +6,10 @@ import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from dsr.models.errors import UserError
+from dsr.models.errors import ReadError, UserError
+
+ONLY_WRITING = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+"""What the system says against writing alone."""
 
 
 class ArtefactError(UserError):
@@ -24,8 +27,13 @@ def cannot_write(path: object, error: OSError) -> ArtefactError:
 
 @contextmanager
 def one_sentence(path: object) -> Iterator[None]:
-    """What the system says against writing there, as `cannot_write` tells it."""
+    """What the system says against writing there, as `cannot_write` tells it, and against reading anything else."""
     try:
         yield
     except OSError as error:
-        raise cannot_write(path, error) from error
+        place = str(error.filename or path)
+        if error.errno in ONLY_WRITING or place.startswith(str(path)):
+            raise cannot_write(path, error) from error
+        raise ReadError(
+            f"{place} cannot be read: {error.strerror or error}; see to that and run the same again"
+        ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -11,13 +10,10 @@ from typing import Optional
 import tensorflow as tf
 
 from dsr.experiments.graph.artefacts import Artefact
-from dsr.models.errors import ReadError, UserError
-from dsr.tfrecords.errors import ArtefactError, cannot_write
+from dsr.models.errors import UserError
+from dsr.tfrecords.errors import ONLY_WRITING, ArtefactError, cannot_write, one_sentence
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.reader import WRONG_SIZE
-
-FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
-"""What only writing meets. TensorFlow and HDF5 tell it in the words of the system, without the number."""
 
 OF_DATA = (
     tf.errors.DataLossError,
@@ -45,12 +41,8 @@ def not_finite(variables: Iterable[tf.Variable]) -> Optional[str]:
 def in_one_sentence(artefact: Artefact) -> Iterator[None]:
     """While the artefact is made: damage of its inputs as ArtefactError, and so a disk that is full or read-only."""
     try:
-        yield
-    except OSError as error:
-        place = str(error.filename or artefact.folder)
-        if _is_full(error) or place.startswith(str(artefact.folder)):
-            raise cannot_write(place, _is_full(error) or error) from error
-        raise ReadError(f"{place} cannot be read: {error.strerror or error}") from error
+        with one_sentence(artefact.folder):
+            yield
     except (RuntimeError, tf.errors.OpError) as error:  # RuntimeError is HDF5's
         full = _is_full(error)
         if full:
@@ -69,8 +61,8 @@ def in_one_sentence(artefact: Artefact) -> Iterator[None]:
 
 
 def _is_full(error: Exception) -> Optional[OSError]:
-    """The system's error in an error that says that a disk takes no more."""
-    for number in FULL:
-        if getattr(error, "errno", None) == number or os.strerror(number) in str(error):
+    """The system's error in an error that says, in the system's words alone, that a disk takes no more."""
+    for number in ONLY_WRITING:
+        if os.strerror(number) in str(error):
             return OSError(number, os.strerror(number))
     return None
