@@ -15,7 +15,6 @@ from __future__ import annotations
 import json
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -31,6 +30,7 @@ SIZES = ((512, 384), (2048, 1024))
 """Multiples of 64, which CompressAI asks for: 480x360 is padded to the first."""
 
 PATCHES, PATCH = 8, 256
+QUALITY = 3
 
 
 def convolutions(config: HyperpriorConfig) -> Iterator[tuple[str, int, int]]:
@@ -67,17 +67,16 @@ def serve(config: HyperpriorConfig, threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    from dsr.data_pipelines.codecs import make_codec
+    from dsr.data_pipelines.codecs.msh.coder import Coder
+    from dsr.data_pipelines.codecs.msh.container import Bitstream
     from dsr.models.hyperprior.network import HyperpriorNetwork, HyperpriorTraining
-    from dsr.models.hyperprior.saved import save_hyperprior
+    from dsr.models.hyperprior.saved import pack
 
     rng = np.random.default_rng(0)
-    with tempfile.TemporaryDirectory() as folder:
-        images = tf.constant(rng.integers(0, 256, (1, PATCH, PATCH, 3), np.uint8))
-        save_hyperprior(HyperpriorNetwork(config), Path(folder), 3, images)
-        codec = make_codec("msh", model=folder)
-        codec.encode(images[0].numpy())
-    bitstreams: dict[tuple[int, int], bytes] = {}
+    images = rng.integers(0, 256, (1, PATCH, PATCH, 3), np.uint8)
+    coder = Coder(pack(HyperpriorNetwork(config), images))
+    coder.encode(images[0], QUALITY)
+    bitstreams: dict[tuple[int, int], Bitstream] = {}
     matrix = tf.random.normal((MATRIX, MATRIX))
     training: Callable[[Any], Any] | None = None
     print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}"}), flush=True)
@@ -91,9 +90,9 @@ def serve(config: HyperpriorConfig, threads: int) -> None:
             pixels = rng.integers(0, 256, (second, first, 3), np.uint8)
         start, cpu = time.perf_counter(), time.process_time()
         if action == "encode":
-            bitstreams[first, second] = codec.encode(pixels)
+            bitstreams[first, second] = coder.encode(pixels, QUALITY)
         elif action == "decode":
-            codec.decode(bitstreams[first, second])
+            coder.decode(bitstreams[first, second])
         elif action == "train":
             assert training is not None
             training({"image": tf.constant(pixels)})["loss"].numpy()
