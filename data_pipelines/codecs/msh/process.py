@@ -12,6 +12,7 @@ no parent, however that ends.
 from __future__ import annotations
 
 import functools
+import importlib.util
 import json
 import os
 import signal
@@ -76,6 +77,8 @@ class _Process:
     """A child and this end of the socket."""
 
     def __init__(self) -> None:
+        if importlib.util.find_spec("tensorflow") is None:  # a light core; said here, as a child could only die of it
+            raise ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow")
         self._connection, theirs = Pipe()
         descriptor = theirs.fileno()
         self._child = subprocess.Popen(

@@ -23,6 +23,7 @@ from dsr.experiments.measurements import artefacts as measurements
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.perceptual import SCORES
 from dsr.experiments.measurements.shift import perceptual_results, shift_results
+from dsr.experiments.results import Distances, Estimate
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training.evaluation import load_segmenter
 from dsr.experiments.training.segmenter import WEIGHTS
@@ -168,14 +169,14 @@ def test_compression_that_changes_nothing_shifts_nothing(study: Study) -> None:
     assert shift is not None
     by_name = {(entry.point, entry.domain): entry for entry in shift.domains}
     unchanged, changed = by_name["none", "compressed"], by_name["jpeg-quality10", "compressed"]
-    for distance in ("frechet", "kernel"):
-        assert changed[distance]["low"] < changed[distance]["value"] < changed[distance]["high"]
-        assert max(map(abs, unchanged[distance].values())) < 1e-6 * abs(changed[distance]["value"])
-    assert changed["frechet"]["low"] > 0
-    correlation = unchanged["correlation"]
-    assert (correlation["slope"], correlation["r2"], correlation["rms"]) == (pytest.approx(1), pytest.approx(1), 0)
-    assert correlation["activations"] == shift.original
-    assert changed["correlation"]["rms"] > 0
+    for none, some in ((unchanged.frechet, changed.frechet), (unchanged.kernel, changed.kernel)):
+        assert some.low < some.value < some.high
+        assert max(map(abs, (none.value, none.low, none.high))) < 1e-6 * abs(some.value)
+    assert changed.frechet.low > 0
+    correlation = unchanged.correlation
+    assert (correlation.slope, correlation.r2, correlation.rms) == (pytest.approx(1), pytest.approx(1), 0)
+    assert correlation.activations == shift.original
+    assert changed.correlation.rms > 0
     scores = {(entry.point, entry.domain): entry.hosa for entry in perceptual_results(study)}
     assert scores["none", "compressed"] == scores[None, "original"] != scores["jpeg-quality10", "compressed"]
 
@@ -187,9 +188,9 @@ def test_distances_compare_the_deep_features_and_a_restorer_that_changes_nothing
     assert shift is not None and shift.images == IMAGES
     compressed, restored = shift.domains[:2]
     original, other = (features(study, domain)["high"] for domain in measured(study)[:2])
-    assert compressed.frechet["value"] == pytest.approx(frechet_distance(original, other), rel=1e-6)
+    assert compressed.frechet.value == pytest.approx(frechet_distance(original, other), rel=1e-6)
     assert compressed.change is None and restored.frechet == compressed.frechet
-    assert restored.change == {name: {"value": 0, "low": 0, "high": 0} for name in ("frechet", "kernel")}
+    assert restored.change == Distances(Estimate(0, 0, 0), Estimate(0, 0, 0))
     assert shift_results(study) == shift
 
 
@@ -240,5 +241,5 @@ def test_a_damaged_measurement_is_named_and_not_read(
     content = bytearray(damaged.read_bytes())
     content[len(content) // 2] ^= 1
     damaged.write_bytes(content)
-    with pytest.raises(ArtefactError, match=f"{name} is not what was written"):
+    with pytest.raises(ArtefactError, match=f"{name} is not the file that was written"):
         results(copies)

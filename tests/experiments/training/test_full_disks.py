@@ -16,7 +16,7 @@ from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.hdf5 import save_weights
 from dsr.tfrecords.errors import ArtefactError
-from tests.experiments.training.tiny import Told, line
+from tests.experiments.training.line import Told, line
 
 
 def mount(options: str, folder: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import h5py
 import numpy as np
 
 from dsr.experiments.graph.artefacts import Artefact
@@ -57,13 +58,15 @@ class KilledAt(Progress):
 
 
 def weights(artefact: Artefact) -> list[np.ndarray]:
-    (path,) = [*artefact.folder.glob("*.h5"), *artefact.folder.glob("*.npz")]
-    if path.suffix == ".npz":
-        with np.load(path) as archive:
-            return [archive[name] for name in archive]
-    import h5py
-
+    """Of all networks that a training leaves: a segmenter's one, a generator and its discriminators."""
+    paths = sorted([*artefact.folder.glob("*.h5"), *artefact.folder.glob("*.npz")])
+    assert paths
     found: list[np.ndarray] = []
-    with h5py.File(path) as file:
-        file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
+    for path in paths:
+        if path.suffix == ".npz":
+            with np.load(path) as archive:
+                found.extend(archive[name] for name in archive)
+        else:
+            with h5py.File(path) as file:
+                file.visititems(lambda _, item: found.append(item[()]) if isinstance(item, h5py.Dataset) else None)
     return found
