@@ -13,7 +13,7 @@ from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
-from dsr.experiments.training.segmenter import WEIGHTS, class_names
+from dsr.experiments.training.segmenter import WEIGHTS, class_names, refuse_unlabelled
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
 from dsr.tfrecords.building import building
@@ -31,8 +31,8 @@ def build_evaluation(
     `prediction-N.png` (train ids).
 
     Raises:
-      ArtefactError: a damaged or missing segmenter, damaged shards, a full disk. TrainingError: the segmenter had
-        diverged.
+      ArtefactError: a damaged or missing segmenter, damaged shards, no labelled pixel, a full disk.
+      TrainingError: the segmenter had diverged.
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
     shown = {int((n + 0.5) * shards.num_images / samples): n for n in range(min(samples, shards.num_images))}
@@ -41,6 +41,7 @@ def build_evaluation(
         building(artefact.folder, artefact.identity) as build,
         progress.meter(artefact.label, shards.num_images) as meter,
     ):
+        refuse_unlabelled(shards)
         model = load_segmenter(config, table, artefact.inputs["segmenter"].folder)
         confusion = ConfusionMatrix(table.num_classes)
         keys = []

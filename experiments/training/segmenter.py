@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from functools import cached_property
 
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dsr.data_pipelines.datasets import LabelTable
+from dsr.data_pipelines.datasets import IGNORE, LabelTable
 from dsr.data_pipelines.input import WHOLE, Batch, Share, training_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
@@ -20,6 +21,7 @@ from dsr.models.segmenter.backbones import recalibrate_if_folded
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import Segmenter, build_optimizer
 from dsr.tfrecords.building import Build
+from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.reader import ShardSet
 
 PICTURES = 4
@@ -39,7 +41,8 @@ def build_segmenter(
     (`dsr.models.segmenter.backbones`).
 
     Raises:
-      WeightsError: the backbone's weights cannot be had. ArtefactError: damaged shards, or another process trains it.
+      WeightsError: the backbone's weights cannot be had. ArtefactError: damaged shards, no labelled pixel,
+      or another process trains it.
     """
     train(SegmenterTraining(config, seed, table, ShardSet(artefact.inputs["shards"].folder)), artefact, progress)
 
@@ -67,6 +70,7 @@ class SegmenterTraining(Training[Segmenter]):
         )
 
     def build(self) -> Segmenter:
+        refuse_unlabelled(self.shards)
         config, classes = self.config, self.table.num_classes
         network = build_deeplab(config.network, classes)
         if config.network.weights != "none" and not config.network.freeze_batch_norm:
@@ -103,17 +107,30 @@ class SegmenterTraining(Training[Segmenter]):
         return build_optimizer(config.optimizer, factor * config.learning_rate, config.steps, config.warmup)
 
 
+def refuse_unlabelled(shards: ShardSet) -> None:
+    """Raise ArtefactError if not one pixel has a class: nothing can be learnt from the shards, nor scored on them."""
+    if not any((label != IGNORE).any() for label in _labels(shards)):
+        raise ArtefactError(
+            f"{shards.folder}: no pixel of its {shards.num_images} images has a class, all are void: "
+            "compare the ids in the label maps with the list of classes"
+        )
+
+
 def class_frequencies(shards: ShardSet, num_classes: int) -> NDArray[np.float64]:
     """The share of each class in the labelled pixels of the images that it is in, 0 if it is in none, (num_classes,).
 
     So counted (as SegNet's are), a class of few images does not seem smaller than it is where it is seen.
     """
     pixels, labelled = np.zeros((2, num_classes), np.int64)
-    for label in shards.serialized().map(lambda record: ShardSet.parse(record)["label"]).as_numpy_iterator():
+    for label in _labels(shards):
         counts = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
         pixels += counts
         labelled += counts.sum() * (counts > 0)
     return pixels / np.maximum(labelled, 1)
+
+
+def _labels(shards: ShardSet) -> Iterable[NDArray[np.uint8]]:
+    return shards.serialized().map(lambda record: ShardSet.parse(record)["label"]).as_numpy_iterator()
 
 
 def inverse_sqrt(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from dsr.data_pipelines.datasets.labels import Label, LabelTable
+from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import SegmenterConfig
@@ -23,14 +24,15 @@ from dsr.experiments.measurements.features import build_features
 from dsr.experiments.training import evaluation
 from dsr.experiments.training.evaluation import build_evaluation, load_segmenter
 from dsr.experiments.training.failures import TrainingError
-from dsr.experiments.training.segmenter import WEIGHTS
+from dsr.experiments.training.segmenter import WEIGHTS, SegmenterTraining
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.tfrecords.building import building
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Identity
+from dsr.tfrecords.reader import ShardSet
 from tests.crashes import put, states, tree
 from tests.experiments.training.test_loop import TINY
-from tests.tfrecords.fakes import FakeSource, inline
+from tests.tfrecords.fakes import FakeSample, FakeSource, inline
 from tests.tfrecords.writing import write_originals
 
 TABLE = LabelTable(tuple(Label(n, n, f"class {n}", (n, n, n)) for n in range(12)))
@@ -101,6 +103,24 @@ def flip(path: Path, place: int) -> None:
     data = bytearray(path.read_bytes())
     data[place // 8 % len(data)] ^= 1 << place % 8
     path.write_bytes(data)
+
+
+class VoidSource(FakeSource):
+    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
+        pixels, label = super().read(sample)
+        return pixels, None if label is None else np.full_like(label, IGNORE)
+
+
+def test_images_without_a_labelled_pixel_are_neither_learnt_from_nor_scored(
+    root: Path, config: SegmenterConfig
+) -> None:
+    folder = shards(root).folder
+    shutil.rmtree(folder)
+    write_originals(VoidSource(4), "test", folder, images_per_shard=2, engine=inline)
+    with pytest.raises(ArtefactError, match="no pixel of its 4 images has a class"):
+        make([evaluated(root, config)], Progress())
+    with pytest.raises(ArtefactError, match="no pixel of its 4 images has a class"):
+        SegmenterTraining(config, 0, TABLE, ShardSet(folder)).build()
 
 
 def test_any_flipped_bit_in_the_weights_is_refused(root: Path, config: SegmenterConfig) -> None:
