@@ -247,7 +247,8 @@ def test_a_bug_in_a_worker_shows_its_traceback(tmp_path: Path) -> None:
 
 def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    source = CountingSource(12, log=str(log))
+    # Reading is slow: the worker is still in the third shard when the parent has heard of its first image.
+    source = CountingSource(12, delay=0.1, log=str(log))
 
     def stop(progress: ConversionState) -> None:
         if progress.images == 7:
