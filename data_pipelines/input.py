@@ -24,6 +24,7 @@ from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.converter import STATISTICS
 from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.manifest import intact
 from dsr.tfrecords.reader import ShardSet
 
 Shards = Union[ShardSet, Sequence[ShardSet]]
@@ -227,7 +228,7 @@ def _places(shards: ShardSet, keys: Iterable[str]) -> NDArray[np.int64]:
 
 def _sizes(shards: ShardSet) -> dict[str, tuple[int, int]]:
     """Key of each image, in order -> height and width."""
-    path = shards.folder / STATISTICS
+    path = intact(shards.folder, STATISTICS)
     try:
         return {row["key"]: (row["height"], row["width"]) for row in json.loads(path.read_bytes())}
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -181,7 +181,7 @@ def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
     def predictions(number: int, restorer: Optional[str]) -> dict[str, str]:
         """Where the evaluations put the label map of a sample: {configuration: path}."""
         return {
-            case.configuration: str(evaluation.folder / f"prediction-{number}.png")
+            case.configuration: str(evaluation.file(f"prediction-{number}.png"))
             for case, evaluation in existing.items()
             if case.changed.restorer == restorer
         }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,7 +17,7 @@ class ArtefactError(UserError):
     """A folder, shard or record is missing, damaged, in use, or not what it should be; the text names the file."""
 
 
-def cannot_write(path: object, error: OSError) -> ArtefactError:
+def cannot_write(path: str | os.PathLike[str], error: OSError) -> ArtefactError:
     """What to tell a user whose disk is full, read-only or gone."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return ArtefactError(
@@ -26,13 +27,13 @@ def cannot_write(path: object, error: OSError) -> ArtefactError:
 
 
 @contextmanager
-def one_sentence(path: object) -> Iterator[None]:
+def one_sentence(path: str | os.PathLike[str]) -> Iterator[None]:
     """What the system says against writing there, as `cannot_write` tells it, and against reading anything else."""
     try:
         yield
     except OSError as error:
-        place = str(error.filename or path)
-        if error.errno in ONLY_WRITING or place.startswith(str(path)):
+        place, own = (os.path.abspath(name) for name in (error.filename or path, path))
+        if error.errno in ONLY_WRITING or place.startswith(os.path.dirname(own)) or own.startswith(place):
             raise cannot_write(path, error) from error
         raise ReadError(
             f"{place} cannot be read: {error.strerror or error}; see to that and run the same again"
