@@ -41,7 +41,9 @@ def _is_module(path: Path) -> bool:
     return path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
 
 
-@pytest.mark.parametrize("page", ["architecture", "camvid", "decisions", "perceptual", "reading", "README", "scale"])
+@pytest.mark.parametrize(
+    "page", ["architecture", "camvid", "decisions", "perceptual", "reading", "README", "restorer", "scale"]
+)
 def test_no_line_of_the_documentation_is_longer_than_160_characters(page: str) -> None:
     lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in lines if len(line) > 160] == []
