@@ -18,14 +18,13 @@ import argparse
 import multiprocessing
 import random
 import shutil
-import signal
 import tempfile
 import time
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import open_source
+from dsr.experiments.benchmarks.kills import survives
 from dsr.tfrecords.conversions import to_compressed, to_originals
 from dsr.tfrecords.engine import How
 
@@ -59,17 +58,6 @@ def finished(work: Path) -> dict[str, tuple[int, int]]:
                 stat = path.stat()
                 found[f"{folder.stem}/{path.name}"] = stat.st_ino, stat.st_mtime_ns
     return found
-
-
-def survives(process: BaseProcess, seconds: float) -> bool:
-    """Start it, kill it after so long, and tell whether it was done by then; SystemExit if it ended otherwise."""
-    process.start()
-    process.join(seconds)
-    process.kill()
-    process.join()
-    if process.exitcode not in (0, -signal.SIGKILL):
-        raise SystemExit(f"a run after a kill failed with exit code {process.exitcode}")
-    return process.exitcode == 0
 
 
 def main() -> None:

@@ -18,18 +18,17 @@ import json
 import multiprocessing
 import random
 import shutil
-import signal
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from dsr.data_pipelines.codecs import make_codec
+from dsr.experiments.benchmarks.kills import survives
 from dsr.experiments.fleet.encoding import RATES, encoded_folder
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Fixed
@@ -88,17 +87,6 @@ def finished(target: Path) -> dict[str, tuple[int, int]]:
             stat = (partial_folder / name).stat()
             found[name] = stat.st_ino, stat.st_mtime_ns
     return found
-
-
-def survives(process: BaseProcess, seconds: float) -> bool:
-    """Start it, kill it after so long, and tell whether it was done by then; SystemExit if it ended otherwise."""
-    process.start()
-    process.join(seconds)
-    process.kill()
-    process.join()
-    if process.exitcode not in (0, -signal.SIGKILL):
-        raise SystemExit(f"a run after a kill failed with exit code {process.exitcode}")
-    return process.exitcode == 0
 
 
 def main() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import multiprocessing
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from dsr.models.restorers.gan_config import (
     RestorerError,
 )
 from dsr.models.restorers.generator import to_unit
+from tests.models.restorers.replicas import train_on_one_and_two
 
 CONFIG = AdversarialConfig(
     generator=GeneratorConfig(width=4, downsamplings=1, blocks=1),
@@ -198,21 +198,10 @@ def _train_plainly(strategy: tf.distribute.Strategy) -> list[np.ndarray]:
     return [*values(restorer.trainable_weights), np.array([metric.result() for metric in restorer.metrics])]
 
 
-def _train_on_two_replicas() -> list[np.ndarray]:
-    """For a process of its own: the number of logical devices is settled when TensorFlow starts."""
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    assert strategy.num_replicas_in_sync == 2
-    return _train_plainly(strategy)
-
-
 def test_two_replicas_train_like_one_on_the_same_global_batch():
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        two = pool.apply_async(_train_on_two_replicas)
-        one = _train_plainly(tf.distribute.get_strategy())
-        for a, b in zip(one, two.get()):
-            np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-6)
+    one, two = train_on_one_and_two(_train_plainly)
+    for a, b in zip(one, two):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-6)
     start = values(model().trainable_weights)
     assert max(np.abs(a - b).max() for a, b in zip(one, start)) > 1e-3
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 
 import numpy as np
 import pytest
@@ -15,6 +14,7 @@ from dsr.models.restorers.gan_config import RestorerError
 from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn import DenseRestorer, build_rdn
 from dsr.models.restorers.rdn_config import DenseConfig, RdnConfig
+from tests.models.restorers.replicas import train_on_one_and_two
 
 NETWORK = RdnConfig(blocks=2, layers=3, growth=4, features=6)
 CONFIG = DenseConfig(network=NETWORK, patch=32, batch=2, steps=40)
@@ -169,21 +169,10 @@ def _train_plainly(strategy: tf.distribute.Strategy) -> list[np.ndarray]:
     return [v.numpy() for v in (*restorer.trainable_weights, *(metric.result() for metric in restorer.metrics))]
 
 
-def _train_on_two_replicas() -> list[np.ndarray]:
-    """For a process of its own: the number of logical devices is settled when TensorFlow starts."""
-    (cpu,) = tf.config.list_physical_devices("CPU")
-    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-    assert strategy.num_replicas_in_sync == 2
-    return _train_plainly(strategy)
-
-
 def test_two_replicas_train_like_one_on_the_same_global_batch():
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        two = pool.apply_async(_train_on_two_replicas)
-        one = _train_plainly(tf.distribute.get_strategy())
-        for a, b in zip(one, two.get()):
-            np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-6)
+    one, two = train_on_one_and_two(_train_plainly)
+    for a, b in zip(one, two):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-6)
     out = one[[w.name for w in DenseRestorer(CONFIG, "mse").trainable_weights].index("out/kernel:0")]
     assert np.abs(out).max() > 1e-3  # it starts at zero
 
