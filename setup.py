@@ -54,9 +54,12 @@ setup(
     ],
     extras_require={
         "beam": ["apache-beam>=2.60"],
+        "dask": ["distributed>=2024.1"],
+        "spark": ["pyspark>=3.5,<4"],  # 4 needs Java 17 at least, 3.5 does with 8 to 17
         "gpu": CUDA,
         "dev": [
             "apache-beam>=2.70; python_version >= '3.10'",  # an older one needs a compiler
+            "distributed>=2024.1",
             "cryptography>=40",  # certificates of the object store in the tests
             "pytest>=8",
             "pytest-xdist>=3.5",  # the suite on two cores

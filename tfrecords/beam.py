@@ -15,9 +15,9 @@ import logging
 import shlex
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
+from functools import partial
 
-from dsr.models.errors import UserError
-from dsr.tfrecords import files
+from dsr.tfrecords.clusters import attempt, raising
 from dsr.tfrecords.engine import Work
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.plan import Shard
@@ -43,9 +43,6 @@ except ImportError as error:
 THIS_MACHINE = "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=0"
 """Beam's options for one process a core of this machine."""
 
-FAILURE = "failure"
-"""The file in the scratch folder by which a worker tells what a user has to put right."""
-
 
 class BeamEngine:
     """An engine of the converter (see `dsr.tfrecords.engine.Engine`) that has a Beam runner do the work.
@@ -64,7 +61,8 @@ class BeamEngine:
                 self.options = PipelineOptions(shlex.split(options or THIS_MACHINE))
                 known, given = (self.options.get_all_options(True, retain_unknown_options=u) for u in (False, True))
         except SystemExit:
-            raise ArtefactError(f"Beam's options: {_last_line(messages.getvalue())}") from None
+            said = messages.getvalue().strip().rpartition("\n")[2]
+            raise ArtefactError(f"Beam's options: {said}") from None
         for name in sorted(given.keys() - known.keys()):
             raise ArtefactError(f"Beam's options: no runner of this version knows --{name}")
         workers = self.options.view_as(WorkerOptions)
@@ -72,45 +70,8 @@ class BeamEngine:
 
     def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, None], None, None]:
         """Raises what a worker raised as UserError, and ArtefactError if the pipeline fails for another reason."""
-        failure = work.scratch / FAILURE
-        failure.unlink(missing_ok=True)
-        try:
-            with beam.Pipeline(options=self.options) as pipeline:
-                shards = pipeline | "shards" >> beam.Create(list(tasks)) | "spread" >> beam.Reshuffle()
-                shards | "write" >> beam.ParDo(WriteShard(work))
-        except Exception as error:
-            raise ArtefactError(
-                f"the Beam pipeline failed: {_last_line(str(error))}; finished shards are kept"
-            ) from error
-        if files.exists(failure):
-            with files.reading(failure) as file:
-                sentence = file.read().decode()
-            failure.unlink()
-            raise ArtefactError(sentence)
+        with raising(work, "Beam pipeline"), beam.Pipeline(options=self.options) as pipeline:
+            shards = pipeline | "shards" >> beam.Create(list(tasks)) | "spread" >> beam.Reshuffle()
+            shards | "write" >> beam.Map(partial(attempt, work))
         for task in tasks:
             yield task, None
-
-
-class WriteShard(beam.DoFn):
-    """Does the work on each shard.
-
-    What a user has to put right is no failure of the worker, which the runner would try again: it is left in a file,
-    and the shards that have not begun by then are passed over.
-    """
-
-    def __init__(self, work: Work) -> None:
-        self.work = work
-
-    def process(self, shard: Shard) -> None:
-        failure = self.work.scratch / FAILURE
-        if files.exists(failure):
-            return
-        try:
-            for _ in self.work(shard):
-                pass
-        except UserError as error:
-            files.write_atomically(failure, str(error).encode())
-
-
-def _last_line(text: str) -> str:
-    return text.strip().rpartition("\n")[2]

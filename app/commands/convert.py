@@ -9,6 +9,7 @@ from typing import Any, Optional
 import click
 
 from dsr.app.console import Console
+from dsr.app.engines import engine_options
 from dsr.app.options import Request, plan_and_make, point_of, study_options
 from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
 from dsr.experiments.config.overrides import ConfigError
@@ -49,14 +50,7 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 @click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, help="Only these images.  [default: all]")
 @click.option("--shards", "part", callback=_parse_part, metavar="I/N", help="Only the I-th of N parts of the shards.")
 @click.option("--finish", is_flag=True, help="Join the parts that --shards made, and check them.")
-@click.option(
-    "--engine",
-    type=click.Choice(["local", "beam"]),
-    default="local",
-    show_default=True,
-    help="What converts: processes of this machine, or an Apache Beam runner.",
-)
-@click.option("--beam-options", default="", metavar="TEXT", help="Beam's own, as in the example below.")
+@engine_options
 def command(
     request: Request,
     codec: Optional[str],
@@ -69,8 +63,7 @@ def command(
     roles: tuple[str, ...],
     part: Optional[Part],
     finish: bool,
-    engine: str,
-    beam_options: str,
+    engine: Optional[Engine],
 ) -> None:
     """Compress a dataset offline: dataset -> original shards -> compressed shards (-> restored shards).
 
@@ -85,8 +78,9 @@ def command(
     1/3, 2/3 and 3/3 (each part goes through all stages), then once with --finish, which says which parts are missing.
     Parts need nothing of each other, but restored shards need their restorer: train it before.
 
-    With --engine beam the shards are spread over the workers of an Apache Beam runner (pip install 'dsr[beam]'), which
-    reach dataset and work folder under the same path; without --beam-options over processes of this machine.
+    With --engine beam, spark or dask the shards are spread over the workers of an Apache Beam runner, an Apache Spark
+    or a Dask cluster (pip install 'dsr[beam]', and so on), which reach dataset and work folder under the same path. If
+    it is not said which runner or cluster, over processes of this machine.
 
     \b
     Examples:
@@ -99,6 +93,8 @@ def command(
       dsr convert --codec bpg --qp 40 --shards 3/16
       dsr convert --codec bpg --qp 40 --finish
       dsr convert --codec bpg --qp 40 --engine beam --beam-options "--runner=FlinkRunner --flink_master=host:8081"
+      dsr convert --codec bpg --qp 40 --engine spark --spark-master spark://host:7077
+      dsr convert --codec bpg --qp 40 --engine dask --dask-scheduler tcp://host:8786
     """
     if part and finish:
         raise click.UsageError("give --shards or --finish, not both")
@@ -114,7 +110,7 @@ def command(
     if restore:
         request = request.restored_by(restore)
     whole = part is None and not finish
-    how = dataclasses.replace(request.converting.how, thorough=whole, engine=_engine(engine, beam_options))
+    how = dataclasses.replace(request.converting.how, thorough=whole, engine=engine)
     converting = Converting(how, part, finish)
     request = dataclasses.replace(request, converting=converting)
     study = request.at(point).study()
@@ -153,16 +149,6 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
                 "join the parts with "
                 "--finish, and train it"
             )
-
-
-def _engine(name: str, beam_options: str) -> Optional[Engine]:
-    if name == "beam":
-        from dsr.tfrecords.beam import BeamEngine
-
-        return BeamEngine(beam_options)
-    if beam_options:
-        raise click.UsageError("--beam-options are for --engine beam")
-    return None
 
 
 def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
