@@ -5,63 +5,56 @@ Commands are imported when called, so that `dsr --help` needs neither TensorFlow
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import os
 import sys
 
 import click
 
+from dsr.app.help import LazyGroup
 from dsr.app.packages import required
 from dsr.models.errors import UserError
 
-COMMANDS = {
-    "run": "A whole study: the six configurations at each operating point, and the report.",
-    "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
-    "encode": "Encode images, as a device sends them.",
-    "decode": "Decode bitstreams to images.",
-    "restore": "Restore a folder of received bitstreams to images.",
-    "verify": "Read artefacts again and report every file that is not what was written.",
-    "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
-    "train-restorer": "Train the network that restores compressed images.",
-    "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
-    "rate-distortion": "Draw fidelity against rate for several codecs.",
-    "restorer-images": "Draw accuracy against the number of images the restorer learned from.",
-    "inference-times": "What each configuration costs an image where images are analysed.",
-    "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
-    "report": "Write the report page of a study from what exists.",
-    "status": "What exists in the work folder: size, age, configuration.",
-    "tensorboard": "Open TensorBoard on the trainings of the work folder.",
-    "bpg": "Encode, decode or inspect a single BPG file.",
-    "doctor": "Check versions, devices, codecs and disk.",
+GROUPS = {
+    "Study": {
+        "run": "A whole study: the six configurations at each operating point, and the report.",
+        "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
+        "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
+        "restorer-images": "Draw accuracy against the number of images the restorer learned from.",
+        "report": "Write the report page of a study from what exists.",
+    },
+    "Convert": {
+        "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
+        "verify": "Read artefacts again and report every file that is not what was written.",
+        "rate-distortion": "Draw fidelity against rate for several codecs.",
+        "bpg": "Encode, decode or inspect a single BPG file.",
+    },
+    "Fleet": {
+        "encode": "Encode images, as a device sends them.",
+        "decode": "Decode bitstreams to images.",
+        "restore": "Restore a folder of received bitstreams to images.",
+    },
+    "Models": {
+        "train-restorer": "Train the network that restores compressed images.",
+        "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
+        "inference-times": "What each configuration costs an image where images are analysed.",
+    },
+    "Look": {
+        "status": "What exists in the work folder: size, age, configuration.",
+        "tensorboard": "Open TensorBoard on the trainings of the work folder.",
+        "doctor": "Check versions, devices, codecs and disk.",
+    },
 }
+"""Title -> command -> what it does, as `dsr --help` lists them: a command is a line here and a file in app/commands."""
+
+COMMANDS = {name: says for group in GROUPS.values() for name, says in group.items()}
 
 
-class LazyGroup(click.Group):
-    """A click group that knows its commands' names and one-line helps, and imports a command only when it is called."""
-
-    def list_commands(self, context: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, context: click.Context, name: str) -> click.Command | None:
-        if name not in COMMANDS:
-            return None
-        return importlib.import_module(f"dsr.app.commands.{name.replace('-', '_')}").command
-
-    def resolve_command(self, context: click.Context, args: list[str]) -> tuple:
-        try:
-            return super().resolve_command(context, args)
-        except click.UsageError as error:
-            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f' Did you mean "{close[0]}"?' if close else ""
-            raise click.UsageError(error.message + hint, context) from None
-
-    def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    groups=GROUPS,
+    package="dsr.app.commands",
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(package_name="dsr")
 def cli() -> None:
     """Dataset restoration: measure what compression costs a segmentation network, and win it back.

@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from dsr.experiments.graph.progress import Meter, Progress
+from dsr.app.help import QUIET, is_asked
+from dsr.experiments.graph.progress import Meter, Progress, Silent
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -19,10 +20,14 @@ class Console(Progress):
     """Draws on standard error, so that standard output holds results only."""
 
     def say(self, text: str) -> None:
-        click.echo(text, err=True)
+        if not is_asked(QUIET):
+            click.echo(text, err=True)
 
     @contextmanager
     def meter(self, label: str, total: int) -> Iterator[Meter]:
+        if is_asked(QUIET):
+            yield Silent()
+            return
         meter = _Bar(label, total) if sys.stderr.isatty() else _Lines(label, total)
         try:
             yield meter

@@ -6,16 +6,21 @@ import dataclasses
 import functools
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Callable, Optional
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
+from click.shell_completion import CompletionItem
 
 from dsr.app.console import Console, duration
+from dsr.app.help import Names, Shared
+from dsr.data_pipelines.codecs import CODECS, codec_class
 from dsr.data_pipelines.datasets import DATASETS
+from dsr.data_pipelines.degradations import DEGRADATIONS
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.conversion import Converting
+from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.graph.artefacts import Artefact, Step, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.last_conversion import last_conversion
@@ -24,12 +29,17 @@ from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords import files
 from dsr.tfrecords.engine import How
 
+if TYPE_CHECKING:
+    from dsr.experiments.fleet.pictures import Format
+
 Function = Callable[..., Any]
+QualityOf = Callable[[str], Optional[float]]
 
 RESTORER_LABELS = ", ".join(f"{restorer.name} ({restorer.label})" for restorer in RESTORERS.values())
 
 work_option = click.option(
     "--work",
+    cls=Shared,
     type=files.location,
     metavar="FOLDER",
     default="dsr-work",
@@ -37,6 +47,35 @@ work_option = click.option(
     envvar="DSR_WORK",
     help="Folder for all that is made; for conversions it may be a URL such as gs://bucket/folder. Also $DSR_WORK.",
 )
+
+workers_option = click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: all cores]"
+)
+
+
+def _parse_format(context: click.Context, option: click.Parameter, text: str) -> Format:
+    from dsr.experiments.fleet.pictures import Format
+
+    try:
+        return Format.parse(text)
+    except FleetError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+format_option = click.option(
+    "--format",
+    callback=_parse_format,
+    default="png",
+    show_default=True,
+    help="png, or jpeg with a quality: jpeg:95.",
+    shell_complete=lambda context, option, start: [
+        CompletionItem(n) for n in ("png", "jpeg:95") if n.startswith(start)
+    ],
+)
+
+CODEC = Names("codec", CODECS)
+POINT = Names("codec", lambda: (*CODECS, *DEGRADATIONS))
+"""A codec, or another degradation, which stands wherever a codec does."""
 
 
 SMALLEST = "demo"
@@ -80,76 +119,109 @@ def _say_once(text: str) -> None:
     Console().say(text)
 
 
-def study_options(command: Function) -> Function:
-    """Add the options that describe a study; the command receives a `Request` as `request`."""
+STUDY_OPTIONS: dict[str, Function] = {
+    "preset_name": click.option(
+        "--preset",
+        "preset_name",
+        cls=Shared,
+        type=Names("preset", PRESETS),
+        default=SMALLEST,
+        show_default=True,
+        help=f"One of {', '.join(PRESETS)}.",
+    ),
+    "dataset": click.option(
+        "--dataset",
+        cls=Shared,
+        type=Names("dataset", DATASETS),
+        help=f"Instead of the preset's: {', '.join(DATASETS)}.",
+    ),
+    "root": click.option("--root", cls=Shared, type=click.Path(), help="The dataset's folder, in its own layout."),
+    "skip_others": click.option(
+        "--skip-others", cls=Shared, is_flag=True, help="Leave out what lies in the dataset's folders and is not read."
+    ),
+    "name": click.option(
+        "--name",
+        cls=Shared,
+        help="Of the study, and of its report's folder.  [default: the preset's, or the root's]",
+    ),
+    "weights": click.option(
+        "--weights", cls=Shared, metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."
+    ),
+    "vgg": click.option(
+        "--vgg", cls=Shared, metavar="FILE", help="VGG-16 weights of the loss of gan: a file, imagenet or none."
+    ),
+    "overrides": click.option(
+        "--set", "overrides", cls=Shared, multiple=True, metavar="KEY=VALUE", help="Override a configuration value."
+    ),
+    "work": work_option,
+    "workers": click.option(
+        "--workers", cls=Shared, type=click.IntRange(min=1), help="Converter processes.  [default: all cores]"
+    ),
+    "max_errors": click.option(
+        "--max-errors",
+        cls=Shared,
+        type=click.IntRange(min=0),
+        default=0,
+        show_default=True,
+        help="Images of a folder of shards that may be left out because they cannot be converted.",
+    ),
+}
+"""By the name of their value."""
 
-    @functools.wraps(command)
-    def wrapped(
-        preset_name: str,
-        dataset: Optional[str],
-        root: Optional[str],
-        skip_others: bool,
-        name: Optional[str],
-        weights: Optional[str],
-        vgg: Optional[str],
-        overrides: Sequence[str],
-        work: Path,
-        workers: Optional[int],
-        max_errors: int,
-        **arguments: Any,
-    ) -> Any:
-        config = preset(preset_name)
-        if dataset is not None and dataset != config.dataset.name:
-            config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
-        shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
-        given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
-        if skip_others:
-            given.append("dataset.options.skip_others=true")
-        config = apply_overrides(config, [*given, *overrides])
-        own = config.dataset.name != preset(preset_name).dataset.name
-        hint = f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
-        request = Request(
-            work,
-            config,
-            Converting(How(workers, max_errors=max_errors)),
-            hint if own and preset_name == SMALLEST else "",
-        )
-        return command(request=request, **arguments)
 
-    for option in reversed(
-        [
-            click.option(
-                "--preset", "preset_name", default=SMALLEST, show_default=True, help=f"One of {', '.join(PRESETS)}."
-            ),
-            click.option(
-                "--dataset",
-                help=f"Instead of the preset's: {', '.join(DATASETS)}.",
-            ),
-            click.option("--root", type=click.Path(), help="The dataset's folder, in its own layout."),
-            click.option(
-                "--skip-others", is_flag=True, help="Leave out what lies in the dataset's folders and is not read."
-            ),
-            click.option(
-                "--name", help="Of the study, and of its report's folder.  [default: the preset's, or the root's]"
-            ),
-            click.option("--weights", metavar="FILE", help="Segmenter backbone weights: a file, imagenet or none."),
-            click.option("--vgg", metavar="FILE", help="VGG-16 weights of the loss of gan: a file, imagenet or none."),
-            click.option(
-                "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a configuration value."
-            ),
-            work_option,
-            click.option("--workers", type=click.IntRange(min=1), help="Converter processes  [default: all cores]"),
-            click.option(
-                "--max-errors",
-                type=click.IntRange(min=0),
-                default=0,
-                show_default=True,
-                help="Images of a folder of shards that may be left out because they cannot be converted.",
-            ),
-        ]
-    ):
-        option(wrapped)
-    return wrapped
+def study_options_without(*unused: str) -> Callable[[Function], Function]:
+    """Add the options that describe a study, less those that a command has no use for, by the name of their value.
+
+    The command receives a `Request` as `request`.
+    """
+
+    def add(command: Function) -> Function:
+        @functools.wraps(command)
+        def wrapped(**arguments: Any) -> Any:
+            given = {name: arguments.pop(name, None) for name in STUDY_OPTIONS}
+            return command(request=_request(**given), **arguments)
+
+        for name in reversed(STUDY_OPTIONS):
+            if name not in unused:
+                STUDY_OPTIONS[name](wrapped)
+        return wrapped
+
+    return add
+
+
+study_options = study_options_without()
+"""All of them, for commands that make shards, restorers and segmenters."""
+
+
+def _request(
+    preset_name: str,
+    dataset: Optional[str],
+    root: Optional[str],
+    skip_others: bool,
+    name: Optional[str],
+    weights: Optional[str],
+    vgg: Optional[str],
+    overrides: Sequence[str],
+    work: Path,
+    workers: Optional[int],
+    max_errors: Optional[int],
+) -> Request:
+    config = preset(preset_name)
+    if dataset is not None and dataset != config.dataset.name:
+        config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
+    shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
+    given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    if skip_others:
+        given.append("dataset.options.skip_others=true")
+    config = apply_overrides(config, [*given, *overrides])
+    own = config.dataset.name != preset(preset_name).dataset.name
+    hint = f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
+    return Request(
+        work,
+        config,
+        Converting(How(workers, max_errors=max_errors or 0)),
+        hint if own and preset_name == SMALLEST else "",
+    )
 
 
 def _own_name(dataset: str, root: Optional[str]) -> str:
@@ -157,20 +229,50 @@ def _own_name(dataset: str, root: Optional[str]) -> str:
     return Path(root).expanduser().resolve().name or dataset if root else dataset
 
 
+def with_quality(command: Function) -> Function:
+    """Add --quality and --qp; the command receives a function from the codec's name to the quality as `quality_of`."""
+
+    @functools.wraps(command)
+    def wrapped(quality: Optional[float], qp: Optional[float], **arguments: Any) -> Any:
+        if quality is not None and qp is not None:
+            raise click.UsageError("give --quality or --qp, not both")
+
+        def quality_of(codec: str) -> Optional[float]:
+            if qp is not None:
+                check_qp(codec)
+            return quality if qp is None else qp
+
+        return command(quality_of=quality_of, **arguments)
+
+    click.option("--qp", type=float, help="The same, of a codec that calls it so: bpg.")(wrapped)
+    click.option(
+        "--quality",
+        type=float,
+        help="On the codec's own scale: quality for jpeg, webp, avif and msh, rate for jpeg2000.",
+    )(wrapped)
+    return wrapped
+
+
+def check_qp(codec: str) -> None:
+    """Raise UsageError if a codec has no QP."""
+    scale = codec_class(codec).scale if codec in CODECS else None
+    if scale is None or scale.name != "qp":
+        raise click.UsageError(f"{codec} has no QP: leave --qp out, or give --{'quality' if scale else 'codec bpg'}")
+
+
 def at_point(command: Function) -> Function:
-    """Add --codec and --quality.
+    """Add --codec, --quality and --qp.
 
     The command's `request` is then at that one operating point, by default the last conversion's.
     """
 
     @functools.wraps(command)
-    def wrapped(request: Request, codec: Optional[str], quality: Optional[float], **arguments: Any) -> Any:
-        point = point_of(codec, quality, request) or last_conversion(request.study())
+    def wrapped(request: Request, codec: Optional[str], quality_of: QualityOf, **arguments: Any) -> Any:
+        point = point_of(codec, quality_of, request) or last_conversion(request.study())
         return command(request=request.at(point), **arguments)
 
-    click.option("--quality", "--qp", type=float, help="Its quality.")(wrapped)
-    click.option("--codec", help="Codec of C and R.  [default: that of the last conversion]")(wrapped)
-    return wrapped
+    named = click.option("--codec", type=POINT, help="Codec of C and R.  [default: that of the last conversion]")
+    return named(with_quality(wrapped))
 
 
 def with_restorer(command: Function) -> Function:
@@ -182,7 +284,7 @@ def with_restorer(command: Function) -> Function:
 
     click.option(
         "--restorer",
-        type=click.Choice(list(RESTORERS)),
+        type=Names("restorer", RESTORERS),
         help=f"What restores: {RESTORER_LABELS}.  [default: the preset's]",
     )(wrapped)
     return wrapped
@@ -198,7 +300,7 @@ def with_restorers(command: Function) -> Function:
     click.option(
         "--restorer",
         "restorers",
-        type=click.Choice(list(RESTORERS)),
+        type=Names("restorer", RESTORERS),
         multiple=True,
         help=f"What restores: {RESTORER_LABELS}; again for a comparison.  [default: the preset's]",
     )(wrapped)
@@ -240,8 +342,8 @@ def plan_and_make(targets: list[Artefact], console: Console) -> None:
     make(targets, console)
 
 
-def point_of(codec: Optional[str], quality: Optional[float], request: Request) -> Optional[OperatingPoint]:
+def point_of(codec: Optional[str], quality_of: QualityOf, request: Request) -> Optional[OperatingPoint]:
     """The operating point that --codec and --quality name; None if neither is given."""
-    if codec is None and quality is None:
-        return None
-    return OperatingPoint(codec or request.config.points[0].codec, quality)
+    named = codec or request.config.points[0].codec
+    quality = quality_of(named)
+    return None if codec is None and quality is None else OperatingPoint(named, quality)

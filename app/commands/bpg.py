@@ -10,6 +10,7 @@ import click
 import numpy as np
 from PIL import Image
 
+from dsr.app.help import Group
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.codecs.base import MAX_PIXELS
 from dsr.data_pipelines.codecs.bpg import container, read_bpg, write_bpg
@@ -31,7 +32,7 @@ output_file = click.argument("target", type=click.Path(dir_okay=False, path_type
 force = click.option("--force", is_flag=True, help="Overwrite the output file if it exists.")
 
 
-@click.group("bpg")
+@click.group("bpg", cls=Group)
 def command() -> None:
     """Encode, decode or inspect a single BPG file.
 

@@ -10,7 +10,8 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.engines import engine_options
-from dsr.app.options import Request, plan_and_make, point_of, study_options
+from dsr.app.help import Command, Names
+from dsr.app.options import POINT, QualityOf, Request, plan_and_make, point_of, study_options_without, with_quality
 from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
@@ -32,10 +33,10 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
         raise click.BadParameter(str(error)) from None
 
 
-@click.command("convert")
-@study_options
-@click.option("--codec", help=f"One of {', '.join(CODECS)}.")
-@click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
+@click.command("convert", cls=Command)
+@study_options_without("weights")
+@click.option("--codec", type=POINT, help=f"One of {', '.join(CODECS)}, or another degradation.")
+@with_quality
 @click.option(
     "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
 )
@@ -45,7 +46,11 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
     "--target-bpp", type=click.FloatRange(min=0, min_open=True), help="Find the quality for this rate on a sample."
 )
 @click.option(
-    "--restore", type=click.Choice(list(RESTORERS)), help="Go on to restored shards, training the restorer if missing."
+    "--restorer",
+    "--restore",
+    "restorer",
+    type=Names("restorer", RESTORERS),
+    help="Go on to restored shards with this restorer, training it if it is missing.",
 )
 @click.option("--role", "roles", type=click.Choice(ROLES), multiple=True, help="Only these images.  [default: all]")
 @click.option("--shards", "part", callback=_parse_part, metavar="I/N", help="Only the I-th of N parts of the shards.")
@@ -54,12 +59,12 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 def command(
     request: Request,
     codec: Optional[str],
-    quality: Optional[float],
+    quality_of: QualityOf,
     options: tuple[str, ...],
     bpg_encoder: Optional[str],
     model: Optional[str],
     target_bpp: Optional[float],
-    restore: Optional[RestorerName],
+    restorer: Optional[RestorerName],
     roles: tuple[str, ...],
     part: Optional[Part],
     finish: bool,
@@ -87,7 +92,7 @@ def command(
       dsr convert --codec bpg --qp 40
       dsr convert --dataset camvid --root ~/CamVid --codec bpg --target-bpp 0.2
       dsr convert --codec jpeg --quality 10 --role test --workers 2
-      dsr convert --codec bpg --qp 40 --restore gan
+      dsr convert --codec bpg --qp 40 --restorer gan
       dsr convert --codec msh --quality 3
       dsr convert --codec bpg --qp 40 --codec-option chroma=4:4:4 --bpg-encoder libbpg
       dsr convert --codec bpg --qp 40 --shards 3/16
@@ -98,17 +103,17 @@ def command(
     """
     if part and finish:
         raise click.UsageError("give --shards or --finish, not both")
-    if quality is not None and target_bpp is not None:
-        raise click.UsageError("give --quality or --target-bpp, not both")
     console = Console()
-    point = point_of(codec, quality, request) or request.config.points[0]
+    point = point_of(codec, quality_of, request) or request.config.points[0]
+    if target_bpp is not None and quality_of(point.codec) is not None:
+        raise click.UsageError("give --quality or --target-bpp, not both")
     point = dataclasses.replace(
         point, options={**point.options, **codec_options(point.codec, options, encoder=bpg_encoder, model=model)}
     )
     if target_bpp is not None:
         point = _find(point, target_bpp, request, console)
-    if restore:
-        request = request.restored_by(restore)
+    if restorer:
+        request = request.restored_by(restorer)
     whole = part is None and not finish
     how = dataclasses.replace(request.converting.how, thorough=whole, engine=engine)
     converting = Converting(how, part, finish)
@@ -117,8 +122,8 @@ def command(
     (made,) = study.degradations
     wanted = roles or ROLES
     targets = [study.shards(Domain("C", made), role) for role in wanted]
-    if restore:
-        targets += [study.shards(Domain("R", made, restore), role) for role in wanted if role != "restore"]
+    if restorer:
+        targets += [study.shards(Domain("R", made, restorer), role) for role in wanted if role != "restore"]
     there = [artefact for artefact in closure(targets) if artefact.exists and artefact.group == "shards"]
     if whole and there:
         console.say("comparing what exists with its SHA-256")
@@ -145,7 +150,7 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
     for artefact in closure(targets, beyond_existing=False):
         if artefact.group != "shards" and not artefact.exists:
             raise ConfigError(
-                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restore, "
+                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restorer, "
                 "join the parts with "
                 "--finish, and train it"
             )
@@ -158,7 +163,7 @@ def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[st
         known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())
         raise click.UsageError(f"--codec-option takes KEY=VALUE, each key once; {codec} has{known}")
     given = {key: value for key, value in shortcuts.items() if value is not None}
-    return parse_options(codec, {**parsed, **given})
+    return parse_options(codec, {**parsed, **given}) if parsed or given else {}
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:

@@ -9,14 +9,17 @@ import click
 
 from dsr.app.commands.encode import say_made, write_one
 from dsr.app.console import Console
+from dsr.app.help import Command
+from dsr.app.options import format_option, workers_option
+from dsr.experiments.fleet.pictures import Format
 
 
-@click.command("decode")
+@click.command("decode", cls=Command)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--format", "written", default="png", show_default=True, help="png, or jpeg with a quality: jpeg:95.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
-def command(source: Path, target: Path, written: str, workers: Optional[int]) -> None:
+@format_option
+@workers_option
+def command(source: Path, target: Path, format: Format, workers: Optional[int]) -> None:
     """Decode a bitstream, or all in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif .png), under the same names.
 
     Which codec decodes is told by the file's first bytes, and its suffix must agree. As for dsr encode, a folder is
@@ -32,9 +35,7 @@ def command(source: Path, target: Path, written: str, workers: Optional[int]) ->
     from dsr.data_pipelines import received
     from dsr.experiments.fleet import folders
     from dsr.experiments.fleet.encoding import decoded_folder
-    from dsr.experiments.fleet.pictures import Format
 
-    format = Format.parse(written)
     if source.is_dir():
         folders.check_apart(source, target)
         manifest = decoded_folder(source, format).make(target, workers, Console())

@@ -13,11 +13,12 @@ from pathlib import Path
 import click
 
 from dsr.app.console import size
+from dsr.app.help import Command
 from dsr.app.options import work_option
 from dsr.app.packages import BEYOND_CORE, CORE, INSTALL, PackageError, required
 
 
-@click.command("doctor")
+@click.command("doctor", cls=Command)
 @work_option
 def command(work: Path) -> None:
     """Check versions, devices, codecs and disk; exit status 1 if something needed is broken.

@@ -9,16 +9,20 @@ import click
 
 from dsr.app.commands.convert import codec_options
 from dsr.app.console import Console, duration
+from dsr.app.help import Command
+from dsr.app.options import CODEC, QualityOf, with_quality, workers_option
 from dsr.experiments.fleet.errors import FleetError
 
 SAMPLE_IMAGES = 8
 
 
-@click.command("encode")
+@click.command("encode", cls=Command)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
-@click.option("--codec", default="bpg", show_default=True, help="bpg, msh, jpeg, jpeg2000, webp, avif or none (PNG).")
-@click.option("--quality", "--qp", type=float, help="The codec's own scale: QP for bpg, quality for jpeg, ...")
+@click.option(
+    "--codec", type=CODEC, default="bpg", show_default=True, help="bpg, msh, jpeg, jpeg2000, webp, avif or none (PNG)."
+)
+@with_quality
 @click.option(
     "--target-bpp",
     type=click.FloatRange(min=0, min_open=True),
@@ -31,12 +35,12 @@ SAMPLE_IMAGES = 8
 )
 @click.option("--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="As chroma=4:4:4.")
 @click.option("--psnr", "measured", is_flag=True, help="Decode again, and put PSNR into rates.csv.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+@workers_option
 def command(
     source: Path,
     target: Path,
     codec: str,
-    quality: Optional[float],
+    quality_of: QualityOf,
     target_bpp: Optional[float],
     target_bytes: Optional[int],
     options: tuple[str, ...],
@@ -57,6 +61,7 @@ def command(
       dsr encode camera/ fleet/ --codec bpg --target-bpp 0.2 --psnr
       dsr encode camera/ fleet/ --codec jpeg --target-bytes 20000
     """
+    quality = quality_of(codec)
     if sum(given is not None for given in (quality, target_bpp, target_bytes)) > 1:
         raise click.UsageError("give one of --quality, --target-bpp and --target-bytes")
     from dsr.data_pipelines.codecs import make_codec

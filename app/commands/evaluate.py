@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
+from dsr.app.help import Command
 from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
 from dsr.app.tables import print_results
 from dsr.experiments.collecting import collect
@@ -12,7 +13,7 @@ from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.domain import Domain
 
 
-@click.command("evaluate")
+@click.command("evaluate", cls=Command)
 @study_options
 @with_restorer
 @with_seeds

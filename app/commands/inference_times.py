@@ -5,14 +5,15 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
-from dsr.app.options import Request, study_options, with_restorers
+from dsr.app.help import Command
+from dsr.app.options import Request, study_options_without, with_restorers
 from dsr.experiments.analysis.inference_times import STAGES, inference_times_table
 from dsr.experiments.measurements.inference_times import measure
 from dsr.experiments.measurements.kept import INFERENCE_TIMES
 
 
-@click.command("inference-times")
-@study_options
+@click.command("inference-times", cls=Command)
+@study_options_without("weights", "vgg", "workers", "max_errors")
 @with_restorers
 def command(request: Request) -> None:
     """Measure encoding, decoding, restoring and segmenting an image, and what each configuration costs in all.

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
-from dsr.app.options import Request, plan_and_make, study_options
-from dsr.data_pipelines.codecs import CODECS
+from dsr.app.help import Command
+from dsr.app.options import CODEC, Request, plan_and_make, study_options_without
 from dsr.experiments.analysis.rate_distortion import write_rate_distortion
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Domain
@@ -15,12 +15,12 @@ from dsr.experiments.measurements.rate_distortion import ladder, rate_point
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 
 
-@click.command("rate-distortion")
-@study_options
+@click.command("rate-distortion", cls=Command)
+@study_options_without("name", "weights", "vgg")
 @click.option(
     "--codec",
     "codecs",
-    type=click.Choice(list(CODECS)),
+    type=CODEC,
     multiple=True,
     default=DEFAULT,
     show_default=True,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import click
 
-from dsr.app.options import Request, study_options, with_restorers, with_seeds
+from dsr.app.help import Command
+from dsr.app.options import Request, study_options_without, with_restorers, with_seeds
 from dsr.app.tables import print_results
 from dsr.experiments.collecting import collect, report_of
 
 
-@click.command("report")
-@study_options
+@click.command("report", cls=Command)
+@study_options_without("workers", "max_errors")
 @with_restorers
 @with_seeds
 def command(request: Request) -> None:

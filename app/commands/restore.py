@@ -6,19 +6,28 @@ from pathlib import Path
 from typing import Optional
 
 import click
+from click.shell_completion import CompletionItem
 
 from dsr.app.commands.encode import say_made
 from dsr.app.console import Console
+from dsr.app.help import Command
+from dsr.app.options import format_option, workers_option
+from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
 
 
-@click.command("restore")
+def _complete(context: click.Context, option: click.Parameter, start: str) -> list[CompletionItem]:
+    return [CompletionItem(SHIPPED)] if start and SHIPPED.startswith(start) else [CompletionItem(start, type="dir")]
+
+
+@click.command("restore", cls=Command)
 @click.argument("fleet", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
     "--restorer",
     required=True,
     metavar="FOLDER",
+    shell_complete=_complete,
     help=f"Of a trained restorer, as dsr train-restorer makes one; or {SHIPPED}: the one that comes with dsr.",
 )
 @click.option(
@@ -26,10 +35,10 @@ from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Label maps of the same names, to be copied as they are; an image without one is left out.",
 )
-@click.option("--format", "written", default="png", show_default=True, help="png, or jpeg with a quality: jpeg:95.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
+@format_option
+@workers_option
 def command(
-    fleet: Path, target: Path, restorer: str, labels: Optional[Path], written: str, workers: Optional[int]
+    fleet: Path, target: Path, restorer: str, labels: Optional[Path], format: Format, workers: Optional[int]
 ) -> None:
     """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif), under the same names.
 
@@ -44,12 +53,10 @@ def command(
       dsr restore fleet/ restored/ --restorer shipped --labels labels/ --format jpeg:95
     """
     from dsr.experiments.fleet import folders
-    from dsr.experiments.fleet.pictures import Format
     from dsr.experiments.fleet.restorers import check_restorer, find_restorer, strangers, trained_on
     from dsr.experiments.fleet.restoring import restored_folder
     from dsr.experiments.fleet.training import read_fleet
 
-    format = Format.parse(written)
     for source in filter(None, (fleet, labels)):
         folders.check_apart(source, target)
     folder = find_restorer(restorer)

@@ -7,13 +7,14 @@ from statistics import mean
 import click
 
 from dsr.app.console import Console
+from dsr.app.help import Command
 from dsr.app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
 from dsr.experiments.analysis.restorer_images import restorer_images_table
 from dsr.experiments.measurements.kept import RESTORER_IMAGES
 from dsr.experiments.measurements.restorer_images import scores, trials
 
 
-@click.command("restorer-images")
+@click.command("restorer-images", cls=Command)
 @study_options
 @with_restorers
 @with_seeds

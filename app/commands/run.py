@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
+from dsr.app.help import Command
 from dsr.app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
 from dsr.app.tables import print_results
 from dsr.experiments.collecting import collect, report_of
@@ -12,7 +13,7 @@ from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
 
 
-@click.command("run")
+@click.command("run", cls=Command)
 @study_options
 @with_restorers
 @with_seeds

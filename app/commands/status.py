@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from dsr.app.console import duration, size
+from dsr.app.help import Command
 from dsr.app.options import work_option
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.summaries import (
@@ -23,7 +24,7 @@ from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
 
 
-@click.command("status")
+@click.command("status", cls=Command)
 @work_option
 def command(work: Path) -> None:
     """List what exists, and what was begun but not finished.

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from dsr.app.help import Command
 from dsr.app.options import work_option
 from dsr.models.errors import UserError
 
@@ -16,7 +17,7 @@ from dsr.models.errors import UserError
 TENSORBOARD = "import sys; sys.path[:] = filter(None, sys.path); from tensorboard.main import run_main; run_main()"
 
 
-@click.command("tensorboard")
+@click.command("tensorboard", cls=Command)
 @work_option
 @click.option("--port", type=click.IntRange(1, 65535), default=6006, show_default=True)
 @click.option("--host", default="localhost", show_default=True, help="0.0.0.0 lets other machines see it.")

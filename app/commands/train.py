@@ -5,13 +5,14 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
+from dsr.app.help import Command
 from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
 from dsr.app.tables import print_evaluations
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.summaries import EvaluationSummary
 
 
-@click.command("train")
+@click.command("train", cls=Command)
 @study_options
 @with_restorer
 @with_seeds

@@ -7,14 +7,15 @@ from typing import Optional
 import click
 
 from dsr.app.console import Console, duration
-from dsr.app.options import Request, plan_and_make, study_options
+from dsr.app.help import Command
+from dsr.app.options import Request, plan_and_make, study_options_without
 from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.experiments.summaries import CodecSummary
 from dsr.models.hyperprior.saved import WEIGHTS_FILE
 
 
-@click.command("train-codec")
-@study_options
+@click.command("train-codec", cls=Command)
+@study_options_without("name", "weights", "vgg")
 @click.option(
     "--quality",
     type=click.FloatRange(1, 8),

@@ -10,7 +10,8 @@ from typing import Any, Callable, Optional
 import click
 
 from dsr.app.console import Console, duration
-from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer
+from dsr.app.help import Command
+from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer
 from dsr.experiments.config.overrides import flatten
 from dsr.experiments.summaries import TrainingSummary
 from dsr.models.restorers.gan_config import AdversarialConfig
@@ -52,8 +53,8 @@ def or_like_fleet(command: Function) -> Function:
     return wrapped
 
 
-@click.command("train-restorer")
-@study_options
+@click.command("train-restorer", cls=Command)
+@study_options_without("weights")
 @with_restorer
 @or_like_fleet
 @at_point

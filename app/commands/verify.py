@@ -11,7 +11,8 @@ from typing import Optional
 import click
 
 from dsr.app.console import Console
-from dsr.app.options import work_option
+from dsr.app.help import Command
+from dsr.app.options import work_option, workers_option
 from dsr.experiments.conversion import stored_codec
 from dsr.experiments.graph.places import below, misplaced
 from dsr.experiments.graph.progress import Meter
@@ -19,11 +20,11 @@ from dsr.tfrecords import files
 from dsr.tfrecords.verify import findings
 
 
-@click.command("verify")
+@click.command("verify", cls=Command)
 @click.argument("paths", nargs=-1, type=files.location)
 @work_option
 @click.option("--deep", is_flag=True, help="Decode every bitstream too, and compare with the pixels that are stored.")
-@click.option("--workers", type=click.IntRange(min=1), help="Reading processes  [default: all cores]")
+@workers_option
 def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[int]) -> None:
     """Read artefacts again: those named, or all of a work folder, which is the default.
 

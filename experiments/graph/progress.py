@@ -23,9 +23,11 @@ class Progress:
     @contextmanager
     def meter(self, label: str, total: int) -> Iterator[Meter]:
         """Announce a piece of work of `total` units (images, steps)."""
-        yield _Silent()
+        yield Silent()
 
 
-class _Silent:
+class Silent:
+    """A meter that nobody sees."""
+
     def update(self, done: int, note: str = "") -> None:
         pass

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
 from dsr.app.cli import COMMANDS, cli
+from dsr.app.help import Command, Shared
 
 
 def dsr(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,11 +61,9 @@ def test_a_mistyped_command_names_the_right_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("run", "--preset", "camvd"), 'did you mean "camvid"'),
         (("run", "--set", "segmenter.stepps=3"), 'did you mean "segmenter.steps"'),
         (("run", "--dataset", "camvid"), "root"),
         (("run", "--dataset", "camvid", "--root", "/no/such/folder"), "/no/such/folder"),
-        (("convert", "--codec", "bgp"), "bpg"),
         (("convert", "--codec", "jpeg", "--quality", "1000"), "quality"),
         (("convert", "--codec", "bpg", "--codec-option", "chrome=4:4:4"), "chroma"),
         (("convert", "--codec", "bpg", "--bpg-encoder", "libbpg"), "bpgenc"),
@@ -75,6 +75,97 @@ def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ..
     assert says in result.stderr
     assert result.stderr.startswith("dsr: ") and "Traceback" not in result.stderr
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("run", "--preset", "camvd"), 'Did you mean "camvid"?'),
+        (("run", "--dataset", "citiscapes"), 'Did you mean "cityscapes"?'),
+        (("convert", "--codec", "bgp"), 'Did you mean "bpg"?'),
+        (("convert", "--restorer", "rdn-pnsr"), 'Did you mean "rdn-psnr"?'),
+        (("rate-distortion", "--codec", "jpg"), 'Did you mean "jpeg"?'),
+        (("encode", ".", "there", "--codec", "bgp"), 'Did you mean "bpg"?'),
+        (("decode", ".", "there", "--format", "gif"), "jpeg:95"),
+        (("restore", ".", "there", "--restorer", "shipped", "--format", "jpeg:101"), "jpeg:95"),
+        (("convert", "--codec", "jpeg", "--qp", "40"), "jpeg has no QP"),
+        (("convert", "--codec", "bpg", "--qp", "40", "--quality", "40"), "not both"),
+        (("encode", ".", "there", "--codec", "none", "--qp", "40"), "none has no QP"),
+        (("train", "--config", "RO", "--codec", "blur-gaussian", "--qp", "2"), "blur-gaussian has no QP"),
+    ],
+)
+def test_a_wrong_choice_ends_with_status_2_and_names_the_right_one(arguments: tuple[str, ...], says: str) -> None:
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 2
+    assert says in " ".join(result.output.split())
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_folds_what_it_shares_and_can_be_quiet(name: str) -> None:
+    runner, context = CliRunner(), click.Context(cli)
+    command = cli.get_command(context, name)
+    for one in command.commands.values() if isinstance(command, click.Group) else [command]:
+        assert isinstance(one, Command)
+        path = [name] if one is command else [name, one.name]
+        folded, whole = (
+            " ".join(runner.invoke(cli, [*path, flag]).output.split()) for flag in ("--help", "--help-all")
+        )
+        for option in one.params:
+            if isinstance(option, click.Option) and not option.hidden:
+                says = " ".join((option.help or "").split()[:4])
+                assert option.opts[0] in folded and option.opts[0] in whole and says in whole
+        shared = [option for option in one.params if isinstance(option, Shared)]
+        assert {"--quiet", "--verbose"} <= {name for option in shared for name in option.opts}
+        assert ("--help-all" in folded) == (len(shared) > 4)
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("report", ("--workers", "--max-errors")),
+        ("inference-times", ("--workers", "--max-errors", "--weights", "--vgg")),
+        ("train-codec", ("--name", "--weights", "--vgg")),
+        ("rate-distortion", ("--name", "--weights", "--vgg")),
+        ("convert", ("--weights",)),
+    ],
+)
+def test_commands_have_no_option_that_they_do_not_use(name: str, unused: tuple[str, ...]) -> None:
+    for option in unused:
+        assert CliRunner().invoke(cli, [name, option, "1"]).exit_code == 2
+        assert f"{option} " not in CliRunner().invoke(cli, [name, "--help-all"]).output
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("dsr conv", {"convert"}),
+        ("dsr run --preset ca", {"camvid"}),
+        ("dsr convert --codec jp", {"jpeg", "jpeg2000"}),
+        ("dsr convert --dataset c", {"camvid", "cityscapes"}),
+        ("dsr run --restorer rdn", {"rdn-psnr", "rdn-msssim"}),
+        ("dsr restore . there --restorer sh", {"shipped"}),
+    ],
+)
+def test_a_shell_completes_names(words: str, completed: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(len(words.split()) - 1))
+    result = CliRunner().invoke(cli, prog_name="dsr", env={"_DSR_COMPLETE": "bash_complete"})
+    assert {line.split(",")[1] for line in result.output.splitlines()} == completed
+
+
+def test_a_quiet_command_prints_its_results_alone(tmp_path: Path) -> None:
+    small = ["dataset.options.height=48", "dataset.options.width=64", "dataset.options.test=3"]
+    arguments = ["convert", "--codec", "jpeg", "--role", "test", *(word for key in small for word in ("--set", key))]
+    loud = dsr(*arguments, "--work", str(tmp_path / "loud"))
+    quiet = dsr(*arguments, "--work", str(tmp_path / "quiet"), "--quiet")
+    assert loud.stderr and quiet.stderr == ""
+    assert "3 images" in loud.stdout and "3 images" in quiet.stdout
+
+
+def test_a_verbose_command_says_where_an_error_arose(tmp_path: Path) -> None:
+    result = dsr("run", "--set", "segmenter.stepps=3", "--work", str(tmp_path), "--verbose")
+    assert result.returncode == 1
+    assert "overrides.py" in result.stderr and result.stderr.rstrip().splitlines()[-1].startswith("dsr: ")
 
 
 def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_without_the_option_the_adversarial_one_restores(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("command", "option"),
     [("run", "--restorer"), ("train", "--restorer"), ("train-restorer", "--restorer"), ("evaluate", "--restorer")]
-    + [("report", "--restorer"), ("convert", "--restore")],
+    + [("report", "--restorer"), ("convert", "--restorer")],
 )
 def test_commands_name_the_restorers_that_there_are(command: str, option: str) -> None:
     result = CliRunner().invoke(cli, [command, option, "rdn"])

@@ -59,7 +59,7 @@ def restored(work: Path) -> Path:
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Restored by one worker."""
     work = tmp_path_factory.mktemp("work")
-    run("convert", *STREETS, "--role", "test", "--restore", "shipped", "--workers", "1", "--work", work)
+    run("convert", *STREETS, "--role", "test", "--restorer", "shipped", "--workers", "1", "--work", work)
     return work
 
 
@@ -75,7 +75,7 @@ def test_it_restores_shards_without_the_images_set_apart(converted: Path) -> Non
 
 
 def test_any_number_of_workers_makes_the_same_shards(converted: Path, tmp_path: Path) -> None:
-    run("convert", *STREETS, "--role", "test", "--restore", "shipped", "--workers", "3", "--work", tmp_path)
+    run("convert", *STREETS, "--role", "test", "--restorer", "shipped", "--workers", "3", "--work", tmp_path)
     one, three = restored(converted), restored(tmp_path)
     assert one.name == three.name
     assert len(list(one.glob("*.tfrecord"))) == 4
@@ -141,7 +141,7 @@ def test_a_training_goes_on_from_all_networks_of_a_trained_restorer(
         "--set",
         "restorer.gan.batch=1",
         *settings,
-        "--restore",
+        "--restorer",
         "gan",
         "--role",
         "test",
