@@ -20,6 +20,7 @@ GROUPS = {
         "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
         "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
         "restorer-images": "Draw accuracy against the number of images the restorer learned from.",
+        "config": "All settings of a study, with types and meanings, as a file for --config.",
         "report": "Write the report page of a study from what exists.",
     },
     "Convert": {

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, Callable
 
 import click
 
-from dsr.app.help import QUIET, is_asked
+from dsr.app.help import JSON, QUIET, is_asked
 from dsr.experiments.graph.progress import Meter, Progress, Silent
+from dsr.experiments.results import finite
+
+if TYPE_CHECKING:
+    from dsr.experiments.graph.artefacts import Artefact
 
 SECONDS_BETWEEN_LINES = 30.0
 
@@ -71,6 +78,35 @@ class _Lines:
 
     def close(self) -> None:
         pass
+
+
+def show(value: Any, text: Callable[[], object]) -> None:
+    """Print a result: with --json its value, else what `text` prints.
+
+    Args:
+      value: dataclasses, dictionaries, lists, paths, numbers and text; numbers that are not finite become null.
+      text: prints it for people.
+    """
+    if is_asked(JSON):
+        click.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False))
+    else:
+        text()
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return str(value) if isinstance(value, os.PathLike) else finite(value)
+
+
+def made_of(artefact: Artefact) -> dict[str, Any]:
+    """What there is to say of an artefact that exists, for `show`."""
+    manifest = artefact.manifest
+    return {"kind": manifest.kind, "name": artefact.name, "folder": artefact.folder, "summary": manifest.summary}
 
 
 def duration(seconds: float) -> str:

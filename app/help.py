@@ -22,7 +22,7 @@ from dsr.models.errors import UserError
 FEW = 4
 """So many shared options are not worth folding."""
 
-QUIET, VERBOSE = "dsr.quiet", "dsr.verbose"
+QUIET, VERBOSE, DRY_RUN, JSON = "dsr.quiet", "dsr.verbose", "dsr.dry_run", "dsr.json"
 """Where a command's context keeps what was asked for."""
 
 
@@ -44,6 +44,26 @@ def asks(what: str) -> Callable[[click.Context, click.Parameter, bool], None]:
 
 class Shared(click.Option):
     """An option of many commands, which a command's help names and does not explain."""
+
+
+dry_run_option = click.option(
+    "--dry-run",
+    is_flag=True,
+    expose_value=False,
+    callback=asks(DRY_RUN),
+    help="Show what would be made, and make nothing.",
+)
+"""Of every command that makes something; `is_asked(DRY_RUN)` tells."""
+
+json_option = click.option(
+    "--json",
+    cls=Shared,
+    is_flag=True,
+    expose_value=False,
+    callback=asks(JSON),
+    help="Print the result as JSON.",
+)
+"""Of every command that prints a result, which it gives to `dsr.app.console.show`."""
 
 
 class Command(click.Command):

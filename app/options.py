@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
@@ -11,19 +12,21 @@ from typing import TYPE_CHECKING, Any, Callable, Optional
 import click
 from click.shell_completion import CompletionItem
 
-from dsr.app.console import Console, duration
-from dsr.app.help import Names, Shared
+from dsr.app.console import Console, duration, show
+from dsr.app.help import DRY_RUN, Names, Shared, is_asked
 from dsr.data_pipelines.codecs import CODECS, codec_class
 from dsr.data_pipelines.datasets import DATASETS
 from dsr.data_pipelines.degradations import DEGRADATIONS
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
-from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
+from dsr.experiments.config.schema import OperatingPoint, StudyConfig
+from dsr.experiments.config.settings import configured, read_settings
 from dsr.experiments.conversion import Converting
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.graph.artefacts import Artefact, Step, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.last_conversion import last_conversion
+from dsr.experiments.stored_study import stored, stored_names
 from dsr.experiments.study import Study
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords import files
@@ -90,6 +93,7 @@ class Request:
     config: StudyConfig
     converting: Converting
     hint: str = ""  # that the user sees once the study is known to be one
+    preset: str = SMALLEST  # what the configuration is a change of
 
     def at(self, *points: OperatingPoint) -> Request:
         """The same request at these operating points."""
@@ -125,9 +129,14 @@ STUDY_OPTIONS: dict[str, Function] = {
         "preset_name",
         cls=Shared,
         type=Names("preset", PRESETS),
-        default=SMALLEST,
-        show_default=True,
-        help=f"One of {', '.join(PRESETS)}.",
+        help=f"One of {', '.join(PRESETS)}.  [default: {SMALLEST}]",
+    ),
+    "settings": click.option(
+        "--config",
+        "settings",
+        cls=Shared,
+        type=click.Path(exists=True, dir_okay=False, path_type=Path),
+        help="A TOML file of settings, as dsr config prints one; options of the command line win.",
     ),
     "dataset": click.option(
         "--dataset",
@@ -169,6 +178,16 @@ STUDY_OPTIONS: dict[str, Function] = {
 """By the name of their value."""
 
 
+def complete_study(context: click.Context, option: click.Parameter, start: str) -> list[CompletionItem]:
+    """Names of the studies that were run."""
+    work = context.params.get("work") or Path(os.environ.get("DSR_WORK", "dsr-work"))
+    return [CompletionItem(name) for name in stored_names(work) if name.startswith(start)]
+
+
+study_argument = click.argument("study", required=False, metavar="[STUDY]", shell_complete=complete_study)
+"""The name of a study that was run, instead of the options that say which; stands below `@study_options`."""
+
+
 def study_options_without(*unused: str) -> Callable[[Function], Function]:
     """Add the options that describe a study, less those that a command has no use for, by the name of their value.
 
@@ -178,7 +197,8 @@ def study_options_without(*unused: str) -> Callable[[Function], Function]:
     def add(command: Function) -> Function:
         @functools.wraps(command)
         def wrapped(**arguments: Any) -> Any:
-            given = {name: arguments.pop(name, None) for name in STUDY_OPTIONS}
+            given = {name: arguments.pop(name, None) for name in ("study", *STUDY_OPTIONS)}
+            given["overrides"] = given["overrides"] or ()
             return command(request=_request(**given), **arguments)
 
         for name in reversed(STUDY_OPTIONS):
@@ -194,7 +214,9 @@ study_options = study_options_without()
 
 
 def _request(
-    preset_name: str,
+    study: Optional[str],
+    preset_name: Optional[str],
+    settings: Optional[Path],
     dataset: Optional[str],
     root: Optional[str],
     skip_others: bool,
@@ -206,27 +228,37 @@ def _request(
     workers: Optional[int],
     max_errors: Optional[int],
 ) -> Request:
-    config = preset(preset_name)
-    if dataset is not None and dataset != config.dataset.name:
-        config = dataclasses.replace(config, dataset=DatasetConfig.of(dataset), name=_own_name(dataset, root))
-    shortcuts = {"dataset.root": root, "segmenter.network.weights": weights, "restorer.gan.vgg": vgg, "name": name}
-    given = [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
+    """Of what was given; where several say the same, the stored study comes first, then a file, then options."""
+    which = {"--preset": preset_name, "--config": settings, "--dataset": dataset, "--root": root, "--name": name}
+    if study is not None and any(which.values()):
+        also = next(option for option, value in which.items() if value)
+        raise click.UsageError(f"{also} says which study it is, and so does {study}: leave one of them out")
+    named, given = (None, []) if settings is None else read_settings(settings)
+    if study is not None:
+        named, given = stored(work, study)
+    if dataset is not None:  # what is said of another is not of this one
+        given = [setting for setting in given if not setting.startswith("dataset.")]
+    shortcuts = {
+        "dataset.name": dataset,
+        "dataset.root": root,
+        "segmenter.network.weights": weights,
+        "restorer.gan.vgg": vgg,
+        "name": name,
+    }
+    given += [f"{key}={value}" for key, value in shortcuts.items() if value is not None]
     if skip_others:
         given.append("dataset.options.skip_others=true")
-    config = apply_overrides(config, [*given, *overrides])
-    own = config.dataset.name != preset(preset_name).dataset.name
+    base = preset_name or named or SMALLEST
+    config = apply_overrides(configured(base, given), overrides)
+    own = config.dataset.name != preset(base).dataset.name
     hint = f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
     return Request(
         work,
         config,
         Converting(How(workers, max_errors=max_errors or 0)),
-        hint if own and preset_name == SMALLEST else "",
+        hint if own and base == SMALLEST else "",
+        base,
     )
-
-
-def _own_name(dataset: str, root: Optional[str]) -> str:
-    """What the study of another dataset than the preset's is called: two of them share no report and no measurement."""
-    return Path(root).expanduser().resolve().name or dataset if root else dataset
 
 
 def with_quality(command: Function) -> Function:
@@ -324,22 +356,35 @@ def with_seeds(command: Function) -> Function:
     return wrapped
 
 
-def show_plan(steps: list[Step], console: Console) -> None:
-    """Print what exists, what will be made, and about how long that takes."""
+def _say_plan(steps: list[Step], say: Callable[[str], None]) -> None:
+    """What exists, what will be made, and about how long that takes."""
     width = max((len(step.artefact.label) for step in steps), default=0)
     for step in steps:
         cost = "" if step.artefact.exists else f"about {duration(step.seconds)}"
-        console.say(f"  {step.state:<8} {step.artefact.label:<{width}} {cost}".rstrip())
+        say(f"  {step.state:<8} {step.artefact.label:<{width}} {cost}".rstrip())
         for note in step.artefact.notes:
-            console.say(f"           {note}")
+            say(f"           {note}")
     total = sum(step.seconds for step in steps)
-    console.say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
+    say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
 
 
 def plan_and_make(targets: list[Artefact], console: Console) -> None:
-    """Show the plan, then make what is missing."""
-    show_plan(plan(targets), console)
+    """Show the plan, then make what is missing; with --dry-run the command ends between the two."""
+    steps = plan(targets)
+    if is_asked(DRY_RUN):
+        show_plan(steps)
+        raise click.exceptions.Exit(0)
+    _say_plan(steps, console.say)
     make(targets, console)
+
+
+def show_plan(steps: list[Step]) -> None:
+    """Print a plan as the result of a command."""
+    told = [
+        {"state": step.state, "artefact": step.artefact.label, "seconds": step.seconds, "notes": step.artefact.notes}
+        for step in steps
+    ]
+    show({"steps": told, "seconds": sum(step.seconds for step in steps)}, lambda: _say_plan(steps, click.echo))
 
 
 def point_of(codec: Optional[str], quality_of: QualityOf, request: Request) -> Optional[OperatingPoint]:

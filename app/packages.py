@@ -8,7 +8,10 @@ from contextlib import contextmanager
 
 from dsr.models.errors import UserError
 
-CORE = ("numpy", "pillow", "av", "simplejpeg", "isal", "google-crc32c", "protobuf", "etils", "click", "dacite")
+CORE = (
+    "numpy", "pillow", "av", "simplejpeg", "isal", "google-crc32c", "protobuf", "etils", "click", "dacite",
+    *(["tomli"] if sys.version_info < (3, 11) else []),
+)  # fmt: skip
 """What `requirements-core.in` names: enough to convert, verify and look."""
 
 BEYOND_CORE = (

@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Optional
 
 import click
 
+from dsr.app.console import show
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.restorers import blocks
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
 from dsr.experiments.results import Results
 from dsr.experiments.summaries import EvaluationSummary
+
+
+def show_results(results: Results, page: Optional[Path] = None) -> None:
+    """The table of a study's evaluations and where its report is; with --json the same numbers with all digits."""
+
+    def text() -> None:
+        print_results(results)
+        if page is not None:
+            click.echo(f"report: {page.resolve().as_uri()}")
+
+    value = {"study": results.study.name, "points": results.points, "evaluations": results.evaluations}
+    show({**value, "report": page and page.resolve()}, text)
 
 
 def print_results(results: Results) -> None:
@@ -56,6 +70,12 @@ def _print_restorers(results: Results, paired: bool) -> None:
             )
             click.echo(f"{block.point.point:<20}{row.restorer or 'compressed':<12}{cells}".rstrip())
     click.echo("* the best of its column" + ("; [95 % interval over the seeds]" if paired else ""))
+
+
+def show_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:
+    """Those of one configuration, one a seed."""
+    value = {"configuration": configuration, "evaluations": summaries}
+    show(value, lambda: print_evaluations(configuration, summaries))
 
 
 def print_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:

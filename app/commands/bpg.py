@@ -10,7 +10,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from dsr.app.help import Group
+from dsr.app.console import show
+from dsr.app.help import DRY_RUN, Group, dry_run_option, is_asked, json_option
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.codecs.base import MAX_PIXELS
 from dsr.data_pipelines.codecs.bpg import container, read_bpg, write_bpg
@@ -77,6 +78,8 @@ def command() -> None:
 )
 @click.option("--encoder", type=click.Choice(tuple(PRESETS)), default="x265", show_default=True, help="libbpg: bpgenc.")
 @force
+@dry_run_option
+@json_option
 def encode(
     source: Path,
     target: Path,
@@ -139,7 +142,8 @@ def encode(
         )
     _write(target, bitstream)
     height, width, _ = pixels.shape
-    click.echo(f"{target}: {_rate(len(bitstream), width, height)}")
+    value = {"file": target, "bytes": len(bitstream), "bpp": 8 * len(bitstream) / (width * height)}
+    show(value, lambda: click.echo(f"{target}: {_rate(len(bitstream), width, height)}"))
 
 
 def _metadata(source: Path, picture: Picture, gray: bool) -> list[tuple[int, bytes]]:
@@ -162,6 +166,8 @@ def _metadata(source: Path, picture: Picture, gray: bool) -> list[tuple[int, byt
     "--max-pixels", type=click.IntRange(1), default=MAX_PIXELS, show_default=True, help="Refuse larger pictures."
 )
 @force
+@dry_run_option
+@json_option
 def decode(source: Path, target: Path, drop_alpha: bool, max_pixels: int, force: bool) -> None:
     """Decode the BPG file SOURCE to the PNG file TARGET; of an animation the first picture.
 
@@ -188,11 +194,13 @@ def decode(source: Path, target: Path, drop_alpha: bool, max_pixels: int, force:
     buffer = io.BytesIO()
     image.save(buffer, "PNG", icc_profile=metadata.get(container.ICC), exif=metadata.get(container.EXIF, b""))
     _write(target, buffer.getvalue())
-    click.echo(f"{target}: {picture.header.width}x{picture.header.height} {image.mode}")
+    value = {"file": target, "width": picture.header.width, "height": picture.header.height, "mode": image.mode}
+    show(value, lambda: click.echo(f"{target}: {picture.header.width}x{picture.header.height} {image.mode}"))
 
 
 @command.command()
 @input_file
+@json_option
 def info(source: Path) -> None:
     """Show what the header of the BPG file SOURCE says. The picture data is not decoded.
 
@@ -216,8 +224,12 @@ def info(source: Path) -> None:
         "file": _rate(len(data), header.width, header.height),
         "picture data": f"{len(hevc)} bytes, {'length given' if header.has_length else 'to the end of the file'}",
     }
-    for name, value in rows.items():
-        click.echo(f"{name:<14}{value}")
+
+    def text() -> None:
+        for name, value in rows.items():
+            click.echo(f"{name:<14}{value}")
+
+    show(rows, text)
 
 
 def _rate(length: int, width: int, height: int) -> str:
@@ -230,7 +242,9 @@ def _refuse_overwriting(target: Path, force: bool) -> None:
 
 
 def _write(target: Path, data: bytes) -> None:
-    """Writes the file whole or not at all."""
+    """Writes the file whole or not at all; with --dry-run not at all."""
+    if is_asked(DRY_RUN):
+        return
     partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
     try:
         with open(partial, "xb") as file:

@@ -8,9 +8,9 @@ from typing import Any, Optional
 
 import click
 
-from dsr.app.console import Console
+from dsr.app.console import Console, made_of, show
 from dsr.app.engines import engine_options
-from dsr.app.help import Command, Names
+from dsr.app.help import Command, Names, dry_run_option, json_option
 from dsr.app.options import POINT, QualityOf, Request, plan_and_make, point_of, study_options_without, with_quality
 from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
 from dsr.experiments.config.overrides import ConfigError
@@ -56,6 +56,8 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 @click.option("--shards", "part", callback=_parse_part, metavar="I/N", help="Only the I-th of N parts of the shards.")
 @click.option("--finish", is_flag=True, help="Join the parts that --shards made, and check them.")
 @engine_options
+@dry_run_option
+@json_option
 def command(
     request: Request,
     codec: Optional[str],
@@ -132,18 +134,22 @@ def command(
     plan_and_make([*there, *targets], console)
     if not part:
         remember_conversion(study)
-    for target in targets:
-        if target.exists:
-            click.echo(f"{target.name}: {_closing_line(target.summary(ShardsSummary))}")
-            click.echo(f"  {target.folder}")
-        else:
-            click.echo(f"{target.name}: part {part} is done; when all are, join them with --finish")
-    for artefact in closure(targets):
-        if artefact.group == "shards" and artefact.exists:
+    shards = [artefact for artefact in closure(targets) if artefact.group == "shards" and artefact.exists]
+
+    def text() -> None:
+        for target in targets:
+            if target.exists:
+                click.echo(f"{target.name}: {_closing_line(target.summary(ShardsSummary))}")
+                click.echo(f"  {target.folder}")
+            else:
+                click.echo(f"{target.name}: part {part} is done; when all are, join them with --finish")
+        for artefact in shards:
             summary = artefact.summary(ShardsSummary)
             if summary.errors:
                 click.echo(f"{artefact.name}: left out {summary.errors} of {summary.inputs} images")
                 click.echo(f"  {artefact.folder / ERRORS}")
+
+    show({"shards": [made_of(artefact) for artefact in shards], "part": None if part is None else str(part)}, text)
 
 
 def _check_trained(targets: Sequence[Artefact]) -> None:

@@ -7,9 +7,8 @@ from typing import Optional
 
 import click
 
-from dsr.app.commands.encode import say_made, write_one
-from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.commands.encode import make_folder, write_one
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import format_option, workers_option
 from dsr.experiments.fleet.pictures import Format
 
@@ -19,6 +18,8 @@ from dsr.experiments.fleet.pictures import Format
 @click.argument("target", type=click.Path(path_type=Path))
 @format_option
 @workers_option
+@dry_run_option
+@json_option
 def command(source: Path, target: Path, format: Format, workers: Optional[int]) -> None:
     """Decode a bitstream, or all in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif .png), under the same names.
 
@@ -38,8 +39,7 @@ def command(source: Path, target: Path, format: Format, workers: Optional[int]) 
 
     if source.is_dir():
         folders.check_apart(source, target)
-        manifest = decoded_folder(source, format).make(target, workers, Console())
-        say_made(target, manifest.summary, "images")
+        make_folder(decoded_folder(source, format), target, workers)
         return
     bitstream = received.read_bitstream(source)
     pixels = received.decode(received.read_header(source.name, bitstream), bitstream)

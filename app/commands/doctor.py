@@ -8,18 +8,21 @@ import os
 import platform
 import shutil
 import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from dsr.app.console import size
-from dsr.app.help import Command
+from dsr.app.console import show, size
+from dsr.app.help import Command, json_option
 from dsr.app.options import work_option
 from dsr.app.packages import BEYOND_CORE, CORE, INSTALL, PackageError, required
 
 
 @click.command("doctor", cls=Command)
 @work_option
+@json_option
 def command(work: Path) -> None:
     """Check versions, devices, codecs and disk; exit status 1 if something needed is broken.
 
@@ -29,24 +32,31 @@ def command(work: Path) -> None:
     Example:
       dsr doctor
     """
-    click.echo(f"python      {platform.python_version()} at {sys.executable}")
-    healthy = _installed("dsr", *CORE)
+    checks = [Check("python", True, f"{platform.python_version()} at {sys.executable}")]
+    checks += _installed("dsr", *CORE)
     if _has("tensorflow"):
-        healthy &= _installed(*BEYOND_CORE)
-        healthy &= _devices()
+        checks += [*_installed(*BEYOND_CORE), _devices()]
     else:
-        click.echo("light core  converts and verifies; training, restoring, the learned codec and reports need more:")
-        click.echo(f"            {INSTALL}")
-    healthy &= _codecs()
-
-    existing = next(folder for folder in (work.resolve(), *work.resolve().parents) if folder.exists())
-    usage = shutil.disk_usage(existing)
-    writable = os.access(existing, os.W_OK)
-    click.echo(
-        f"work folder {work}: {size(usage.free)} free of {size(usage.total)}{'' if writable else ', NOT writable'}"
-    )
-    if not (healthy and writable):
+        says = f"converts and verifies; training, restoring, the learned codec and reports need more: {INSTALL}"
+        checks.append(Check("light core", True, says))
+    checks += [*_codecs(), _disk(work)]
+    show({"healthy": all(check.healthy for check in checks), "checks": checks}, lambda: _print(checks))
+    if not all(check.healthy for check in checks):
         raise click.exceptions.Exit(1)
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was looked at, whether it is as it should be, and what was found."""
+
+    name: str
+    healthy: bool
+    found: str
+
+
+def _print(checks: Sequence[Check]) -> None:
+    for check in checks:
+        click.secho(f"{check.name:<26}{check.found}", fg=None if check.healthy else "red")
 
 
 def _has(package: str) -> bool:
@@ -57,17 +67,24 @@ def _has(package: str) -> bool:
     return True
 
 
-def _installed(*packages: str) -> bool:
-    """Print the version of each; False if one is missing."""
-    for package in packages:
-        if _has(package):
-            click.echo(f"{package:<24}{importlib.metadata.version(package)}")
-        else:
-            click.secho(f"{package:<24}missing: run {INSTALL}", fg="red")
-    return all(map(_has, packages))
+def _installed(*packages: str) -> list[Check]:
+    """The version of each."""
+    return [
+        Check(
+            package, _has(package), importlib.metadata.version(package) if _has(package) else f"missing: run {INSTALL}"
+        )
+        for package in packages
+    ]
 
 
-def _devices() -> bool:
+def _disk(work: Path) -> Check:
+    existing = next(folder for folder in (work.resolve(), *work.resolve().parents) if folder.exists())
+    usage, writable = shutil.disk_usage(existing), os.access(existing, os.W_OK)
+    said = f"{work}: {size(usage.free)} free of {size(usage.total)}{'' if writable else ', NOT writable'}"
+    return Check("work folder", writable, said)
+
+
+def _devices() -> Check:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
         import tensorflow as tf
@@ -77,16 +94,13 @@ def _devices() -> bool:
         import dsr.models.restorers.normalization  # (tensorflow-addons)
         import dsr.models.segmenter.backbones.kerascv  # noqa: F401 (keras-cv)
     except Exception as error:  # noqa: BLE001 (whatever breaks here is what the doctor is asked for)
-        click.secho(f"TensorFlow stack does not import: {error}", fg="red")
-        return False
+        return Check("devices", False, f"TensorFlow stack does not import: {error}")
     gpus = tf.config.list_physical_devices("GPU")
-    click.echo(
-        f"devices     {os.cpu_count()} CPU cores, {len(gpus)} GPUs{'' if gpus else ' (trainings run on the CPU)'}"
-    )
-    return True
+    idle = "" if gpus else " (trainings run on the CPU)"
+    return Check("devices", True, f"{os.cpu_count()} CPU cores, {len(gpus)} GPUs{idle}")
 
 
-def _codecs() -> bool:
+def _codecs() -> list[Check]:
     import numpy as np
 
     from dsr.data_pipelines.codecs import CODECS, make_codec
@@ -95,7 +109,7 @@ def _codecs() -> bool:
 
     ramp = np.linspace(0, 255, 64, dtype=np.uint8)
     pixels = np.stack(np.broadcast_arrays(ramp[:, None], ramp[None, :], np.uint8(128)), axis=-1)
-    healthy = True
+    checks = []
     for name in CODECS:
         try:
             with required():
@@ -103,10 +117,10 @@ def _codecs() -> bool:
                 bitstream = codec.encode(pixels)
                 decibel = psnr(pixels, codec.decode(bitstream))
             fidelity = "lossless" if math.isinf(decibel) else f"{decibel:.1f} dB"
-            click.echo(f"codec       {codec.point:<20} works: 64x64 test image in {len(bitstream)} bytes, {fidelity}")
+            found = f"works: 64x64 test image in {len(bitstream)} bytes, {fidelity}"
+            checks.append(Check(f"codec {codec.point}", True, found))
         except PackageError as error:  # whether it should be there is said above
-            click.echo(f"codec       {name}: {error}")
+            checks.append(Check(f"codec {name}", True, str(error)))
         except UserError as error:
-            click.secho(f"codec       {name}: {error}", fg="red")
-            healthy = False
-    return healthy
+            checks.append(Check(f"codec {name}", False, str(error)))
+    return checks

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
 from dsr.app.commands.convert import codec_options
-from dsr.app.console import Console, duration
-from dsr.app.help import Command
+from dsr.app.console import Console, duration, show
+from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import CODEC, QualityOf, with_quality, workers_option
 from dsr.experiments.fleet.errors import FleetError
+
+if TYPE_CHECKING:
+    from dsr.experiments.fleet.folders import Folder
 
 SAMPLE_IMAGES = 8
 
@@ -36,6 +39,8 @@ SAMPLE_IMAGES = 8
 @click.option("--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="As chroma=4:4:4.")
 @click.option("--psnr", "measured", is_flag=True, help="Decode again, and put PSNR into rates.csv.")
 @workers_option
+@dry_run_option
+@json_option
 def command(
     source: Path,
     target: Path,
@@ -84,8 +89,7 @@ def command(
         rate = Fixed(make_codec(codec, quality, **chosen))
     if source.is_dir():
         folders.check_apart(source, target)
-        manifest = encoded_folder(source, rate, measured).make(target, workers, console)
-        say_made(target, manifest.summary, "images")
+        make_folder(encoded_folder(source, rate, measured), target, workers)
         return
     from dsr.data_pipelines.received import suffixes
 
@@ -120,12 +124,24 @@ def write_one(target: Path, data: bytes, suffixes: tuple[str, ...]) -> None:
         raise FleetError(f"{target} would hold what {suffixes[0]} stands for; give it that suffix")
     if target.exists() or target.is_symlink():
         raise FleetError(f"{target} exists: choose another name")
-    try:
-        with files.writing(target, target.parent) as file:
-            file.write(data)
-    except OSError as error:
-        raise cannot_write(target, error) from error
-    click.echo(f"{target}: {len(data)} bytes")
+    if not is_asked(DRY_RUN):
+        try:
+            with files.writing(target, target.parent) as file:
+                file.write(data)
+        except OSError as error:
+            raise cannot_write(target, error) from error
+    show({"file": target, "bytes": len(data)}, lambda: click.echo(f"{target}: {len(data)} bytes"))
+
+
+def make_folder(folder: Folder, target: Path, workers: Optional[int]) -> None:
+    """Make a folder of files and say so; with --dry-run only say how many files there are to make."""
+    if is_asked(DRY_RUN):
+        left, count = folder.left(target), len(folder.items)
+        value = {"folder": target, "inputs": count, "left": left}
+        show(value, lambda: click.echo(f"{target}: {left} of {count} files to make"))
+        return
+    summary = folder.make(target, workers, Console()).summary
+    show({"folder": target, **summary}, lambda: say_made(target, summary, "images"))
 
 
 def say_made(target: Path, summary: dict[str, Any], what: str) -> None:

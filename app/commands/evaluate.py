@@ -5,16 +5,16 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
-from dsr.app.help import Command
-from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
-from dsr.app.tables import print_results
+from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer, with_seeds
+from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.domain import Domain
 
 
 @click.command("evaluate", cls=Command)
-@study_options
+@study_options_without("settings")
 @with_restorer
 @with_seeds
 @at_point
@@ -25,6 +25,8 @@ from dsr.experiments.domain import Domain
     multiple=True,
     help="One or more of the six.  [default: all]",
 )
+@dry_run_option
+@json_option
 def command(request: Request, configurations: tuple[str, ...]) -> None:
     """Evaluate configurations at one operating point: mIoU over the whole test split, single scale.
 
@@ -40,4 +42,4 @@ def command(request: Request, configurations: tuple[str, ...]) -> None:
     (degradation,) = study.degradations
     rated = study.shards(Domain("C", degradation), "test")  # their rate stands beside the scores
     plan_and_make([rated, *map(study.evaluation, study.cases(*configurations))], Console())
-    print_results(collect(study))
+    show_results(collect(study))

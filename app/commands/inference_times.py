@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.console import Console, show
+from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import Request, study_options_without, with_restorers
 from dsr.experiments.analysis.inference_times import STAGES, inference_times_table
 from dsr.experiments.measurements.inference_times import measure
@@ -15,6 +15,8 @@ from dsr.experiments.measurements.kept import INFERENCE_TIMES
 @click.command("inference-times", cls=Command)
 @study_options_without("weights", "vgg", "workers", "max_errors")
 @with_restorers
+@dry_run_option
+@json_option
 def command(request: Request) -> None:
     """Measure encoding, decoding, restoring and segmenting an image, and what each configuration costs in all.
 
@@ -30,12 +32,21 @@ def command(request: Request) -> None:
       dsr inference-times --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
     """
     study = request.study()
+    if is_asked(DRY_RUN):
+        value = {"points": [d.point for d in study.degradations], "restorers": study.config.restorers}
+        show(value, lambda: click.echo(f"would measure {', '.join((*value['points'], *value['restorers']))}, segment"))
+        return
     times = measure(study, Console())
     table = inference_times_table(times)
     INFERENCE_TIMES.keep(study, times, table)
-    click.echo(f"ms an image of {times.width} x {times.height}, median, on {times.device}")
-    click.echo(f"{'':<6}{'point':<20}{'restorer':<12}" + "".join(f"{s:>10}" for s in (*STAGES, "in all", "CC = 1")))
-    for configuration, point, restorer, *cells, versus in table.rows:
-        numbers = "".join(f"{'-' if cell is None else format(cell, '.1f'):>10}" for cell in cells)
-        click.echo(f"{configuration:<6}{point:<20}{restorer or '-':<12}{numbers}{versus:>10.2f}")
-    click.echo(f"kept in {study.folder}; dsr report shows it")
+
+    def text() -> None:
+        click.echo(f"ms an image of {times.width} x {times.height}, median, on {times.device}")
+        click.echo(f"{'':<6}{'point':<20}{'restorer':<12}" + "".join(f"{s:>10}" for s in (*STAGES, "in all", "CC = 1")))
+        for configuration, point, restorer, *cells, versus in table.rows:
+            numbers = "".join(f"{'-' if cell is None else format(cell, '.1f'):>10}" for cell in cells)
+            click.echo(f"{configuration:<6}{point:<20}{restorer or '-':<12}{numbers}{versus:>10.2f}")
+        click.echo(f"kept in {study.folder}; dsr report shows it")
+
+    rows = [dict(zip(table.columns, row)) for row in table.rows]
+    show({"device": times.device, "height": times.height, "width": times.width, "configurations": rows}, text)

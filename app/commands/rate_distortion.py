@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.console import Console, show
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import CODEC, Request, plan_and_make, study_options_without
 from dsr.experiments.analysis.rate_distortion import write_rate_distortion
 from dsr.experiments.config.schema import ROLES
@@ -27,6 +27,8 @@ DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
     help="The first one is what the others are compared with.",
 )
 @click.option("--role", type=click.Choice(ROLES), default="test", show_default=True)
+@dry_run_option
+@json_option
 def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     """Draw PSNR and MS-SSIM against the rate of real bitstreams for several codecs, as a page and as CSV.
 
@@ -42,10 +44,14 @@ def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     targets = [study.shards(Domain("C", codec), role) for codec in study.degradations]
     plan_and_make(targets, Console())
     measured = [rate_point(target) for target in targets]
-    click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")
-    for point in measured:
-        psnr = "inf" if point.psnr is None else f"{point.psnr:.2f}"
-        click.echo(f"{point.point:<20}{point.bpp:>9.4f}{psnr:>9}{point.ms_ssim:>10.4f}")
     name = f"rate-distortion-{study.source.name}"
     page = write_rate_distortion(study.source.name, study.images(role), measured, request.work / "studies" / name)
-    click.echo(f"page: {page.resolve().as_uri()}")
+
+    def text() -> None:
+        click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")
+        for point in measured:
+            psnr = "inf" if point.psnr is None else f"{point.psnr:.2f}"
+            click.echo(f"{point.point:<20}{point.bpp:>9.4f}{psnr:>9}{point.ms_ssim:>10.4f}")
+        click.echo(f"page: {page.resolve().as_uri()}")
+
+    show({"points": measured, "page": page.resolve()}, text)

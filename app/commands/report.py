@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from dsr.app.help import Command
-from dsr.app.options import Request, study_options_without, with_restorers, with_seeds
-from dsr.app.tables import print_results
+from dsr.app.console import show
+from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
+from dsr.app.options import Request, study_argument, study_options_without, with_restorers, with_seeds
+from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, report_of
 
 
@@ -14,15 +15,26 @@ from dsr.experiments.collecting import collect, report_of
 @study_options_without("workers", "max_errors")
 @with_restorers
 @with_seeds
+@study_argument
+@dry_run_option
+@json_option
 def command(request: Request) -> None:
     """Write the report of a study again, from the evaluations that exist; trains and evaluates nothing.
 
+    STUDY is the name of a study that was run: no option needs to be repeated then, and one that is given wins.
+
     \b
     Examples:
+      dsr report demo
       dsr report --preset demo
       dsr report --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr --seeds 3
     """
     study = request.study()
+    if is_asked(DRY_RUN):
+        evaluations = study.evaluations()
+        there = sum(evaluation.exists for evaluation in evaluations)
+        value = {"evaluations": there, "of": len(evaluations), "folder": study.folder}
+        show(value, lambda: click.echo(f"{there} of {len(evaluations)} evaluations exist; report in {study.folder}"))
+        return
     results = collect(study)
-    print_results(results)
-    click.echo(f"report: {report_of(study, results).resolve().as_uri()}")
+    show_results(results, report_of(study, results))

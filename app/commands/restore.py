@@ -8,9 +8,9 @@ from typing import Optional
 import click
 from click.shell_completion import CompletionItem
 
-from dsr.app.commands.encode import say_made
+from dsr.app.commands.encode import make_folder
 from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import format_option, workers_option
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
@@ -37,6 +37,8 @@ def _complete(context: click.Context, option: click.Parameter, start: str) -> li
 )
 @format_option
 @workers_option
+@dry_run_option
+@json_option
 def command(
     fleet: Path, target: Path, restorer: str, labels: Optional[Path], format: Format, workers: Optional[int]
 ) -> None:
@@ -70,5 +72,4 @@ def command(
         for header, count in strangers([file.header for file in read_fleet(fleet)], points).items():
             known = ", ".join(sorted({str(point) for point in points}))
             console.say(f"warning: {count} files are {header}; the restorer was trained for {known}")
-    manifest = made.make(target, workers, console)
-    say_made(target, manifest.summary, "images")
+    make_folder(made, target, workers)

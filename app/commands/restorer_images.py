@@ -6,8 +6,8 @@ from statistics import mean
 
 import click
 
-from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.console import Console, show
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
 from dsr.experiments.analysis.restorer_images import restorer_images_table
 from dsr.experiments.measurements.kept import RESTORER_IMAGES
@@ -26,6 +26,8 @@ from dsr.experiments.measurements.restorer_images import scores, trials
     required=True,
     help="How many of the images set apart a restorer is trained on; give it once for each number.",
 )
+@dry_run_option
+@json_option
 def command(request: Request, counts: tuple[int, ...]) -> None:
     """Draw mIoU of RO against the number of images that the restorer learned from (paper, Fig. 8), beside CO.
 
@@ -42,8 +44,12 @@ def command(request: Request, counts: tuple[int, ...]) -> None:
     plan_and_make([evaluation for trial in found for evaluation in trial.evaluations], Console())
     scored = scores(found)
     RESTORER_IMAGES.keep(study, scored, restorer_images_table(scored))
-    click.echo(f"{'point':<20}{'restorer':<12}{'images':>8}{'mIoU':>8}")
-    for score in scored:
-        name = score.restorer or "none (CO)"
-        click.echo(f"{score.point:<20}{name:<12}{score.images:>8}{100 * mean(score.miou):>8.2f}")
-    click.echo(f"kept in {study.folder}; dsr report shows it")
+
+    def text() -> None:
+        click.echo(f"{'point':<20}{'restorer':<12}{'images':>8}{'mIoU':>8}")
+        for score in scored:
+            name = score.restorer or "none (CO)"
+            click.echo(f"{score.point:<20}{name:<12}{score.images:>8}{100 * mean(score.miou):>8.2f}")
+        click.echo(f"kept in {study.folder}; dsr report shows it")
+
+    show({"trials": scored, "folder": study.folder}, text)

@@ -5,23 +5,26 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
-from dsr.app.help import Command
-from dsr.app.options import Request, plan_and_make, show_plan, study_options, with_restorers, with_seeds
-from dsr.app.tables import print_results
+from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
+from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorers, with_seeds
+from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, report_of
-from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.stored_study import store
 
 
 @click.command("run", cls=Command)
 @study_options
 @with_restorers
 @with_seeds
-@click.option("--dry-run", is_flag=True, help="Show the plan and the configuration, make nothing.")
-def command(request: Request, dry_run: bool) -> None:
+@study_argument
+@dry_run_option
+@json_option
+def command(request: Request) -> None:
     """Run a study: the six configurations at each operating point, ending in a report.
 
-    What exists is not made again, and a study that was stopped goes on where it was.
+    What exists is not made again, and a study that was stopped goes on where it was. Its configuration is kept in its
+    folder: with its name as STUDY no option needs to be repeated; one that is given wins, and is kept.
 
     \b
     Examples:
@@ -30,7 +33,9 @@ def command(request: Request, dry_run: bool) -> None:
       dsr run --preset demo --set points=bpg-qp40,jpeg-quality10 --set segmenter.steps=600
       dsr run --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
       dsr run --preset camvid --root ~/CamVid --seeds 3
-      dsr run --preset paper --root ~/cityscapes --dry-run
+      dsr run --preset paper --root ~/cityscapes --weights model.ckpt.index --dry-run
+      dsr run --config study.toml
+      dsr run demo
     """
     console = Console()
     study = request.study()
@@ -43,12 +48,9 @@ def command(request: Request, dry_run: bool) -> None:
     if study.came_compressed:
         console.say("the images to train on came compressed: OO, OC and OR, which train on originals, cannot be had")
     targets = study.evaluations() + measurements(study)
-    if dry_run:
-        show_plan(plan(targets), console)
-        return
+    if not is_asked(DRY_RUN):
+        store(study, request.preset)
     plan_and_make(targets, console)
 
     results = collect(study)
-    print_results(results)
-    page = report_of(study, results)
-    click.echo(f"report: {page.resolve().as_uri()}")
+    show_results(results, report_of(study, results))

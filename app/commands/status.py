@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
+from typing import Any, Optional
 
 import click
 
-from dsr.app.console import duration, size
-from dsr.app.help import Command
-from dsr.app.options import work_option
+from dsr.app.console import duration, show, size
+from dsr.app.help import Command, json_option
+from dsr.app.options import complete_study, show_plan, work_option
+from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.graph.places import GROUPS, below
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.stored_study import stored_config, stored_names
+from dsr.experiments.study import Study
 from dsr.experiments.summaries import (
     EvaluationSummary,
     ImagesSummary,
@@ -19,44 +27,107 @@ from dsr.experiments.summaries import (
     TrainingSummary,
     summary_of,
 )
+from dsr.models.errors import UserError
 from dsr.models.metrics.perceptual import INDEXES
+from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
 
 
+@dataclass(frozen=True)
+class Line:
+    """What there is to say of a folder of the work folder."""
+
+    group: str
+    folder: Path
+    bytes: int
+    created: str
+    says: str
+    whole: bool = True
+
+
 @click.command("status", cls=Command)
+@click.argument("study", required=False, metavar="[STUDY]", shell_complete=complete_study)
 @work_option
-def command(work: Path) -> None:
+@json_option
+def command(study: Optional[str], work: Path) -> None:
     """List what exists, and what was begun but not finished.
 
-    That is shards, codecs, restorers, segmenters, evaluations and measurements of images.
+    That is shards, codecs, restorers, segmenters, evaluations and measurements of images, the studies that were run,
+    with their operating points, and their reports. Of STUDY, one of those, what it has and what it lacks.
 
     \b
     Examples:
       dsr status
+      dsr status demo
       dsr status --work /data/dsr-work
     """
-    if not work.is_dir():
-        click.echo(f"{work} does not exist yet: nothing is made")
+    if study is not None:
+        found = Study(stored_config(work, study), work)
+        show_plan(plan(found.evaluations() + measurements(found)))
         return
-    for kind in GROUPS:
-        whole = below(work / kind)
-        begun = sorted(path for path in (work / kind).rglob("*.partial") if path.is_dir())
-        if whole or begun:
-            click.secho(kind, bold=True)
-        for folder in whole:
-            try:
-                manifest = Manifest.load(folder)
-                headline = _headline(manifest, folder)
-            except ArtefactError as error:
-                click.echo(f"  {error}")
-                continue
+    if not work.is_dir():
+        show({"artefacts": [], "studies": []}, lambda: click.echo(f"{work} does not exist yet: nothing is made"))
+        return
+    lines = [line for group in GROUPS for line in (*_whole(work / group, group), *_begun(work / group, group))]
+    studies = [_study(work, name) for name in stored_names(work)]
+    show({"artefacts": lines, "studies": studies}, lambda: _print(work, lines, studies))
+
+
+def _whole(folder: Path, group: str) -> Iterator[Line]:
+    for path in below(folder):
+        try:
+            manifest = Manifest.load(path)
             total = sum(entry["bytes"] for entry in manifest.files.values())
-            click.echo(
-                f"  {folder.relative_to(work / kind)!s:<64} {size(total):>9}  {manifest.created[:16]}  {headline}"
-            )
-        for folder in begun:
-            click.echo(f"  {folder.relative_to(work / kind)!s:<64} not finished: the same command goes on with it")
+            yield Line(group, path, total, manifest.created, _headline(manifest, path))
+        except ArtefactError as error:
+            yield Line(group, path, 0, "", str(error))
+
+
+def _begun(folder: Path, group: str) -> Iterator[Line]:
+    for path in sorted(path for path in folder.rglob("*.partial") if path.is_dir()):
+        total = sum(files.size(path / name) for name in files.names(path))
+        yield Line(group, path, total, "", "not finished: the same command goes on with it", whole=False)
+
+
+def _study(work: Path, name: str) -> dict[str, Any]:
+    """What a study that was run is of, and where its report is."""
+    try:
+        config = stored_config(work, name)
+    except UserError as error:
+        return {"name": name, "damaged": str(error)}
+    report = work / "studies" / name / "report.html"
+    return {
+        "name": name,
+        "dataset": config.dataset.name,
+        "points": [point.text for point in config.points],
+        "restorers": config.restorers,
+        "seeds": config.seeds,
+        "report": report.resolve() if report.exists() else None,
+    }
+
+
+def _print(work: Path, lines: Sequence[Line], studies: Sequence[dict[str, Any]]) -> None:
+    for group, some in groupby(lines, key=lambda line: line.group):
+        click.secho(group, bold=True)
+        for line in some:
+            place = str(line.folder.relative_to(work / group))
+            if line.created:
+                click.echo(f"  {place:<64} {size(line.bytes):>9}  {line.created[:16]}  {line.says}")
+            else:
+                click.echo(f"  {line.says}" if line.whole else f"  {place:<64} {size(line.bytes):>9}  {line.says}")
+    if studies:
+        click.secho("studies", bold=True)
+    for study in studies:
+        if "damaged" in study:
+            click.echo(f"  {study['damaged']}")
+            continue
+        seeds = f"{study['seeds']} seed{'s' if study['seeds'] > 1 else ''}"
+        what = f"{', '.join(study['points'])}; {', '.join(study['restorers'])}; {seeds}"
+        click.echo(f"  {study['name']:<20} {study['dataset']}: {what}")
+        click.echo(f"  {'':<20} {study['report'].as_uri() if study['report'] else 'no report yet'}")
+    total = sum(line.bytes for line in lines)
+    click.echo(f"{sum(line.whole for line in lines)} artefacts, {size(total)}")
 
 
 def _headline(manifest: Manifest, folder: Path) -> str:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import click
 
 from dsr.app.console import Console
-from dsr.app.help import Command
-from dsr.app.options import Request, at_point, plan_and_make, study_options, with_restorer, with_seeds
-from dsr.app.tables import print_evaluations
+from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer, with_seeds
+from dsr.app.tables import show_evaluations
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.summaries import EvaluationSummary
 
 
 @click.command("train", cls=Command)
-@study_options
+@study_options_without("settings")
 @with_restorer
 @with_seeds
 @at_point
@@ -24,6 +24,8 @@ from dsr.experiments.summaries import EvaluationSummary
     required=True,
     help="Train domain, then test domain: O original, C compressed, R restored.",
 )
+@dry_run_option
+@json_option
 def command(request: Request, configuration: str) -> None:
     """Train and evaluate one configuration, making what it needs first.
 
@@ -41,4 +43,4 @@ def command(request: Request, configuration: str) -> None:
     study = request.study()
     targets = [study.evaluation(case) for case in study.cases(configuration)]
     plan_and_make(targets, Console())
-    print_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])
+    show_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])

@@ -6,8 +6,8 @@ from typing import Optional
 
 import click
 
-from dsr.app.console import Console, duration
-from dsr.app.help import Command
+from dsr.app.console import Console, duration, made_of, show
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import Request, plan_and_make, study_options_without
 from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.experiments.summaries import CodecSummary
@@ -27,6 +27,8 @@ from dsr.models.hyperprior.saved import WEIGHTS_FILE
     help="Go on from this codec, from the one that comes with dsr (shipped), or from a linear transform of the "
     "photographs (none).  [default: shipped]",
 )
+@dry_run_option
+@json_option
 def command(request: Request, quality: Optional[float], start: Optional[str]) -> None:
     """Tune the learned codec msh to the images set apart for it, or train it anew.
 
@@ -50,11 +52,15 @@ def command(request: Request, quality: Optional[float], start: Optional[str]) ->
     target = study.trained_codec()
     plan_and_make([target], Console())
     summary = target.summary(CodecSummary)
-    click.echo(
-        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.seconds)}; "
-        "estimated, on training patches:"
-    )
-    for trained, bpp, psnr in zip(summary.qualities, summary.rd_bpp, summary.rd_psnr):
-        click.echo(f"  quality {trained:g}: {bpp:.3f} bpp, {psnr:.2f} dB")
-    chosen = "" if quality is None else f" --quality {quality:g}"
-    click.echo(f"  dsr convert --codec msh{chosen} --model {target.folder / WEIGHTS_FILE}")
+
+    def text() -> None:
+        click.echo(
+            f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.seconds)}; "
+            "estimated, on training patches:"
+        )
+        for trained, bpp, psnr in zip(summary.qualities, summary.rd_bpp, summary.rd_psnr):
+            click.echo(f"  quality {trained:g}: {bpp:.3f} bpp, {psnr:.2f} dB")
+        chosen = "" if quality is None else f" --quality {quality:g}"
+        click.echo(f"  dsr convert --codec msh{chosen} --model {target.folder / WEIGHTS_FILE}")
+
+    show({**made_of(target), "model": target.folder / WEIGHTS_FILE}, text)

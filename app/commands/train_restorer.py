@@ -9,8 +9,8 @@ from typing import Any, Callable, Optional
 
 import click
 
-from dsr.app.console import Console, duration
-from dsr.app.help import Command
+from dsr.app.console import Console, duration, made_of, show
+from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer
 from dsr.experiments.config.overrides import flatten
 from dsr.experiments.summaries import TrainingSummary
@@ -67,6 +67,8 @@ def or_like_fleet(command: Function) -> Function:
     help="Go on from a trained adversarial restorer's folder, or from the one that comes with dsr: shipped. "
     "The networks then have its size.  [default: the preset's]",
 )
+@dry_run_option
+@json_option
 def command(request: Request, images: Optional[int], start: Optional[str]) -> None:
     """Train a restorer (paper, appendices B and C) on the images set apart for it.
 
@@ -87,13 +89,17 @@ def command(request: Request, images: Optional[int], start: Optional[str]) -> No
     target = study.restorer(study.degradations[0], study.config.restorers[0])
     plan_and_make([target], Console())
     summary = target.summary(TrainingSummary)
-    click.echo(
-        f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in "
-        f"{duration(target.manifest.seconds)}"
-    )
-    click.echo(f"  {target.folder}")
-    if settings:
-        click.echo("  other commands use it with " + " ".join(f"--set {setting}" for setting in settings))
+
+    def text() -> None:
+        click.echo(
+            f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in "
+            f"{duration(target.manifest.seconds)}"
+        )
+        click.echo(f"  {target.folder}")
+        if settings:
+            click.echo("  other commands use it with " + " ".join(f"--set {setting}" for setting in settings))
+
+    show({**made_of(target), "settings": settings}, text)
 
 
 def settled(request: Request, images: Optional[int], start: Optional[str]) -> tuple[Request, list[str]]:
@@ -121,20 +127,25 @@ def train_like_fleet(request: Request, originals: Path, like: Path, out: Optiona
         console.say(f"  {count} of {sum(degradation.counts)} files: {codec.point}")
     plan_and_make(training.targets, console)
     study = training.study
-    click.echo(
-        f"{training.restorer.name}: trained on {study.images('restore')} images in "
-        f"{duration(training.restorer.seconds)}; on {study.images('test')} held out:"
-    )
-    click.echo(f"{'':<12}{'PSNR (dB)':>10}{'MS-SSIM':>10}{'NIQE':>8}")
-    for word, quality in training.measured().items():
-        cells = ((quality.psnr, 2, 10), (quality.ms_ssim, 4, 10), (quality.niqe, 2, 8))
-        row = "".join(
-            f"{'-' if value is None else format(value, f'.{digits}f'):>{width}}" for value, digits, width in cells
-        )
-        click.echo(f"{word:<12}{row}")
+    measured = training.measured()
     if out is not None:
         export_restorer(training, out)
-    click.echo(f"  dsr restore {like} OUT --restorer {out or training.restorer.folder}")
+
+    def text() -> None:
+        click.echo(
+            f"{training.restorer.name}: trained on {study.images('restore')} images in "
+            f"{duration(training.restorer.seconds)}; on {study.images('test')} held out:"
+        )
+        click.echo(f"{'':<12}{'PSNR (dB)':>10}{'MS-SSIM':>10}{'NIQE':>8}")
+        for word, quality in measured.items():
+            cells = ((quality.psnr, 2, 10), (quality.ms_ssim, 4, 10), (quality.niqe, 2, 8))
+            row = "".join(
+                f"{'-' if value is None else format(value, f'.{digits}f'):>{width}}" for value, digits, width in cells
+            )
+            click.echo(f"{word:<12}{row}")
+        click.echo(f"  dsr restore {like} OUT --restorer {out or training.restorer.folder}")
+
+    show({**made_of(training.restorer), "out": out, "held_out": measured}, text)
 
 
 def settings_to_start(config: AdversarialConfig, start: str) -> list[str]:

@@ -10,8 +10,8 @@ from typing import Optional
 
 import click
 
-from dsr.app.console import Console
-from dsr.app.help import Command
+from dsr.app.console import Console, show
+from dsr.app.help import JSON, Command, is_asked, json_option
 from dsr.app.options import work_option, workers_option
 from dsr.experiments.conversion import stored_codec
 from dsr.experiments.graph.places import below, misplaced
@@ -25,6 +25,7 @@ from dsr.tfrecords.verify import findings
 @work_option
 @click.option("--deep", is_flag=True, help="Decode every bitstream too, and compare with the pixels that are stored.")
 @workers_option
+@json_option
 def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[int]) -> None:
     """Read artefacts again: those named, or all of a work folder, which is the default.
 
@@ -37,6 +38,7 @@ def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[i
       dsr verify
       dsr verify dsr-work/shards/streets --deep
     """
+    console = Console()
     folders, sentences = [], []
     for path in paths or (work,):
         artefacts = below(path)
@@ -47,15 +49,17 @@ def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[i
     with ExitStack() as stack:
         meter: Optional[Meter] = None
 
-        def show(done: int, total: int) -> None:
+        def update(done: int, total: int) -> None:
             nonlocal meter
-            meter = meter or stack.enter_context(Console().meter("verify", total))
+            meter = meter or stack.enter_context(console.meter("verify", total))
             meter.update(done)
 
         decoder_of = stored_codec if deep else lambda _: None
-        found = 0
-        for sentence in chain(sentences, findings(folders, decoder_of=decoder_of, workers=workers, progress=show)):
-            found += 1
-            click.echo(sentence)
-    click.echo(f"{len(folders)} artefacts, {found} findings", err=True)
+        found = []
+        for sentence in chain(sentences, findings(folders, decoder_of=decoder_of, workers=workers, progress=update)):
+            found.append(sentence)
+            if not is_asked(JSON):
+                click.echo(sentence)
+    console.say(f"{len(folders)} artefacts, {len(found)} findings")
+    show({"artefacts": len(folders), "findings": found}, lambda: None)
     sys.exit(1 if found else 0)

@@ -9,8 +9,9 @@ import dataclasses
 import re
 from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
+from urllib.parse import quote
 
-from dsr.data_pipelines.codecs import make_codec, parse_point
+from dsr.data_pipelines.codecs import CODECS, codec_class, make_codec, parse_point
 from dsr.data_pipelines.datasets import Source, dataset_class, open_source
 from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
 from dsr.data_pipelines.degradations.chain import Chain
@@ -34,14 +35,26 @@ image."""
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """Which images. `root` is a folder in the dataset's own layout; `streets` is made here and needs none."""
+    """Which images.
+
+    Attributes:
+      name: the dataset, by its name in `DATASETS`.
+      root: the folder that it lies in, in its own layout; `streets` is made here and needs none.
+      restore: the dataset's split that codecs and restorers are trained on.
+      train: the split that segmenters are trained on.
+      test: the split that segmenters are tested on.
+      restore_limit: use only the first N images of the split to restore.
+      train_limit: use only the first N images of the split to train.
+      test_limit: use only the first N images of the split to test.
+      options: the dataset's own.
+    """
 
     name: str = "streets"
     root: Optional[str] = None
-    restore: str = "restore"  # the dataset's split that plays each role
+    restore: str = "restore"
     train: str = "train"
     test: str = "test"
-    restore_limit: Optional[int] = None  # use only the first N images of the role's split
+    restore_limit: Optional[int] = None
     train_limit: Optional[int] = None
     test_limit: Optional[int] = None
     options: dict[str, Any] = field(default_factory=dict)
@@ -115,6 +128,19 @@ class OperatingPoint:
             raise DegradationError(f"{head} needs a level, as {head}2")
         return cls(*parse_point(text))
 
+    @property
+    def text(self) -> str:
+        """The operating point as `parse` reads it, with the options that it was given."""
+        level = ""
+        if self.quality is not None:
+            scale = codec_class(self.codec).scale if self.codec in CODECS else None
+            short = f"{self.quality:g}"
+            level = (f"-{scale.name}" if scale else "") + (
+                short if float(short) == self.quality else f"{self.quality!r}"
+            )
+        options = (f"{key}={quote(str(value), safe='/:')}" for key, value in self.options.items())
+        return "+".join((*self.before, f"{self.codec}{level}", *options))
+
     def make(self) -> Degradation:
         """The degradation, ready to use; raises UserError for a level or option that it does not have."""
         made: Degradation
@@ -131,12 +157,17 @@ class OperatingPoint:
 class RestorerConfig:
     """How restorers are trained, `gan` with the settings of that name, both `rdn-` with those of `rdn`.
 
-    And how often that is written down.
+    Attributes:
+      gan: of the adversarial one.
+      rdn: of both residual dense ones.
+      images: train on the first N of the images set apart (paper, Fig. 8); none for all.
+      checkpoint_every: steps between two states that an interrupted training can go on from.
+      log_every: steps between two points of the curves.
     """
 
     gan: AdversarialConfig = field(default_factory=AdversarialConfig.paper)
     rdn: DenseConfig = field(default_factory=DenseConfig.paper)
-    images: Optional[int] = None  # train on the first N of the images set apart (paper, Fig. 8), not on all
+    images: Optional[int] = None
     checkpoint_every: int = 1000
     log_every: int = 100
 
@@ -161,7 +192,26 @@ class RestorerConfig:
 class SegmenterConfig:
     """DeepLabv3+ and how it is trained (the paper follows Chen et al. 2018).
 
-    The last four of the recipe are not in the paper's; what each is worth stands in docs/camvid.md.
+    Class weights, label smoothing, warm-up and the backbone's rate are not in the paper's recipe; what each is worth
+    stands in docs/camvid.md.
+
+    Attributes:
+      network: what is trained.
+      steps: of training.
+      batch: crops a step.
+      crop_height: of a training crop, pixels.
+      crop_width: of a training crop, pixels.
+      scale_min: smallest factor that an image is resized by before it is cropped.
+      scale_max: largest factor that an image is resized by before it is cropped.
+      optimizer: what changes the weights.
+      learning_rate: at the first step, or where it is highest; it falls to zero.
+      weight_decay: weight of the squares of the weights in the loss.
+      class_weights: of the loss: all alike, or 1 / sqrt(frequency in the training labels).
+      label_smoothing: the share of a label that is spread over all classes.
+      warmup: the share of the steps in which the learning rate rises to its full height.
+      backbone_rate: learning rate of the backbone, in that of the heads.
+      checkpoint_every: steps between two states that an interrupted training can go on from.
+      log_every: steps between two points of the curves.
     """
 
     network: DeepLabConfig = field(default_factory=DeepLabConfig.paper)
@@ -174,10 +224,10 @@ class SegmenterConfig:
     optimizer: Literal["sgd", "adam"] = "sgd"
     learning_rate: float = 0.007
     weight_decay: float = 4e-5
-    class_weights: Literal["none", "inverse_sqrt"] = "none"  # of the loss: 1 / sqrt(frequency in the training labels)
-    label_smoothing: float = 0.0  # the share of a label that is spread over all classes
-    warmup: float = 0.0  # the share of the steps in which the learning rate rises to its full height
-    backbone_rate: float = 1.0  # learning rate of the backbone, in that of the heads
+    class_weights: Literal["none", "inverse_sqrt"] = "none"
+    label_smoothing: float = 0.0
+    warmup: float = 0.0
+    backbone_rate: float = 1.0
     checkpoint_every: int = 1000
     log_every: int = 100
 
@@ -197,7 +247,21 @@ class SegmenterConfig:
 
 @dataclass(frozen=True)
 class StudyConfig:
-    """A dataset x operating points x restorers x the six configurations."""
+    """A dataset x operating points x restorers x the six configurations.
+
+    Attributes:
+      name: of the study, and of its report's folder.
+      dataset: which images.
+      points: operating points, as bpg-qp40 or downsample2+bpg-qp36.
+      restorer: how restorers are trained.
+      segmenter: what is segmented with, and how it is trained.
+      restorers: which restorers are compared.
+      codec: how the learned codec is trained, if one is.
+      seed: of all that is random; of segmenters the first one.
+      seeds: segmenters for each training domain, from the seeds seed, seed + 1, ...: their spread is the error bar.
+      images_per_shard: of a file of records.
+      samples: test images shown in the report.
+    """
 
     name: str
     dataset: DatasetConfig
@@ -205,13 +269,11 @@ class StudyConfig:
     restorer: RestorerConfig
     segmenter: SegmenterConfig
     restorers: tuple[RestorerName, ...] = ("gan",)
-    codec: CodecTrainingConfig = field(default_factory=CodecTrainingConfig)  # of the learned codec, if one is trained
+    codec: CodecTrainingConfig = field(default_factory=CodecTrainingConfig)
     seed: int = 0
-    seeds: int = (
-        1  # segmenters for each training domain, from the seeds seed, seed + 1, ...: their spread is the error bar
-    )
+    seeds: int = 1
     images_per_shard: int = 32
-    samples: int = 3  # test images shown in the report
+    samples: int = 3
 
     def to_json(self) -> dict[str, Any]:
         """Nested plain dictionary, as it stands in manifests and reports."""

@@ -26,7 +26,7 @@ from dsr.tfrecords.building import Build, building, finished, repairing
 from dsr.tfrecords.engine import one_sentence
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.integrity import damages
-from dsr.tfrecords.layout import SCRATCH
+from dsr.tfrecords.layout import SCRATCH, partial_of
 from dsr.tfrecords.ledger import ERRORS, Failure, write_errors
 from dsr.tfrecords.manifest import Identity, Manifest
 from dsr.tfrecords.schema import canonical_json
@@ -246,6 +246,16 @@ class Folder:
     def batches(self) -> list[Batch]:
         bounds = range(0, len(self.items), FILES_PER_BATCH)
         return [Batch(n, tuple(self.items[i : i + FILES_PER_BATCH])) for n, i in enumerate(bounds)]
+
+    def left(self, folder: Path) -> int:
+        """How many files are still to be changed to make it; makes nothing.
+
+        Raises ArtefactError if the folder holds something else.
+        """
+        if finished(folder, self.identity) is not None:
+            return 0
+        scratch = partial_of(folder) / SCRATCH
+        return sum(len(batch.items) for batch in self.batches if Result.load(scratch, batch) is None)
 
     def make(self, folder: Path, workers: Optional[int], progress: Progress) -> Manifest:
         """Make it, go on making it, or compare what exists with its SHA-256 and make damaged files anew.

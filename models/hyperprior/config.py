@@ -48,7 +48,12 @@ def weight_of(quality: float, distortion: str = "mse") -> float:
 
 @dataclass(frozen=True)
 class HyperpriorConfig:
-    """Channels of the network: `filters` (N) inside the transforms, `latents` (M) of the representation y."""
+    """Channels of the network.
+
+    Attributes:
+      filters: inside the transforms (N).
+      latents: of the representation y (M).
+    """
 
     filters: int = 128
     latents: int = 192
@@ -76,12 +81,24 @@ class HyperpriorConfig:
 class CodecTrainingConfig:
     """A learned codec and how it is trained.
 
-    quality: the one that it is trained for, with up to three decimal places; None trains for all of `QUALITIES` and
-        those between them at once.
-    start: a trained codec's file to go on from, such as one of natural photographs that is tuned to the dataset's own
-        images (paper, section V-A), or one of other qualities; None starts as `dsr.models.hyperprior.start` says.
-    distortion: 'mse' (the paper) or 'ms-ssim'.
-    patch: side of the square training crops in pixels.
+    A training starts from one of natural photographs that is tuned to the dataset's own images (paper, section V-A), or
+    from one of other qualities, or as `dsr.models.hyperprior.start` says.
+
+    Attributes:
+      network: what is trained.
+      quality: the one that it is trained for, with up to three decimal places; none for all of `QUALITIES` and those
+        between them at once.
+      start: a trained codec's file to go on from; none starts anew.
+      distortion: what the rate is weighed against: mse (the paper) or ms-ssim.
+      patch: side of the square training crops in pixels.
+      batch: crops a step.
+      steps: of training.
+      learning_rate: of Adam, at the first step.
+      decay_at: share of the steps after which the learning rate falls.
+      decay_to: the share of itself that it falls to.
+      gradient_norm: gradients longer than this are shortened to it.
+      checkpoint_every: steps between two states that an interrupted training can go on from.
+      log_every: steps between two points of the curves.
     """
 
     network: HyperpriorConfig = field(default_factory=HyperpriorConfig.low_rate)
@@ -92,9 +109,9 @@ class CodecTrainingConfig:
     batch: int = 8
     steps: int = 600_000
     learning_rate: float = 1e-4
-    decay_at: float = 0.9  # share of the steps after which the learning rate falls to
-    decay_to: float = 0.1  # this share of it
-    gradient_norm: float = 1.0  # gradients longer than this are shortened to it
+    decay_at: float = 0.9
+    decay_to: float = 0.1
+    gradient_norm: float = 1.0
     checkpoint_every: int = 1000
     log_every: int = 100
 

@@ -34,6 +34,12 @@ class GeneratorConfig:
     starts with a checkerboard that it must learn to avoid: after 120 steps of `AdversarialConfig.small()` on CamVid
     (JPEG quality 8) the means of the residual over the 4 x 4 positions of its grid had a standard deviation of 2.3
     levels, half of all that the network changed, and of 0.04 with 'resize'.
+
+    Attributes:
+      width: channels at full resolution (w).
+      downsamplings: how often the resolution is halved, and the channels are doubled (n).
+      blocks: residual blocks at the lowest resolution.
+      upsampling: transposed convolutions, or convolutions of a map in which every value is repeated.
     """
 
     NETWORK: ClassVar[str] = "gan"
@@ -117,6 +123,11 @@ class DiscriminatorConfig:
     every channel just before O1 and the mean over the logits, so that little of a patch as a whole reaches the loss.
     On 128 x 128 crops of CamVid (JPEG quality 8, width 24, generator off) 400 steps bring the loss of the
     discriminator at full resolution from 1.39 (chance) to 1.17 with it and to 0.29 without it.
+
+    Attributes:
+      width: channels of the first layer (w).
+      scales: one discriminator each, at 1/scale of the resolution.
+      normalize_last: whether the last layer before the decision is normalised too, as in the paper.
     """
 
     width: int = 64
@@ -161,7 +172,15 @@ class DiscriminatorConfig:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the generator's loss  L_GAN + 10 (2 L_1 + L_VGG + L_MS-SSIM + L_DIST)  (appendix B)."""
+    """Weights of the generator's loss  L_GAN + 10 (2 L_1 + L_VGG + L_MS-SSIM + L_DIST)  (appendix B).
+
+    Attributes:
+      gan: of what the discriminators say.
+      l1: of the mean absolute difference to the original.
+      vgg: of the difference of VGG-16's features.
+      ms_ssim: of 1 - MS-SSIM.
+      dist: of the difference of the discriminators' features.
+    """
 
     gan: float = 1.0
     l1: float = 20.0
@@ -174,14 +193,27 @@ class LossWeights:
 class AdversarialConfig:
     """An adversarial restorer and how it is trained.
 
-    vgg: where the VGG-16 of L_VGG gets its weights: 'imagenet' (Keras downloads them), the path of an .npz file
-        (see `dsr.models.restorers.vgg`), or None, which needs `weights.vgg` = 0.
-    vgg_precision: 'float32' or 'bfloat16' for the convolutions of VGG, in which most of a small step is spent.
-        bfloat16 halves that on processors that know it (AVX512_BF16, AMX; GPUs) and changes the loss by about 0.1 %;
-        on those that emulate it, it is several times slower, and without AVX-512 TensorFlow refuses it.
-    patch: side of the square training crops in pixels. The paper does not give it; 256 is what it gives for RDN.
-    start: where generator and discriminators start: 'shipped' (those that come with dsr), the folder of a trained
-        restorer of this kind, or None (random weights). They must be of the size that is configured here.
+    `vgg_precision`: bfloat16 halves the time of VGG, in which most of a small step is spent, on processors that know it
+    (AVX512_BF16, AMX; GPUs) and changes the loss by about 0.1 %. On those that emulate it, it is several times slower,
+    and without AVX-512 TensorFlow refuses it. The paper does not give `patch`; 256 is what it gives for RDN.
+
+    Attributes:
+      generator: what restores.
+      discriminator: what tells restored from original images.
+      weights: of the parts of the generator's loss.
+      vgg: weights of the VGG-16 of the loss: imagenet (Keras downloads them), the path of an .npz file, or none, which
+        needs weights.vgg = 0.
+      vgg_precision: of VGG's convolutions.
+      patch: side of the square training crops in pixels.
+      batch: crops a step.
+      steps: of training.
+      learning_rate: of both Adams.
+      decay_at: share of the steps after which the learning rate falls.
+      decay_to: the share of itself that it falls to.
+      beta_1: Adam's decay of the mean of gradients.
+      beta_2: Adam's decay of the mean of their squares.
+      start: where the networks start: shipped (those that come with dsr), the folder of a trained restorer of this kind
+        and size, or none (random weights).
     """
 
     generator: GeneratorConfig = field(default_factory=GeneratorConfig.paper)
@@ -193,8 +225,8 @@ class AdversarialConfig:
     batch: int = 1
     steps: int = 135_000
     learning_rate: float = 2e-4
-    decay_at: float = 80 / 135  # share of the steps after which the learning rate falls to
-    decay_to: float = 0.1  # this share of it
+    decay_at: float = 80 / 135
+    decay_to: float = 0.1
     beta_1: float = 0.1
     beta_2: float = 0.9
     start: Optional[str] = None

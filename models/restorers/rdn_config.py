@@ -23,7 +23,13 @@ Objective = Literal["mse", "ms-ssim"]
 class RdnConfig:
     """Residual dense network: `blocks` dense blocks of `layers` 3x3 convolutions that add `growth` channels each.
 
-    `features`: channels between the blocks (G0). The paper does not give it; Zhang et al. take 64 throughout.
+    The paper does not give `features`; Zhang et al. take 64 throughout.
+
+    Attributes:
+      blocks: dense blocks (D).
+      layers: 3x3 convolutions of a block (C).
+      growth: channels that each of them adds (G).
+      features: channels between the blocks (G0).
     """
 
     NETWORK: ClassVar[str] = "rdn"
@@ -93,16 +99,28 @@ class RdnConfig:
 
 @dataclass(frozen=True)
 class DenseConfig:
-    """A residual dense restorer and how it is trained; the objective comes with the restorer's name."""
+    """A residual dense restorer and how it is trained; the objective comes with the restorer's name.
+
+    Attributes:
+      network: what restores.
+      patch: side of the square training crops in pixels.
+      batch: crops a step.
+      steps: of training.
+      learning_rate: of Adam, at the first step.
+      decay_at: shares of the steps after each of which the learning rate falls.
+      decay_to: the share of itself that it falls to.
+      beta_1: Adam's decay of the mean of gradients; neither paper gives it, this is its authors'.
+      beta_2: Adam's decay of the mean of their squares; the same.
+    """
 
     network: RdnConfig = field(default_factory=RdnConfig.paper)
     patch: int = 256
     batch: int = 1
     steps: int = 200_000
     learning_rate: float = 1e-3
-    decay_at: tuple[float, ...] = (80 / 200, 150 / 200)  # shares of the steps after each of which the learning rate
-    decay_to: float = 0.1  # falls to this share of what it was
-    beta_1: float = 0.9  # neither paper gives Adam's moments: these are its authors'
+    decay_at: tuple[float, ...] = (80 / 200, 150 / 200)
+    decay_to: float = 0.1
+    beta_1: float = 0.9
     beta_2: float = 0.999
 
     def __post_init__(self) -> None:

@@ -56,11 +56,20 @@ def split_name(backbone: str) -> tuple[str, str]:
 class DeepLabConfig:
     """What a DeepLabv3+ is made of. Raises UserError if the values make no network.
 
-    `backbone` is one of `BACKBONES`, or `keras_cv:` and the name of a preset. `width` scales its channels, where it has
-    a width. `weights` is 'imagenet' (downloaded by Keras or keras-cv), 'none' (random) or the path of a weight file,
-    see `dsr.models.segmenter.backbones.build_backbone`. `freeze_batch_norm` keeps the backbone's batch normalisation at
-    its pretrained statistics: for batches of a few images, and for weight files whose statistics were folded into the
-    kernels.
+    `freeze_batch_norm` is for batches of a few images, and for weight files whose statistics were folded into the
+    kernels. Weight files: see `dsr.models.segmenter.backbones.build_backbone`.
+
+    Attributes:
+      backbone: one of `BACKBONES`, or keras_cv: and the name of a preset.
+      output_stride: of the backbone, 8 or 16: image pixels for each of its outputs.
+      aspp_width: channels of the spatial pyramid.
+      decoder_width: channels of the decoder.
+      low_level_width: channels that the decoder takes from the backbone's early layers.
+      width: factor of the backbone's channels, where it has one.
+      weights: of the backbone: imagenet (downloaded by Keras or keras-cv), none (random) or the path of a file.
+      freeze_batch_norm: whether the backbone's batch normalisation keeps its pretrained statistics.
+      dropout: share of the pyramid's outputs that a training step leaves out.
+      batch_norm_momentum: of the running statistics of batch normalisation.
     """
 
     backbone: str = "xception65"

@@ -49,7 +49,9 @@ def test_every_kind_of_artefact_has_its_line(tmp_path: Path) -> None:
             build.summary.update(asdict(summary))
     result = CliRunner().invoke(command, ["--work", str(tmp_path)])
     assert result.exit_code == 0, result.output
-    headings, lines = result.output.splitlines()[::2], result.output.splitlines()[1::2]
+    *listed, total = result.output.splitlines()
+    headings, lines = listed[::2], listed[1::2]
+    assert total.startswith(f"{len(GROUPS)} artefacts, ")
     assert headings == list(GROUPS)
     for group, line in zip(GROUPS, lines):
         assert "set/name-12345678" in line

@@ -6,10 +6,11 @@ import importlib.metadata
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
 
 from dsr.app.packages import BEYOND_CORE, CORE, PackageError, required
 
@@ -103,9 +104,15 @@ def test_a_module_that_is_no_package_of_ours_stays_a_traceback() -> None:
 def test_the_packages_that_are_known_are_those_that_dsr_requires(tree: Path, core: Path) -> None:
     (installed,) = core.glob("dsr-*.dist-info")
     required_ones = [r for r in importlib.metadata.Distribution.at(installed).requires or () if "extra" not in r]
-    assert {re.split(r"[^\w-]", line)[0] for line in required_ones} == {*CORE, *BEYOND_CORE}
+    assert needed_here(required_ones) == {*CORE, *BEYOND_CORE}
     named = [line.split("#")[0].strip() for line in (tree / "requirements-core.in").read_text().splitlines()]
-    assert {re.split(r"[^\w-]", line)[0] for line in named if line} == set(CORE)
+    assert needed_here(filter(None, named)) == set(CORE)
+
+
+def needed_here(lines: Iterable[str]) -> set[str]:
+    """Names of the packages of which this Python needs one."""
+    found = map(Requirement, lines)
+    return {one.name for one in found if one.marker is None or one.marker.evaluate()}
 
 
 def test_the_core_s_lock_has_the_versions_of_the_whole_one(tree: Path) -> None:

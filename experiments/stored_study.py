@@ -1,0 +1,65 @@
+"""The configuration of a study, kept in its folder, so that its name says all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from dsr.data_pipelines.datasets.files import expanded
+from dsr.experiments.config.overrides import ConfigError, apply_overrides, flatten, nearest
+from dsr.experiments.config.presets import PRESETS
+from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.config.settings import configured, read_settings, to_toml
+from dsr.experiments.study import Study
+from dsr.models.restorers.folder import SHIPPED
+from dsr.tfrecords.errors import cannot_write
+from dsr.tfrecords.files import write_atomically
+
+STORED = "study.toml"
+"""In the study's folder; `dsr config` prints the same."""
+
+PATHS = ("dataset.root", "segmenter.network.weights", "restorer.gan.vgg", "restorer.gan.start", "codec.start")
+"""Keys that may name files; they are kept in full, for use from any folder."""
+
+NO_PATHS = (None, "none", "imagenet", SHIPPED)
+"""What may stand in place of one."""
+
+
+def store(study: Study, preset: str) -> Path:
+    """Keep the configuration of a study in its folder; returns the file.
+
+    Raises:
+      ConfigError: the folder is that of other images. ArtefactError: it cannot be written.
+    """
+    values = flatten(study.config)
+    files = {key: expanded(values[key]) for key in PATHS if values[key] not in NO_PATHS}
+    full = apply_overrides(study.config, [f"{key}={path.resolve()}" for key, path in files.items() if path.exists()])
+    path = study.claim_folder() / STORED
+    try:
+        write_atomically(path, to_toml(full, preset).encode())
+    except OSError as error:
+        raise cannot_write(path, error) from None
+    return path
+
+
+def stored(work: Path, name: str) -> tuple[Optional[str], list[str]]:
+    """The preset and the settings that the study of this name was run with last.
+
+    Raises:
+      ConfigError: there is none, with the names that there are; or its file is damaged.
+    """
+    if name not in (names := stored_names(work)):
+        there = nearest(name, names) if names else "; run one first: dsr run"
+        raise ConfigError(f"no study {name!r} was run in {work}{there}")
+    return read_settings(work / "studies" / name / STORED)
+
+
+def stored_config(work: Path, name: str) -> StudyConfig:
+    """The same as a configuration."""
+    preset_name, overrides = stored(work, name)
+    return configured(preset_name or next(iter(PRESETS)), overrides)
+
+
+def stored_names(work: Path) -> list[str]:
+    """Of the studies that a work folder has the configurations of."""
+    return sorted(path.parent.name for path in (work / "studies").glob(f"*/{STORED}"))

@@ -1,0 +1,100 @@
+"""A study that was run is known by its name; what is given besides wins, and what contradicts is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner
+
+from dsr.app.cli import cli
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.settings import configured
+from dsr.experiments.stored_study import store, stored, stored_config
+from dsr.experiments.study import Study
+
+GIVEN = ["points=jpeg-quality10", "segmenter.steps=25", "seeds=2", "restorers=rdn-psnr"]
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Path:
+    store(Study(apply_overrides(preset("demo"), ["name=mine", *GIVEN]), tmp_path), "demo")
+    return tmp_path
+
+
+def printed(work: Path, *arguments: str) -> Any:
+    result = CliRunner().invoke(cli, [*arguments, "--json", "--quiet", "--work", str(work)])
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_the_name_of_a_study_stands_for_all_its_options(work: Path, tmp_path: Path) -> None:
+    by_name = printed(work, "run", "mine", "--dry-run")
+    repeated = [word for setting in ("name=mine", *GIVEN) for word in ("--set", setting)]
+    assert by_name == printed(work, "run", "--dry-run", *repeated)
+    assert by_name != printed(work, "run", "--dry-run")
+    assert printed(work, "report", "mine", "--dry-run") == {
+        "evaluations": 0,
+        "of": 12,
+        "folder": str(work / "studies" / "mine"),
+    }
+    assert printed(work, "status", "mine")["steps"][-1]["state"] == "to make"
+
+
+def test_an_option_beside_the_name_wins(work: Path) -> None:
+    keys = {s["key"]: s["value"] for s in printed(work, "config", "mine", "--set", "segmenter.steps=3")}
+    assert (keys["segmenter.steps"], keys["seeds"], keys["name"]) == (3, 2, "mine")
+
+
+@pytest.mark.parametrize(
+    "option", [["--preset", "demo"], ["--dataset", "streets"], ["--root", "/"], ["--name", "yours"]]
+)
+def test_an_option_that_says_which_study_it_is_is_refused_beside_a_name(work: Path, option: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["run", "mine", *option, "--work", str(work)])
+    assert result.exit_code == 2 and option[0] in result.output
+
+
+def test_a_name_that_was_not_run_names_those_that_were(work: Path, tmp_path: Path) -> None:
+    result = CliRunner().invoke(cli, ["report", "mime", "--work", str(work)])
+    assert isinstance(result.exception, ConfigError) and 'did you mean "mine"' in str(result.exception)
+    with pytest.raises(ConfigError, match="no study"):
+        stored(work, "../studies/mine")
+
+
+def test_a_study_of_a_folder_is_found_again_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    for number in range(4):
+        (tmp_path / "photos" / f"{number}.png").write_bytes(b"")
+    config = configured("demo", ["dataset.name=photos", "dataset.root=photos"])
+    path = store(Study(config, tmp_path / "work"), "demo")
+    assert path.parent.name == "photos"
+    monkeypatch.chdir("/")
+    assert stored_config(tmp_path / "work", "photos").dataset.open().samples("all")
+    lines = CliRunner().invoke(cli, ["status", "--work", str(tmp_path / "work")]).output.splitlines()
+    assert lines[1].split() == ["photos", "photos:", "bpg-qp34,", "bpg-qp42;", "gan;", "1", "seed"]
+    assert f'dataset.root = "{tmp_path / "photos"}"' in path.read_text()
+
+
+def test_a_file_gives_what_no_option_gives(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('preset = "camvid"\ndataset.name = "streets"\nsegmenter.steps = 9\nseeds = 4\n')
+    keys = {s["key"]: s["value"] for s in printed(tmp_path, "config", "--config", str(file), "--set", "seeds=5")}
+    assert (keys["segmenter.steps"], keys["seeds"], keys["segmenter.batch"]) == (9, 5, 4)
+    assert keys["dataset.restore"] == "restore" and keys["name"] == "streets"
+
+
+def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
+    for command in (
+        ["run"],
+        ["train", "--config", "RO"],
+        ["convert"],
+        ["rate-distortion"],
+        ["train-codec"],
+        ["evaluate"],
+    ):
+        printed(tmp_path / "work", *command, "--dry-run")
+    assert not (tmp_path / "work").exists()
