@@ -25,6 +25,7 @@ GROUPS = {
     },
     "Convert": {
         "convert": "Compress a dataset: original shards, compressed shards, on request restored ones.",
+        "check": "Tell all that is wrong with a dataset, its sizes and classes, with a contact sheet.",
         "verify": "Read artefacts again and report every file that is not what was written.",
         "rate-distortion": "Draw fidelity against rate for several codecs.",
         "bpg": "Encode, decode or inspect a single BPG file.",
@@ -42,6 +43,7 @@ GROUPS = {
     "Look": {
         "status": "What exists in the work folder: size, age, configuration.",
         "tensorboard": "Open TensorBoard on the trainings of the work folder.",
+        "clean": "Remove what no study needs, with sizes, asking first.",
         "doctor": "Check versions, devices, codecs and disk.",
     },
 }

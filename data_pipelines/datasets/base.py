@@ -154,6 +154,8 @@ class FileSource(Source):
 
     layout: ClassVar[str]
     """What the root must hold, for the error message of a wrong root."""
+    turns_upright = True
+    """Whether an EXIF orientation is applied, to images and labels alike."""
 
     def __init__(
         self,
@@ -239,7 +241,7 @@ class FileSource(Source):
         label = None if sample.label is None else self.label_path(sample.label)
         stamps = _stamp(image), label and _stamp(label)
         try:
-            return _decode(image, label, self.table, resize, self.max_pixels, *stamps)
+            return _decode(image, label, self.table, resize, self.max_pixels, self.turns_upright, *stamps)
         except MemoryError:
             raise no_memory(image) from None
 
@@ -357,13 +359,16 @@ def _decode(
     table: LabelTable,
     resize: Callable[[int, int], tuple[int, int]] | None,
     max_pixels: int,
+    upright: bool,
     *stamps: object,
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Pixels, and ids or colours; `stamps` tell changed files apart from cached ones."""
     picture = images.read_picture(image, max_pixels)
+    picture = picture if upright else replace(picture, orientation=1)
     pixels, raw = picture.rgb(), None
     if label is not None:
         annotation = images.read_picture(label, max_pixels)
+        annotation = annotation if upright else replace(annotation, orientation=1)
         raw = annotation.labels(table)
         _check_pair(picture, annotation)
     size = pixels.shape[1::-1]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,8 @@ from dsr.data_pipelines.datasets import images as image_files
 from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Listing, Sample, permuted
 from dsr.data_pipelines.datasets.classes import read_classes
 from dsr.data_pipelines.datasets.files import expanded
-from dsr.data_pipelines.datasets.listing import Other, beside
+from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable, voc_color
+from dsr.data_pipelines.datasets.listing import Found, Other, beside
 
 SPLITS = ("train", "val", "test", "restore")
 _MEANT = {
@@ -28,6 +30,9 @@ _MEANT = {
 """Names that others give to split folders, in lower case -> those that are read."""
 
 
+UPRIGHT, STORED = "upright", "stored"
+
+
 class Folder(FileSource):
     """Images and label maps with the same names in two folders, at any depth, and the classes in a CSV file.
 
@@ -37,6 +42,11 @@ class Folder(FileSource):
     to train.
 
     images, labels, classes: the folders and the CSV file, relative to `root`.
+    label_suffix: what the name of a label has behind that of its image: `_mask` for 0001.jpg and 0001_mask.png. Images
+        and labels may then lie in one folder.
+    exif: `upright` turns images and labels as their EXIF says, `stored` leaves them as they are stored.
+    ignore_ids: ids of label files, separated by commas, that neither the loss nor the metric looks at, whether the
+        class list has them or not.
     received: names of split folders, separated by commas, whose images came compressed, as files that
         `dsr.data_pipelines.received` decodes: they are kept as they came, and there are no originals of them.
     """
@@ -57,12 +67,15 @@ class Folder(FileSource):
         restore_share: float = 0.2,
         seed: int = 0,
         received: str = "",
+        label_suffix: str = "",
+        exif: str = "upright",
+        ignore_ids: str | int = "",
         max_pixels: int = image_files.MAX_PIXELS,
         skip_others: bool = False,
     ) -> None:
         super().__init__(root, max_pixels, skip_others)
         self._images, self._labels = self._place("images", images), self._place("labels", labels)
-        self.table = read_classes(self._place("classes", classes))
+        self.table = _ignoring(read_classes(self._place("classes", classes)), self._ids(ignore_ids))
         given = tuple(split for split in SPLITS if (self._images / split).is_dir())
         self._has_folders = bool(given)
         self.splits = given or ("train", "test", "restore")
@@ -81,8 +94,17 @@ class Folder(FileSource):
                 f"{', '.join(SPLITS)}."
             )
         self._options: dict[str, Any] = {"received": sorted(self.received)} if self.received else {}
+        if not isinstance(label_suffix, str) or "/" in label_suffix:
+            raise DatasetError(f"Dataset {self.name}: label_suffix must be the end of a name, not {label_suffix!r}.")
+        if exif not in (UPRIGHT, STORED):
+            raise DatasetError(f"Dataset {self.name}: exif must be {UPRIGHT} or {STORED}, not {exif!r}.")
+        if exif == STORED and self.received:
+            raise DatasetError(f"Dataset {self.name}: exif={STORED} is not for images that came compressed.")
+        self.label_suffix, self.turns_upright = label_suffix, exif == UPRIGHT
+        if exif == STORED:  # the others show in the class list and in the listing
+            self._options["exif"] = exif
         if not self._has_folders:
-            self._options = {
+            self._options |= {
                 "test_share": test_share,
                 "restore_share": restore_share,
                 "seed": self.at_least(0, "seed", seed),
@@ -144,10 +166,14 @@ class Folder(FileSource):
             files_received.all_suffixes() if split in self.received else image_files.EXTENSIONS,
             recursive=True,
         )
+        if self.label_suffix and self._labels == self._images:
+            found.files = {stem: names for stem, names in found.files.items() if not stem.endswith(self.label_suffix)}
         found.others.extend(self._beside(self._images))
         if inner == "restore" and not (self._labels / inner).exists():
             return self.pair(found, None)
         labels = self.files_in(self._labels / inner, image_files.LABEL_EXTENSIONS, recursive=True)
+        if self.label_suffix:
+            self._strip_suffix(labels)
         labels.others.extend(self._beside(self._labels))
         pairs = self.pair(found, labels)
         if self._has_folders:
@@ -162,6 +188,22 @@ class Folder(FileSource):
                 f"{self._images}: {len(order)} images are too few for a split '{split}'; raise its share."
             )
         return pairs.only(s for s in pairs.samples if s.key in keys)
+
+    def _strip_suffix(self, labels: Found) -> None:
+        """Call label files by the names of their images."""
+        ours = {stem: names for stem, names in labels.files.items() if stem.endswith(self.label_suffix)}
+        others = sorted(name for stem, names in labels.files.items() if stem not in ours for name in names)
+        labels.files = {stem[: -len(self.label_suffix)]: names for stem, names in ours.items()}
+        why = f"its name does not end in {self.label_suffix}"
+        labels.others += [Other(labels.folder / name, why) for name in others]
+        if self._labels == self._images:  # those are images, and what is none of either the other listing says
+            labels.others.clear()
+
+    def _ids(self, ids: Any) -> list[int]:
+        texts = [part.strip() for part in str(ids).split(",") if part.strip()]
+        if not all(text.isdecimal() and int(text) <= 65535 for text in texts):
+            raise DatasetError(f"Dataset {self.name}: ignore_ids must be ids from 0 to 65535, not {ids!r}.")
+        return [int(text) for text in texts]
 
     def _beside(self, folder: Path) -> Iterator[Other]:
         """What lies beside the split folders."""
@@ -179,3 +221,17 @@ class Folder(FileSource):
                         f"{other.path}: looks like a split, and splits are called {', '.join(SPLITS)}; rename it to "
                         f"{split}, or otherwise if it is none."
                     )
+
+
+def _ignoring(table: LabelTable, ids: list[int]) -> LabelTable:
+    """The table in which some ids, of the list or not, are ignored."""
+    if not ids:
+        return table
+    kept = [replace(label, train_id=IGNORE) if label.id in ids else label for label in table.labels]
+    learnt = sorted({label.train_id for label in kept} - {IGNORE})
+    closed = {old: number for number, old in enumerate(learnt)}  # without a hole where a class went
+    kept = [replace(label, train_id=closed.get(label.train_id, IGNORE)) for label in kept]
+    known, colors = {label.id for label in kept}, {label.color for label in kept}
+    free = (color for color in map(voc_color, range(1 << 24)) if color not in colors)
+    new = [Label(number, IGNORE, f"ignored {number}", next(free)) for number in ids if number not in known]
+    return replace(table, labels=(*kept, *new))

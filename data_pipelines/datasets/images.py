@@ -263,6 +263,12 @@ def size_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int,
         return _parsed(path, data, max_pixels).size
 
 
+def orientation_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> int:
+    """How the image lies in a file with this content, 1 (upright) to 8 as EXIF numbers them. Raises DatasetError."""
+    with _decoding(path):
+        return _parsed(path, data, max_pixels).orientation
+
+
 def read_rgb(path: Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """The image as uint8 RGB (H, W, 3), by the table above. Raises as `read_picture`."""
     return read_picture(path, max_pixels).rgb()

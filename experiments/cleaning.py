@@ -1,0 +1,115 @@
+"""What of a work folder may go: unfinished artefacts that nobody goes on with, and artefacts of no stored study."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.graph.places import GROUPS, below
+from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.stored_study import stored_config, stored_names
+from dsr.experiments.study import Study
+from dsr.models.errors import UserError
+from dsr.tfrecords import files
+from dsr.tfrecords.building import repairing
+from dsr.tfrecords.layout import MANIFEST, partial_of
+from dsr.tfrecords.locks import locked
+
+DAY = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A folder that may go.
+
+    Attributes:
+      folder: below the work folder.
+      bytes: what it takes.
+      why: in words.
+    """
+
+    folder: Path
+    bytes: int
+    why: str
+
+
+def candidates(work: Path, days: float) -> Iterator[Candidate]:
+    """What may go, with the reason; nothing is touched.
+
+    Args:
+      work: the work folder, on a disk.
+      days: unfinished artefacts that changed since so many days stay, whoever makes them.
+
+    Raises:
+      ConfigError: the artefacts of a stored study cannot be told, so that nothing is known to be of none.
+    """
+    if files.is_url(work):
+        raise ConfigError(f"{work}: cleaning needs a work folder on a disk")
+    kept = _of_studies(work)
+    for group in GROUPS:
+        for folder in below(work / group) if (work / group).is_dir() else ():
+            if not _is_ours(folder, work) or folder in kept or not (folder / MANIFEST).is_file():
+                continue
+            yield Candidate(folder, size(folder), "of no study that was run")
+        for partial in sorted((work / group).rglob("*.partial")):
+            if not partial.is_dir() or not _is_ours(partial, work):
+                continue
+            age = (time.time() - _newest(partial)) / DAY
+            if age >= days and partial not in map(partial_of, kept):
+                yield Candidate(partial, size(partial), f"not finished, unchanged for {age:.0f} days")
+
+
+def remove(candidate: Candidate) -> None:
+    """Remove a folder that nobody uses.
+
+    Raises:
+      ArtefactError: another process makes or repairs it; it stays.
+    """
+    with _alone(candidate.folder):
+        files.remove(candidate.folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    if folder.name.endswith(".partial"):
+        with locked(folder.with_name(folder.name[: -len(".partial")]), folder, ""):
+            yield
+    else:
+        with repairing(folder):
+            yield
+
+
+def _of_studies(work: Path) -> set[Path]:
+    """The folders of all artefacts that the stored studies have or would make."""
+    kept: set[Path] = set()
+    for name in stored_names(work):
+        try:
+            study = Study(stored_config(work, name), work)
+            kept |= {artefact.folder for artefact in closure([*study.evaluations(), *measurements(study)])}
+        except UserError as error:
+            raise ConfigError(f"what study {name} needs cannot be told, so nothing is removed: {error}") from None
+    return kept
+
+
+def _is_ours(folder: Path, work: Path) -> bool:
+    """Whether a folder lies in the work folder itself, not behind a link."""
+    return Path(os.path.realpath(folder)) == Path(os.path.realpath(work)) / os.path.relpath(folder, work)
+
+
+def size(folder: Path) -> int:
+    """Bytes of all files below a folder."""
+    return sum(path.lstat().st_size for path in _files(folder))
+
+
+def _newest(folder: Path) -> float:
+    return max((path.lstat().st_mtime for path in (folder, *_files(folder))), default=0.0)
+
+
+def _files(folder: Path) -> Iterable[Path]:
+    return (Path(place) / name for place, _, names in os.walk(folder) for name in names)

@@ -1,0 +1,96 @@
+"""`dsr clean` removes what no stored study needs, asks first, and leaves alone what is in use or behind a link."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from dsr.app.cli import cli
+from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.presets import preset
+from dsr.experiments.stored_study import store
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.tfrecords.building import building
+from dsr.tfrecords.layout import partial_of
+from dsr.tfrecords.manifest import Identity
+
+
+def clean(work: Path, *arguments: str, answer: str = "") -> Result:
+    return CliRunner().invoke(cli, ["clean", "--work", str(work), *arguments], input=answer)
+
+
+def make(folder: Path, identity: Identity) -> Path:
+    with building(folder, identity) as build:
+        (build.path / "data").write_bytes(b"x" * 1000)
+    return folder
+
+
+def leave(folder: Path, days: float) -> Path:
+    """Begin an artefact, and leave it so many days ago."""
+    with pytest.raises(KeyboardInterrupt), building(folder, Identity("shards", "n", {})) as build:
+        (build.path / "data").write_bytes(b"x" * 1000)
+        raise KeyboardInterrupt
+    partial = partial_of(folder)
+    for path in (*partial.rglob("*"), partial):
+        os.utime(path, (time.time() - days * 86400,) * 2)
+    return partial
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Study:
+    small = ["dataset.options.height=32", "dataset.options.width=48"]
+    found = Study(apply_overrides(preset("demo"), small), tmp_path / "work")
+    store(found, "demo")
+    return found
+
+
+def test_what_a_study_needs_stays_and_the_rest_goes_after_a_yes(study: Study) -> None:
+    needed = study.shards(ORIGINAL, "test")
+    make(needed.folder, needed.identity)
+    alone = make(study.work / "shards/streets/test/jpeg-12345678", Identity("shards", "streets/test/jpeg", {}))
+    old, young = (leave(study.work / f"restorers/{name}-12345678", days) for name, days in (("old", 9), ("young", 0)))
+    before = sorted(study.work.rglob("*"))
+    for result in (clean(study.work, "--dry-run"), clean(study.work, answer="n\n")):
+        assert "jpeg-12345678" in result.output and "old-12345678.partial" in result.output
+        assert "young" not in result.output and needed.folder.name not in result.output
+        assert sorted(study.work.rglob("*")) == before
+    result = clean(study.work, answer="y\n")
+    assert result.exit_code == 0 and "removed 2 folders, " in result.output
+    assert not alone.exists() and not old.exists()
+    assert young.exists() and needed.exists
+
+
+def test_an_unfinished_artefact_of_a_study_stays_however_old(study: Study) -> None:
+    partial = leave(study.shards(ORIGINAL, "train").folder, 99)
+    assert "0 folders" in clean(study.work, "--yes").output
+    assert partial.exists()
+
+
+def test_what_another_process_makes_stays(study: Study) -> None:
+    folder = study.work / "codecs/one-12345678"
+    with building(folder, Identity("codec", "one", {})) as build:
+        (build.path / "data").write_bytes(b"x")
+        result = clean(study.work, "--yes", "--older-than", "0")
+        assert "stays: " in result.output and "removed 0 folders" in result.output
+        assert (build.path / "data").exists()
+
+
+def test_nothing_behind_a_link_is_touched(study: Study, tmp_path: Path) -> None:
+    elsewhere = make(tmp_path / "elsewhere/one-12345678", Identity("codec", "one", {}))
+    (study.work / "codecs").mkdir(parents=True)
+    (study.work / "codecs/one-12345678").symlink_to(elsewhere)
+    (study.work / "segmenters").symlink_to(elsewhere.parent)
+    assert "0 folders" in clean(study.work, "--yes").output
+    assert (elsewhere / "data").exists()
+
+
+def test_nothing_goes_while_a_study_cannot_be_told(study: Study) -> None:
+    alone = make(study.work / "codecs/one-12345678", Identity("codec", "one", {}))
+    (study.folder / "study.toml").write_text("points = 3")
+    result = clean(study.work, "--yes")
+    assert result.exit_code == 1 and "nothing is removed" in str(result.exception)
+    assert alone.exists()
