@@ -10,7 +10,6 @@ a shuffle buffer's memory, and the first batch does not wait for one to fill.
 from __future__ import annotations
 
 import json
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Union
@@ -24,6 +23,7 @@ from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.converter import STATISTICS
 from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.framing import BEFORE, find_records
 from dsr.tfrecords.manifest import intact
 from dsr.tfrecords.reader import ShardSet
 
@@ -40,9 +40,6 @@ class Share:
 
 
 WHOLE = Share()
-
-_FRAME = struct.Struct("<Q4x")  # a record's length and its checksum stand before it, the checksum of its data behind
-_FOOTER = 4
 
 
 def training_dataset(
@@ -204,20 +201,11 @@ def _reader(shards: Shards) -> tuple[Callable[[tf.Tensor], tf.Tensor], int]:
 
 def _index(path: str, number: int) -> NDArray[np.int64]:
     """For each record of a TFRecord file (`number`; bytes before the data, bytes of data, bytes behind)."""
-    rows: list[tuple[int, int, int, int]] = []
-    start = 0
-    with files.reading(files.location(path)) as file:
-        size = files.size(files.location(path))
-        while start < size:
-            file.seek(start)
-            header = file.read(_FRAME.size)
-            length = _FRAME.unpack(header)[0] if len(header) == _FRAME.size else size
-            before = start + _FRAME.size
-            start = before + length + _FOOTER
-            if start > size:
-                raise ArtefactError(f"{path}: record {len(rows)} is cut short or damaged; make its folder anew")
-            rows.append((number, before, length, size - before - length))
-    return np.array(rows, np.int64).reshape(-1, 4)
+    place = files.location(path)
+    rows = [(number, start + BEFORE, length) for start, length in find_records(place)]
+    index = np.array(rows, np.int64).reshape(-1, 3)
+    behind = files.size(place) - index[:, 1] - index[:, 2]
+    return np.column_stack([index, behind])
 
 
 def _places(shards: ShardSet, keys: Iterable[str]) -> NDArray[np.int64]:

@@ -21,6 +21,8 @@ from dsr.tfrecords.errors import ArtefactError
 
 _HEADER = struct.Struct("<QI")
 _FOOTER = struct.Struct("<I")
+BEFORE = _HEADER.size
+"""Bytes of a record before its data."""
 
 
 def masked_crc(data: bytes) -> int:
@@ -33,6 +35,42 @@ def frame(data: bytes) -> bytes:
     """One record, ready to be appended to a TFRecord file."""
     length = struct.pack("<Q", len(data))
     return b"".join([length, _FOOTER.pack(masked_crc(length)), data, _FOOTER.pack(masked_crc(data))])
+
+
+def find_records(path: Path) -> list[tuple[int, int]]:
+    """Of each record of a TFRecord file the byte where it starts, and the bytes of its data; no data are read.
+
+    Raises:
+      ArtefactError: the file ends inside a record, or cannot be read.
+    """
+    found: list[tuple[int, int]] = []
+    start = 0
+    try:
+        with files.reading(path) as file:
+            size = files.size(path)
+            while start < size:
+                file.seek(start)
+                header = file.read(_HEADER.size)
+                length = _HEADER.unpack(header)[0] if len(header) == _HEADER.size else size
+                found.append((start, length))
+                start += _HEADER.size + length + _FOOTER.size
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}") from error
+    if start > size:
+        raise ArtefactError(f"{path}: record {len(found) - 1} is cut short or damaged; make its folder anew")
+    return found
+
+
+def read_frame(path: Path, start: int) -> bytes:
+    """The data of the record that starts at a byte; ArtefactError names file and byte where it is damaged."""
+    try:
+        with files.reading(path) as file:
+            file.seek(start)
+            return _read_frame(file, files.size(path))
+    except _Damage as damage:
+        raise ArtefactError(f"{path}: the record at byte {start} is damaged: {damage}") from None
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}") from error
 
 
 def read_frames(path: Path) -> Iterator[bytes]:

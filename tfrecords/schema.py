@@ -25,7 +25,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message, message_fa
 from numpy.typing import NDArray
 
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.framing import read_frames
+from dsr.tfrecords.framing import read_frame, read_frames
 from dsr.tfrecords.png import decode_png
 
 
@@ -102,6 +102,15 @@ def read_shard(path: Path, count: int) -> Iterator[Record]:
             raise ArtefactError(f"{path}: record {number - 1}: {error}") from error
     if number != count:
         raise ArtefactError(f"{path} holds {number} records where its manifest counts {count}; make the folder anew")
+
+
+def read_record(path: Path, start: int) -> Record:
+    """The record of a shard that starts at a byte, as `find_records` gives it; ArtefactError names file and byte."""
+    data = read_frame(path, start)
+    try:
+        return decode_record(data)
+    except ArtefactError as error:
+        raise ArtefactError(f"{path}: the record at byte {start}: {error}") from error
 
 
 def _single(values: Any) -> Any:

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.framing import frame, read_frames
+from dsr.tfrecords.framing import find_records, frame, read_frame, read_frames
 
 RECORDS = [b"", b"a", b"some bytes", bytes(range(256))]
 
@@ -65,3 +65,31 @@ def test_a_length_beyond_the_file_allocates_nothing(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="gone.tfrecord cannot be read: No such file"):
         list(read_frames(tmp_path / "gone.tfrecord"))
+
+
+def test_each_record_is_found_where_it_lies(file: Path) -> None:
+    places = find_records(file)
+    assert [length for _, length in places] == [len(record) for record in RECORDS]
+    assert [read_frame(file, start) for start, _ in reversed(places)] == RECORDS[::-1]
+    whole = file.read_bytes()
+    assert [whole[start : start + len(frame(record))] for (start, _), record in zip(places, RECORDS)] == [
+        frame(record) for record in RECORDS
+    ]
+
+
+def test_a_file_that_ends_inside_a_record_has_no_index(file: Path) -> None:
+    whole = file.read_bytes()
+    ends = {start + len(frame(record)) for (start, _), record in zip(find_records(file), RECORDS)} | {0}
+    for length in set(range(len(whole))) - ends:
+        file.write_bytes(whole[:length])
+        with pytest.raises(ArtefactError, match=r"some\.tfrecord: record \d is cut short"):
+            find_records(file)
+
+
+def test_a_record_that_is_damaged_is_refused_where_it_lies(file: Path) -> None:
+    whole = file.read_bytes()
+    start, _ = find_records(file)[2]
+    for position in range(start, start + len(frame(RECORDS[2]))):
+        file.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])
+        with pytest.raises(ArtefactError, match=rf"some\.tfrecord: the record at byte {start} is damaged"):
+            read_frame(file, start)
