@@ -36,7 +36,7 @@ A whole study, as `dsr run --preset demo` does it:
 | `UserError` | what every function raises if the caller can put it right; its text says how |
 
 The folders of the repository are this package's rooms: `dsr.app`, `dsr.experiments`, `dsr.data_pipelines`,
-`dsr.tfrecords`, `dsr.models`.
+`dsr.tfrecords`, `dsr.models`. `dsr.torch` gives shards to PyTorch, where that is installed.
 """
 
 from __future__ import annotations
