@@ -85,6 +85,8 @@ class Source(ABC):
     name: ClassVar[str]
     about: ClassVar[str]
     """One line for lists of datasets."""
+    teaching: ClassVar[bool] = False
+    """Whether its images are drawn, not photographed."""
     roles: ClassVar[Mapping[str, str]] = {}
     """Role -> split, where splits are not named after the roles (restore, train, test)."""
     table: LabelTable

@@ -32,8 +32,8 @@ class Canvas:
     slopes of each column's and row's line of sight, X / Z to the right and Y / Z downwards.
     """
 
-    def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
-        focal = width * rng.uniform(0.8, 0.95)
+    def __init__(self, height: int, width: int, rng: np.random.Generator, zoom: float = 1.0) -> None:
+        focal = zoom * width * rng.uniform(0.8, 0.95)
         self.pixel = 1 / focal  # metres per pixel at 1 m
         self.across = ((np.arange(width) + 0.5 - width * rng.uniform(0.4, 0.6)) / focal).astype(np.float32)
         self.down = ((np.arange(height) + 0.5 - height * rng.uniform(0.44, 0.54)) / focal).astype(np.float32)

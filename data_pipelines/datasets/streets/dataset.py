@@ -38,13 +38,15 @@ MAX_IMAGES = 1_000_000
 
 
 class Streets(Source):
-    """Drawn street scenes with exact labels. An image depends on (seed, split, index, height, width) alone.
+    """Drawn street scenes with exact labels. An image depends on (seed, split, index, height, width, zoom) alone.
 
-    height, width: size of the images. seed: which world. train, test, restore: numbers of images in these splits.
+    height, width: size of the images. zoom: of the camera's lens; 2 shows half as much of the street, twice as large.
+    seed: which world. train, test, restore: numbers of images in these splits.
     """
 
     name = "streets"
     about = "built-in teaching set: drawn street scenes with exact labels; nothing to download"
+    teaching = True
     table = TABLE
     splits = ("train", "test", "restore")
     version = 1  # of the drawing: raise it when the same options give other pixels
@@ -57,6 +59,7 @@ class Streets(Source):
         *,
         height: int = 240,
         width: int = 320,
+        zoom: float = 1.0,
         seed: int = 0,
         train: int = 200,
         test: int = 60,
@@ -72,13 +75,15 @@ class Streets(Source):
             "test": at_least(self.name, 1, "test", test, MAX_IMAGES),
             "restore": at_least(self.name, 1, "restore", restore, MAX_IMAGES),
         }
+        self._zoom = self._checked(zoom)
         if height * width > 1 << 24:
             raise DatasetError(
                 f"Dataset {self.name}: {width}x{height} is more than 16 megapixels; make the images smaller."
             )
 
     def options(self) -> dict[str, Any]:
-        return {"version": self.version, **self._options}
+        zoom = {} if self._zoom == 1 else {"zoom": self._zoom}  # it came later: scenes without it keep their names
+        return {"version": self.version, **self._options, **zoom}
 
     def samples(self, split: str) -> list[Sample]:
         self._check_split(split)
@@ -89,4 +94,9 @@ class Streets(Source):
         split = sample.key.rstrip("0123456789")
         index = int(sample.key[len(split) :])
         rng = np.random.default_rng([self._options["seed"], self.splits.index(split), index])
-        return Scene(self._options["height"], self._options["width"], rng).render()
+        return Scene(self._options["height"], self._options["width"], rng, self._zoom).render()
+
+    def _checked(self, zoom: float) -> float:
+        if isinstance(zoom, bool) or not isinstance(zoom, (int, float)) or not 0.5 <= zoom <= 4:
+            raise DatasetError(f"Dataset {self.name}: zoom is {zoom}: set it to a number from 0.5 to 4.")
+        return float(zoom)

@@ -63,10 +63,10 @@ class Street:
 class Scene:
     """One scene, drawn from a generator. `render` is the whole of it."""
 
-    def __init__(self, height: int, width: int, rng: np.random.Generator) -> None:
+    def __init__(self, height: int, width: int, rng: np.random.Generator, zoom: float = 1.0) -> None:
         self.rng = rng
         self.tiles = tiles()
-        self.canvas = Canvas(height, width, rng)
+        self.canvas = Canvas(height, width, rng, zoom)
         self.offset = rng.uniform(0, 100, 2).astype(np.float32)
         self.street = self._draw_street()
         self.canvas.x = self.street.road * rng.uniform(0.2, 0.6)

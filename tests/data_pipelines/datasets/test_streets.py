@@ -86,6 +86,28 @@ def test_the_same_scene_is_drawn_at_every_size():
     assert np.mean(small == large[1::3, 1::3]) > 0.93
 
 
+def test_a_lens_of_zoom_2_sees_the_middle_of_the_same_scene_twice_as_large():
+    wide, near = (Scene(120, 160, np.random.default_rng(3), zoom) for zoom in (1, 2))
+    (_, seen), (_, larger) = wide.render(), near.render()
+    # Each line of sight of the near picture, and the pixel of the wide one that has it.
+    rows, columns = (
+        np.searchsorted(wide.canvas.down, near.canvas.down),
+        np.searchsorted(wide.canvas.across, near.canvas.across),
+    )
+    assert np.ptp(near.canvas.across) == pytest.approx(np.ptp(wide.canvas.across) / 2)
+    assert np.mean(seen[np.ix_(rows, columns)] == larger) > 0.85
+
+
+def test_a_zoom_is_part_of_what_an_image_is_and_scenes_without_one_keep_their_names():
+    plain, one, two = open_source("streets"), open_source("streets", zoom=1), open_source("streets", zoom=2.5)
+    assert plain.describe() == one.describe() and "zoom" not in plain.options()
+    assert two.options()["zoom"] == 2.5 and two.fingerprint("train") != plain.fingerprint("train")
+    assert digest(one, one.samples("train")[0]) == digest(plain, plain.samples("train")[0])
+    for wrong in (0, -1, 5, float("nan"), "2", True):
+        with pytest.raises(DatasetError, match="zoom is"):
+            open_source("streets", zoom=wrong)
+
+
 def test_every_class_appears_and_small_ones_are_small(scenes):
     share = np.bincount(np.concatenate([label.ravel() for _, label in scenes]), minlength=len(NAMES))
     share = share / share.sum()
