@@ -50,7 +50,10 @@ class ClassFacts:
 
 @dataclass
 class DatasetFacts:
-    """What the images are; `teaching` if they are drawn, not photographed."""
+    """What the images are; `teaching` if they are drawn, not photographed.
+
+    `photographs` is how many the test images are cut from; None if that is not known.
+    """
 
     name: str
     teaching: bool
@@ -59,6 +62,7 @@ class DatasetFacts:
     height: int
     width: int
     file_bpp: Optional[float] = None  # bits per pixel of the files that were read; None if there were none
+    photographs: Optional[int] = None
 
 
 @dataclass

@@ -21,6 +21,9 @@ from dsr.experiments.results import PointResult, Results
 CLOSE = 1.0
 """Points of mIoU within which a score counts as that of training without compression."""
 
+FEW = 20
+"""Photographs; a test set of fewer stands for no others."""
+
 DECIDE = "--seeds 3"
 """What a study of one seed is to be repeated with: its differences may be chance."""
 
@@ -243,17 +246,21 @@ def _objects(results: Results, point: PointResult) -> str:
 
 def _caveat(results: Results) -> str:
     seeds = sorted({entry.seed for entry in results.evaluations})
-    images = results.dataset.images["test"]
+    images, photographs = results.dataset.images["test"], results.dataset.photographs
+    few = ""
+    if photographs is not None and photographs < FEW:
+        count = "one photograph" if photographs == 1 else f"{photographs} photographs"
+        few = f" They come from {count}: so few prove nothing about others."
     if len(seeds) < 2:
         return (
             f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images: "
-            "one seed cannot tell an effect from chance."
+            f"one seed cannot tell an effect from chance.{few}"
         )
     several = len(restorers(results))
     chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""
     return (
         f"Segmenters were trained with {seed_counts(results)} seeds ({', '.join(map(str, seeds))}) and tested "
-        f"on {images} images. "
+        f"on {images} images.{few} "
         "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
         "move with other seeds, "
         f"not with other images or another training of the restorer.{chosen}"

@@ -146,6 +146,7 @@ def render(results: Results) -> str:
         restorer_images_charts=restorer_images_charts(results.restorer_images) if results.restorer_images else [],
         inference_costs=costs(results.inference_times) if results.inference_times else [],
         stages=STAGES,
+        at_chance=restorers.at_chance,
         curve_charts=figures.curve_charts,
         curve_ranges=curve_ranges(results.trainings),
         perceptual_view=perceptual.perceptual_view(results),

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import Table, difference, miou, operating_points, restorers
-from dsr.experiments.results import PointResult, Results
+from dsr.experiments.results import PointResult, Results, TrainingResult
 from dsr.models.restorers.registry import RESTORERS
+
+CHANCE = 0.1
+"""How much likelier a discriminator must find originals to be originals than restored images, or it is at chance."""
 
 METHODS = {name: restorer.label for name, restorer in RESTORERS.items()}
 
@@ -91,6 +96,31 @@ def restorers_table(results: Results) -> Table:
     ]
     scores = ("n", "miou", "miou_low", "miou_high", "gain", "gain_low", "gain_high")
     return Table(("point", "bpp", "restorer", "configuration", *scores, "psnr", "ms_ssim_db"), rows)
+
+
+def at_chance(training: TrainingResult) -> list[str]:
+    """A sentence on each discriminator that ended at chance, by the last quarter of its curves."""
+    sentences = []
+    for name in training.curves:
+        restored = training.curves.get(name.replace("d_original_", "d_restored_"))
+        if not name.startswith("d_original_") or restored is None:
+            continue
+        scale = int(name[len("d_original_") :])
+        original_end, restored_end = _end(training.curves[name]), _end(restored)
+        if original_end is None or restored_end is None or original_end - restored_end >= CHANCE:
+            continue
+        where = "full resolution" if scale == 1 else f"1/{scale} resolution"
+        sentences.append(
+            f"The discriminator at {where} ended at chance: it took originals for originals with {original_end:.2f}, "
+            f"and restored images with {restored_end:.2f}. Its part of the loss taught the generator little."
+        )
+    return sentences
+
+
+def _end(curve: Sequence[Sequence[Optional[float]]]) -> Optional[float]:
+    """The mean of the last quarter of a curve; None where none of it is finite."""
+    values = [value for _, value in curve[-max(1, len(curve) // 4) :] if value is not None]
+    return statistics.fmean(values) if values else None
 
 
 def _row(results: Results, point: PointResult, restorer: Optional[str]) -> Row:

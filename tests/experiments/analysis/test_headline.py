@@ -216,6 +216,17 @@ def test_a_restorer_that_was_not_evaluated_at_a_point_is_not_counted_there():
     assert "restoring them first with gan scored" in answer.others[-1]
 
 
+def test_a_test_set_of_few_photographs_is_said_to_stand_for_no_others():
+    for seeds in ((7,), (7, 8, 9)):
+        results = example.study(None, seeds=seeds)
+        assert "photograph" not in headline(results).caveat
+        for photographs, said in ((1, "one photograph"), (19, "19 photographs")):
+            results.dataset.photographs = photographs
+            assert f"They come from {said}: so few prove nothing about others." in headline(results).caveat
+        results.dataset.photographs = 20
+        assert "photograph" not in headline(results).caveat
+
+
 def test_the_caveat_of_several_seeds_says_what_their_intervals_leave_out():
     caveat = headline(example.study(None, seeds=(7, 8, 9))).caveat
     assert "3 seeds (7, 8, 9)" in caveat and "not with other images or another training of the restorer" in caveat

@@ -4,7 +4,8 @@ import csv
 
 import pytest
 
-from dsr.experiments.analysis.restorers import blocks, restorers_table
+from dsr.experiments.analysis.report import render
+from dsr.experiments.analysis.restorers import at_chance, blocks, restorers_table
 from dsr.experiments.results import EvaluationResult, Fidelity, PointResult, Rated
 from tests.experiments.analysis import example
 
@@ -103,3 +104,34 @@ def test_what_was_not_measured_is_empty():
     assert [rows["bpg-qp45", "rdn-psnr"][column] for column in ("n", "miou", "gain", "gain_low")] == [None] * 4
     assert rows["bpg-qp45", "gan"]["psnr"] is None and rows["bpg-qp45", "gan"]["n"] == 3
     assert rows["bpg-qp45", None]["gain"] is None
+
+
+@pytest.mark.parametrize(
+    ("original", "restored", "sentences"),
+    [
+        ([0.5, 0.5, 0.5, 0.7], [0.5, 0.5, 0.5, 0.3], 0),
+        ([0.9, 0.9, 0.9, 0.52], [0.1, 0.1, 0.1, 0.49], 1),  # the end counts, not the way
+        ([0.5] * 6 + [0.6, 0.8], [0.5] * 8, 0),  # of the last quarter the mean
+        ([0.5] * 6 + [0.5, 0.6], [0.5] * 8, 1),
+        ([0.4], [0.6], 1),
+        ([None, None], [0.5, 0.5], 0),
+    ],
+)
+def test_a_discriminator_that_ends_at_chance_is_said_to(original, restored, sentences):
+    (training, *_) = example.study().trainings
+    curves = {"d_original_4": original, "d_restored_4": restored}
+    training.curves = {name: [[step, value] for step, value in enumerate(ends)] for name, ends in curves.items()}
+    found = at_chance(training)
+    assert len(found) == sentences
+    if original[-1] == 0.52:
+        assert "1/4 resolution ended at chance" in found[0] and "0.52" in found[0] and "0.49" in found[0]
+    training.curves = {"loss": [[1, 0.5]]}
+    assert at_chance(training) == []
+
+
+def test_the_page_says_that_a_discriminator_is_at_chance_where_it_shows_its_curves():
+    results = example.study()
+    assert "at chance" not in render(results)
+    results.trainings[0].curves["d_original_1"] = [[100, 0.5], [200, 0.5]]
+    results.trainings[0].curves["d_restored_1"] = [[100, 0.5], [200, 0.5]]
+    assert render(results).count("The discriminator at full resolution ended at chance") == 1
