@@ -153,6 +153,7 @@ def test_a_shell_completes_names(words: str, completed: set[str], monkeypatch: p
     assert {line.split(",")[1] for line in result.output.splitlines()} == completed
 
 
+@pytest.mark.slow
 def test_a_quiet_command_prints_its_results_alone(tmp_path: Path) -> None:
     small = ["dataset.options.height=48", "dataset.options.width=64", "dataset.options.test=3"]
     arguments = ["convert", "--codec", "jpeg", "--role", "test", *(word for key in small for word in ("--set", key))]
@@ -168,6 +169,7 @@ def test_a_verbose_command_says_where_an_error_arose(tmp_path: Path) -> None:
     assert "overrides.py" in result.stderr and result.stderr.rstrip().splitlines()[-1].startswith("dsr: ")
 
 
+@pytest.mark.slow
 def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(tmp_path: Path) -> None:
     small = [
         "--set",

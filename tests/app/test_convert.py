@@ -62,6 +62,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+@pytest.mark.slow
 def test_verify_finds_what_convert_repairs(dsr: Dsr, converted: Path) -> None:
     before = contents(converted)
     originals, compressed = sorted((converted / "shards/streets/test").iterdir(), key=lambda path: "jpeg" in path.name)
@@ -81,6 +82,7 @@ def test_verify_finds_what_convert_repairs(dsr: Dsr, converted: Path) -> None:
     assert dsr("verify", str(compressed), str(originals), "--workers", "1", work=converted).status == 0
 
 
+@pytest.mark.slow
 def test_parts_join_to_what_one_run_makes(dsr: Dsr, converted: Path, tmp_path: Path) -> None:
     assert "part 2/2 is done" in dsr(*SMALL, "--shards", "2/2", work=tmp_path).out
     with pytest.raises(UserError, match="those of 1/2; convert these parts again"):

@@ -14,6 +14,8 @@ from dsr.app.commands.tensorboard import TENSORBOARD
 from dsr.tfrecords.building import building
 from dsr.tfrecords.manifest import Identity
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 

@@ -34,6 +34,7 @@ def run(example: str, work: Path) -> str:
     return subprocess.run(command, cwd=work, check=True, capture_output=True, text=True).stdout
 
 
+@pytest.mark.slow
 def test_an_own_codec_converts_beside_the_others(tmp_path: Path) -> None:
     printed = run("own_codec.py", tmp_path)
     points = dict(re.findall(r"streets/test/([\w-]+): (\d+\.\d+) bpp", printed))
@@ -41,6 +42,7 @@ def test_an_own_codec_converts_beside_the_others(tmp_path: Path) -> None:
     assert float(points["posterise-bits2"]) < float(points["posterise-bits4"])
 
 
+@pytest.mark.slow
 def test_an_own_dataset_becomes_shards(tmp_path: Path, examples: Any) -> None:
     printed = run("own_dataset.py", tmp_path)
     assert re.search(r"discs/test/original: 4 images", printed) and re.search(r"discs/test/bpg-qp34: 4 images", printed)

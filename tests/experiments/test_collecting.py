@@ -24,6 +24,8 @@ from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.png import encode_png
 
+pytestmark = pytest.mark.slow
+
 SIZE = 24
 OVERRIDES = [
     *("points=jpeg-quality10,none", "restorers=rdn-psnr,gan,shipped,rdn-msssim", "seed=4", "seeds=2", "samples=2"),

@@ -36,6 +36,7 @@ def test_nothing_converted_is_the_studys_first_point(tmp_path: Path) -> None:
     assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 7)
 
 
+@pytest.mark.slow
 def test_the_last_is_the_one_that_was_written_down_whatever_the_clock_says(tmp_path: Path) -> None:
     for point in ("webp-quality20", "jpeg-quality10"):
         remember_conversion(convert(tmp_path, point))
@@ -44,6 +45,7 @@ def test_the_last_is_the_one_that_was_written_down_whatever_the_clock_says(tmp_p
     assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 10)
 
 
+@pytest.mark.slow
 def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: Path) -> None:
     convert(tmp_path, "webp-quality20")
     assert last_conversion(study(tmp_path)).make().point == "webp-quality20"
@@ -52,6 +54,7 @@ def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: P
         last_conversion(study(tmp_path))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{", "[]", '{"codec": 7}', '{"codec": "jpeg", "more": 1}'])
 def test_a_damaged_note_is_named(tmp_path: Path, text: str) -> None:
     remember_conversion(convert(tmp_path, "jpeg-quality10"))

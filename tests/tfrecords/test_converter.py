@@ -126,6 +126,7 @@ def test_a_lossless_codec_has_identical_images_and_no_infinite_number(converted:
     assert (summary["identical"], summary["psnr"], summary["ms_ssim"], summary["ms_ssim_db"]) == (10, None, 1.0, None)
 
 
+@pytest.mark.slow
 def test_bytes_depend_neither_on_workers_nor_on_the_engine_nor_on_the_order_of_the_listing(
     converted: Path, tmp_path: Path
 ) -> None:
@@ -203,6 +204,7 @@ def test_damaged_input_is_named_and_leaves_nothing(copied: Path, tmp_path: Path)
     assert not (tmp_path / "x.partial").exists()
 
 
+@pytest.mark.slow
 def test_a_codec_that_fails_names_the_image_and_finished_shards_stay(converted: Path, tmp_path: Path) -> None:
     # Heights are 20, 21, 22, 20...: the third image of the first shard fails, in all shards.
     with pytest.raises(UserError, match="image 'test/image 002': the codec does not like it"):

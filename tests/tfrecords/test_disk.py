@@ -59,6 +59,7 @@ def limited_files(size: int) -> Iterator[None]:
         signal.signal(signal.SIGXFSZ, handler)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("room", [100, 2_000, 12_000])
 @pytest.mark.parametrize("workers", [None, 2])
 def test_a_file_that_cannot_be_written_is_one_sentence_and_nothing_is_lost(

@@ -151,6 +151,7 @@ def test_the_first_bad_image_ends_a_run_that_allows_none_and_its_file_is_named(h
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
+@pytest.mark.slow
 def test_what_was_done_before_the_error_stays_and_is_not_done_again(tmp_path: Path) -> None:
     log = tmp_path / "log"
     source = CountingSource(12, broken=(7,), log=str(log))
@@ -172,6 +173,7 @@ def test_errors_of_all_shards_count_and_are_tried_again_after_a_stop(tmp_path: P
     assert (summary["inputs"], summary["images"], summary["errors"]) == (12, 10, 2)
 
 
+@pytest.mark.slow
 def test_the_bound_changes_neither_bytes_nor_identity(tmp_path: Path) -> None:
     source = FakeSource(10, broken=(0, 9))
     for bound, workers in ((2, 1), (9, 2)):

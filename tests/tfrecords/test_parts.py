@@ -72,6 +72,7 @@ def test_parts_made_in_any_order_join_to_what_one_run_makes(tmp_path: Path, whol
         }
 
 
+@pytest.mark.slow
 def test_parts_made_at_the_same_time_join_too(tmp_path: Path, whole: Path) -> None:
     work = tmp_path / "parts"
     context = multiprocessing.get_context("forkserver")

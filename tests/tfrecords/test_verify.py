@@ -18,6 +18,8 @@ from dsr.tfrecords.verify import findings
 from tests.tfrecords.fakes import CountingSource, FakeCodec, FakeSource, OtherDecoder, inline
 from tests.tfrecords.writing import resign, write_compressed, write_originals
 
+pytestmark = pytest.mark.slow
+
 
 def found(*folders: Path, **how: object) -> list[str]:
     return list(findings(folders, workers=1, **how))

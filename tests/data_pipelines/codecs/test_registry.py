@@ -74,6 +74,7 @@ def test_better_quality_costs_bytes_and_gains_fidelity(name, picture):
     assert psnr(low.decode(small), picture) < psnr(high.decode(large), picture)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CODECS)
 def test_encoding_is_the_same_in_every_process_and_thread(name, picture):
     codec = make_codec(name)

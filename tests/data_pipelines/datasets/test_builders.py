@@ -21,6 +21,7 @@ def test_every_dataset_has_a_registered_builder():
     assert [builder.name for builder in classes] == [f"dsr_{name}" for name in DATASETS]
 
 
+@pytest.mark.slow
 def test_a_prepared_dataset_holds_what_its_source_reads(tmp_path):
     for split in ("train", "restore"):
         save(tmp_path / "in" / "images" / split / "a.png", picture(0, 12, 16))

@@ -12,6 +12,7 @@ from tests.crashes import put, states, tree
 from tests.experiments.analysis.example import study
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_operation_leaves_each_file_as_before_or_as_now(tmp_path: Path) -> None:
     folder, other = tmp_path / "report", tmp_path / "other"
     before, results = study(), study(seeds=(7, 8))

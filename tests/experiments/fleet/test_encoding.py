@@ -27,6 +27,8 @@ from dsr.tfrecords.building import building
 from dsr.tfrecords.errors import ArtefactError
 from tests.experiments.fleet.conftest import contents, picture
 
+pytestmark = pytest.mark.slow
+
 JPEG = Fixed(make_codec("jpeg", 30))
 
 

@@ -58,6 +58,7 @@ def received(root: Path, work: Path, split: str = "train") -> Study:
     return Study(dataclasses.replace(config, dataset=dataset), work)
 
 
+@pytest.mark.slow
 def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     (alike,) = study.degradations
@@ -100,6 +101,7 @@ def test_the_study_has_what_can_be_had_and_says_what_cannot(root: Path, tmp_path
         study.shards(ORIGINAL, "train")
 
 
+@pytest.mark.slow
 def test_what_came_is_restored_without_originals(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     compressed = study.shards(Domain("C", *study.degradations), "train")
