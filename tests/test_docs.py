@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import re
+from importlib import metadata
 from pathlib import Path
 
+import click
+import numpy as np
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
-from dsr.app.cli import COMMANDS
+from dsr.app.cli import COMMANDS, cli
+from dsr.app.manual import PAGE, manual
+from tests.commands_shown import check_parses, commands_in
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -35,6 +42,65 @@ def test_files_modules_and_commands_that_are_named_exist(page: Path) -> None:
     assert missing == []
     commands = re.findall(r"(?:`|^)dsr ([a-z][a-z-]*)", text, re.MULTILINE)
     assert set(commands) <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
+def test_commands_that_are_shown_parse(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for arguments in commands_in(page.read_text(encoding="utf-8")):
+        if any("$" in word for word in arguments):
+            assert page.name != "README.md"
+            continue  # what the shell puts there cannot be told
+        for word in arguments:  # what a command reads is there
+            if word.endswith(("/", ".toml", ".png", ".bpg", ".csv")) or word in ("data", "images", "fleet", "camera"):
+                path = tmp_path / word
+                path.mkdir(parents=True, exist_ok=True) if "." not in path.name else path.touch()
+        check_parses(arguments)
+
+
+def test_a_command_that_would_not_begin_is_found() -> None:
+    lines = ("dsr run --preset camvd  # a comment", "export X='1", "dsr convert --codec \\", "   bpg > there")
+    text = "\n".join(("```sh", *lines, "```", "dsr is no command here"))
+    first, second = commands_in(text)
+    assert second == ["convert", "--codec", "bpg"]
+    check_parses(second)
+    with pytest.raises(click.UsageError, match="camvid"):
+        check_parses(first)
+
+
+def test_the_studies_of_the_readme_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each as it is written, in a folder with tiny data under the names that it uses."""
+    monkeypatch.chdir(tmp_path)
+    pixels = np.random.default_rng(0).integers(0, 256, (12, 40, 60, 3), dtype=np.uint8)
+    for number, image in enumerate(pixels):
+        for folder in ("data/images", "camera", "originals"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image).save(tmp_path / folder / f"{number}.png")
+        for folder in ("data/labels", "labels"):
+            (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+            Image.fromarray(image[..., 0] % 2).save(tmp_path / folder / f"{number}.png")
+    (tmp_path / "data/classes.csv").write_text("id,name\n0,road\n1,car\n")
+    runner, ran = CliRunner(), []
+    for arguments in commands_in((ROOT / "README.md").read_text(encoding="utf-8")):
+        command = cli.get_command(click.Context(cli), arguments[0])
+        assert command is not None
+        if arguments[0] in ("run", "convert", "train", "encode", "check", "config", "status", "verify"):
+            dry = any("--dry-run" in option.opts for option in command.params) and "--dry-run" not in arguments
+            result = runner.invoke(cli, [*arguments, *(["--dry-run"] if dry else [])])
+            assert result.exit_code == (1 if arguments[0] == "verify" else 0), (
+                arguments,
+                result.output,
+                result.exception,
+            )
+            ran.append(arguments[0])
+    assert {"run", "encode", "check", "convert", "train"} <= set(ran)
+    assert not (tmp_path / "dsr-work").exists()
+
+
+def test_the_page_of_commands_is_what_their_help_says() -> None:
+    if [int(part) for part in metadata.version("click").split(".")[:2]] < [8, 2]:
+        pytest.skip("older versions of click word some defaults otherwise")
+    assert manual() == PAGE.read_text(encoding="utf-8"), "run python -m dsr.app.manual"
 
 
 def _is_module(path: Path) -> bool:
