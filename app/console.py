@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Optional
 
 import click
 
@@ -42,17 +42,48 @@ class Console(Progress):
             meter.close()
 
 
+class Pace:
+    """How long the rest of a piece of work takes, by its own pace.
+
+    What an earlier process did says nothing about it, nor does what comes first: that loads, compiles and traces.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._resumed: Optional[int] = None
+        self._first: Optional[tuple[int, float]] = None
+
+    def left(self, done: int) -> Optional[float]:
+        """Seconds; None as long as it cannot be told."""
+        now = time.monotonic()
+        if self._resumed is None:
+            self._resumed = done
+        elif self._first is None and done > self._resumed:
+            self._first = done, now
+        if self._first is None or done <= self._first[0] or now <= self._first[1]:
+            return None
+        return (self.total - done) * (now - self._first[1]) / (done - self._first[0])
+
+
 class _Bar:
     def __init__(self, label: str, total: int) -> None:
-        self.note, self.done = "", 0
+        self.note, self.done, self.pace = "", 0, Pace(total)
         self.bar: Any = click.progressbar(
-            length=total, label=label, file=sys.stderr, show_pos=True, width=24, item_show_func=lambda _: self.note
+            length=total,
+            label=label,
+            file=sys.stderr,
+            show_pos=True,
+            show_eta=False,
+            width=24,
+            item_show_func=lambda shown: shown,
         )
         self.bar.__enter__()
 
     def update(self, done: int, note: str = "") -> None:
         self.note = note or self.note
-        self.bar.update(done - self.done, current_item=self.note)
+        left = self.pace.left(done)
+        shown = (f"{duration(left)} left" if left else "", self.note)
+        self.bar.update(done - self.done, current_item="  ".join(filter(None, shown)))
         self.done = done
 
     def close(self) -> None:
@@ -62,18 +93,14 @@ class _Bar:
 class _Lines:
     def __init__(self, label: str, total: int) -> None:
         self.label, self.total = label, total
-        self.started = self.told = time.monotonic()
-        self.first: int | None = None
+        self.told, self.pace = time.monotonic(), Pace(total)
 
     def update(self, done: int, note: str = "") -> None:
-        now = time.monotonic()
-        if self.first is None:  # a resumed piece starts beyond zero: its earlier part says nothing about speed
-            self.first = done
+        seconds, now = self.pace.left(done), time.monotonic()
         if now - self.told < SECONDS_BETWEEN_LINES and done < self.total:
             return
         self.told = now
-        rate = (done - self.first) / max(now - self.started, 1e-9)
-        left = f", {duration((self.total - done) / rate)} left" if rate > 0 and done < self.total else ""
+        left = f", {duration(seconds)} left" if seconds else ""
         click.echo(f"{self.label}: {done}/{self.total}{left}{'  ' + note if note else ''}", err=True)
 
     def close(self) -> None:

@@ -209,12 +209,16 @@ class StageTimes:
 
 @dataclass
 class InferenceTimes:
-    """What the stages of the configurations cost on a device, for images of about this size."""
+    """What the stages of the configurations cost on a device, for images of about this size.
+
+    Where `processor` is well below 1, other programs ran meanwhile, and all times are too long.
+    """
 
     device: str
     height: int
     width: int
     stages: list[StageTimes]
+    processor: Optional[float] = None  # the share of the networks' time in which they had a core; None on a GPU
 
 
 @dataclass

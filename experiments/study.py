@@ -288,6 +288,11 @@ class Study:
             notes=notes,
         )
 
+    def _test_shards(self, domain: Domain) -> Path | None:
+        """The folder of the test images in a domain, if they are there already."""
+        shards = self.shards(domain, "test")
+        return shards.folder if shards.exists else None
+
     def _originals(self, role: str) -> tuple[Identity, tuple[str, ...]]:
         """What the original shards of a role are, and what a plan says about them."""
         split, limit = self.split(role), self.config.dataset.limit(role)
@@ -308,7 +313,8 @@ class Study:
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.restorer import build_restorer
 
-            build_restorer(self.config.restorer, name, self.config.seed, artefact, progress)
+            unseen = self._test_shards(Domain("C", degradation)), self._test_shards(ORIGINAL)
+            build_restorer(self.config.restorer, name, self.config.seed, artefact, progress, unseen)
 
         training, images = self.config.restorer.training(name), self.config.restorer.images
         config = _training_identity(restorer.identity(training), training.weight_file, self.config.seed)
@@ -382,7 +388,8 @@ class Study:
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.segmenter import build_segmenter
 
-            build_segmenter(self.config.segmenter, seed, self.source.table, artefact, progress)
+            unseen = self._test_shards(ORIGINAL)
+            build_segmenter(self.config.segmenter, seed, self.source.table, artefact, progress, unseen)
 
         training = self.config.segmenter
         inputs = {"shards": self.shards(domain, "train")}

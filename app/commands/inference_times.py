@@ -11,6 +11,9 @@ from dsr.experiments.analysis.inference_times import STAGES, inference_times_tab
 from dsr.experiments.measurements.inference_times import measure
 from dsr.experiments.measurements.kept import INFERENCE_TIMES
 
+IDLE = 0.9
+"""The share of its time for which a measured network has a core where nothing else runs, at least."""
+
 
 @click.command("inference-times", cls=Command)
 @study_options_without("weights", "vgg", "workers", "max_errors")
@@ -37,6 +40,12 @@ def command(request: Request) -> None:
         show(value, lambda: click.echo(f"would measure {', '.join((*value['points'], *value['restorers']))}, segment"))
         return
     times = measure(study, Console())
+    if times.processor is not None and times.processor < IDLE:
+        click.echo(
+            f"warning: the networks had a core for {100 * times.processor:.0f} % of their time, so other programs ran "
+            "meanwhile and all times are too long: measure again when nothing else runs",
+            err=True,
+        )
     table = inference_times_table(times)
     INFERENCE_TIMES.keep(study, times, table)
 
@@ -49,4 +58,13 @@ def command(request: Request) -> None:
         click.echo(f"kept in {study.folder}; dsr report shows it")
 
     rows = [dict(zip(table.columns, row)) for row in table.rows]
-    show({"device": times.device, "height": times.height, "width": times.width, "configurations": rows}, text)
+    show(
+        {
+            "device": times.device,
+            "processor": times.processor,
+            "height": times.height,
+            "width": times.width,
+            "configurations": rows,
+        },
+        text,
+    )

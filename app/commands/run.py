@@ -47,7 +47,9 @@ def command(request: Request) -> None:
     )
     if study.came_compressed:
         console.say("the images to train on came compressed: OO, OC and OR, which train on originals, cannot be had")
-    targets = study.evaluations() + measurements(study)
+    # First, so that trainings can show how they do on a few of them.
+    seen = [study.shards(domain, "test") for domain in study.domains() if domain.letter != "R"]
+    targets = seen + study.evaluations() + measurements(study)
     if not is_asked(DRY_RUN):
         store(study, request.preset)
     plan_and_make(targets, console)

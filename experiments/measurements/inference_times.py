@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 from typing import Any, Optional
 
 import numpy as np
@@ -39,6 +40,7 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
     if not images:
         raise ConfigError(f"no test image of {study.source.name} can be read: see dsr verify, or give another --root")
     stages: list[StageTimes] = []
+    shares: list[float] = []
     codecs = [degradation for degradation in study.degradations if isinstance(degradation, Codec)]
     works = 2 * len(codecs) + len(study.config.restorers) + 1
     with progress.meter(f"inference times {study.source.name}", works * (len(images) + 1)) as meter:
@@ -53,9 +55,11 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
             """Outputs; the first input is worked on twice, and its first time is left out."""
             outputs, seconds = [], []
             for given in [inputs[0], *inputs]:
-                start = time.perf_counter()
+                start, working = time.perf_counter(), time.process_time()
                 outputs.append(work(given))
                 seconds.append(time.perf_counter() - start)
+                if stage in ("restore", "segment"):  # codecs may work in a process of their own
+                    shares.append((time.process_time() - working) / seconds[-1])
                 meter.update(len(stages) * (len(inputs) + 1) + len(seconds), stage)
             stages.append(StageTimes(stage, point, restorer, seconds[1:]))
             return outputs[1:]
@@ -67,7 +71,8 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
             take("restore", _restorer(study, name), images, restorer=name)
         take("segment", _segmenter(study), images)
     height, width = images[len(images) // 2].shape[:2]
-    return InferenceTimes(_device(), height, width, stages)
+    processor = None if _gpus() else round(min(1.0, median(shares)), 3)
+    return InferenceTimes(_device(), height, width, stages, processor)
 
 
 def _restorer(study: Study, name: Any) -> Callable[[np.ndarray], np.ndarray]:
@@ -88,10 +93,16 @@ def _segmenter(study: Study) -> Callable[[np.ndarray], np.ndarray]:
     return lambda pixels: segmenter.label_map(pixels[np.newaxis]).numpy()
 
 
+def _gpus() -> list[Any]:
+    import tensorflow as tf
+
+    return tf.config.list_physical_devices("GPU")
+
+
 def _device() -> str:
     import tensorflow as tf
 
-    gpus = tf.config.list_physical_devices("GPU")
+    gpus = _gpus()
     if gpus:
         return tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU")
     return f"one core of {_processor()}"

@@ -6,7 +6,6 @@ saved. All else is the same for every training, and stands in `train`.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import math
 import time
@@ -18,10 +17,10 @@ from typing import Any, Generic, TypeVar
 import tensorflow as tf
 
 from dsr.data_pipelines.input import WHOLE, Share
-from dsr.experiments.config.overrides import flatten
 from dsr.experiments.graph import hosts, together
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.progress import Meter, Progress
+from dsr.experiments.training import board
 from dsr.experiments.training.checkpoints import Checkpoints
 from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
 from dsr.tfrecords.building import Build
@@ -94,6 +93,10 @@ class Training(ABC, Generic[Model]):
         """More points of curves, measured at the end of each window before metrics are reset."""
         return {}
 
+    def held_out(self, model: Model) -> dict[str, float]:
+        """What it does, at a checkpoint, to images that it is not trained on; for TensorBoard alone, and cheap."""
+        return {}
+
     def first(self, count: int) -> Any:
         """The first so many samples as one batch: to start from, and to show."""
         return next(iter(self.batches(0).unbatch().batch(count)))
@@ -150,7 +153,7 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
     Returns:
       The seconds of training in all runs together.
     """
-    schedule, window = training.schedule, training.schedule.window
+    schedule, window, kind = training.schedule, training.schedule.window, artefact.identity.kind
     model.build_optimizers()
     checkpoints = Checkpoints(build.scratch / "checkpoints", model)
     state, damaged = checkpoints.restore()
@@ -192,10 +195,10 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
             values |= {**model.learning_rates(), **training.measured(model), "steps_per_second": window / elapsed}
             state.seconds += elapsed
             with self.writer.as_default(step=self.done):
-                for name, value in values.items():
-                    if math.isfinite(value):  # a score is none where no pixel has a label
-                        state.curves.setdefault(name, []).append([self.done, value])
-                        tf.summary.scalar(name, value)
+                known = {name: value for name, value in values.items() if math.isfinite(value)}
+                for name, value in known.items():  # a score is none where no pixel has a label
+                    state.curves.setdefault(name, []).append([self.done, value])
+                board.show_scalars(kind, known)
             self.meter.update(self.done, _note(values))
             if schedule.saves_at(self.done):
                 lost = not_finite(model.variables)
@@ -204,6 +207,7 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
                 with self.writer.as_default(step=self.done):
                     for tag, images in training.pictures(model).items():
                         tf.summary.image(tag, images, max_outputs=len(images))
+                    board.show_scalars(kind, {board.HELD_OUT + n: v for n, v in training.held_out(model).items()})
                 self.writer.flush()
                 state.step = self.done
                 checkpoints.save(state)
@@ -216,7 +220,7 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
         ):
             if not start:
                 with writer.as_default(step=0):
-                    tf.summary.text("configuration", _described(training.config, artefact))
+                    board.show_settings(training.config, {r: other.name for r, other in artefact.inputs.items()})
             meter.update(start)
             model.fit(
                 _input(model.distribute_strategy, training, start),
@@ -245,13 +249,6 @@ def _input(
         return dataset.rebatch(training.schedule.batch // context.num_replicas_in_sync)
 
     return strategy.distribute_datasets_from_function(of_host)
-
-
-def _described(config: Any, artefact: Artefact) -> str:
-    """A training's configuration and inputs as a Markdown table."""
-    assert dataclasses.is_dataclass(config)
-    rows = {**flatten(config), **{f"input {role}": other.name for role, other in artefact.inputs.items()}}
-    return "| | |\n|-|-|\n" + "\n".join(f"| {key} | {value} |" for key, value in rows.items())
 
 
 def _note(values: dict[str, float]) -> str:

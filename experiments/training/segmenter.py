@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from functools import cached_property
+from pathlib import Path
+from typing import Optional
 
 import numpy as np
 import tensorflow as tf
@@ -16,10 +18,11 @@ from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.hdf5 import save_weights
+from dsr.experiments.training.held_out import Windows, windows
 from dsr.experiments.training.loop import Schedule, Training, train
 from dsr.models.segmenter.backbones import recalibrate_if_folded
 from dsr.models.segmenter.deeplab import build_deeplab
-from dsr.models.segmenter.training import Segmenter, build_optimizer
+from dsr.models.segmenter.training import Segmenter, build_optimizer, iou_per_class
 from dsr.tfrecords.building import Build
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.reader import ShardSet
@@ -30,9 +33,16 @@ WEIGHTS = "segmenter.weights.h5"
 
 
 def build_segmenter(
-    config: SegmenterConfig, seed: int, table: LabelTable, artefact: Artefact, progress: Progress
+    config: SegmenterConfig,
+    seed: int,
+    table: LabelTable,
+    artefact: Artefact,
+    progress: Progress,
+    unseen: Optional[Path] = None,
 ) -> None:
     """Train DeepLabv3+ on `artefact.inputs["shards"]` and save its weights.
+
+    `unseen` are shards that TensorBoard shows the mIoU of at checkpoints.
 
     The folder then holds the weights, `curves.json` and the TensorBoard events; the curves' mIoU and IoU are those of
     the training crops.
@@ -44,7 +54,8 @@ def build_segmenter(
       WeightsError: the backbone's weights cannot be had. ArtefactError: damaged shards, no labelled pixel,
       or another process trains it.
     """
-    train(SegmenterTraining(config, seed, table, ShardSet(artefact.inputs["shards"].folder)), artefact, progress)
+    shards = ShardSet(artefact.inputs["shards"].folder)
+    train(SegmenterTraining(config, seed, table, shards, unseen), artefact, progress)
 
 
 class SegmenterTraining(Training[Segmenter]):
@@ -52,10 +63,12 @@ class SegmenterTraining(Training[Segmenter]):
 
     config: SegmenterConfig
 
-    def __init__(self, config: SegmenterConfig, seed: int, table: LabelTable, shards: ShardSet) -> None:
+    def __init__(
+        self, config: SegmenterConfig, seed: int, table: LabelTable, shards: ShardSet, unseen: Optional[Path] = None
+    ) -> None:
         schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
         super().__init__(config, "segmenter", schedule, seed, shards.num_images)
-        self.table, self.shards = table, shards
+        self.table, self.shards, self.unseen = table, shards, unseen
 
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
         config = self.config
@@ -94,6 +107,24 @@ class SegmenterTraining(Training[Segmenter]):
         predicted, wanted = model.label_map(self.shown["image"]).numpy(), self.shown["label"].numpy()
         overlays = [(image / 2 + self.table.colorize(labels) / 2) / 255 for labels in (predicted, wanted)]
         return {"image | prediction | label": tf.concat([image / 255, *overlays], axis=2)}
+
+    def held_out(self, model: Segmenter) -> dict[str, float]:
+        """The mIoU, in the predictions' batches of `pictures`, whose graph is there."""
+        if self._unseen is None:
+            return {}
+        classes = self.table.num_classes
+        matrix = np.zeros((classes, classes), np.int64)
+        count = len(self._unseen["image"])
+        for start in range(0, count // PICTURES * PICTURES or count, PICTURES):
+            image, label = (self._unseen[name][start : start + PICTURES] for name in ("image", "label"))
+            predicted, known = model.label_map(tf.constant(image)).numpy(), label != IGNORE
+            np.add.at(matrix, (label[known], predicted[known]), 1)
+        iou = iou_per_class(matrix)
+        return {"miou": float(np.nanmean(iou))} if np.isfinite(iou).any() else {}
+
+    @cached_property
+    def _unseen(self) -> Optional[Windows]:
+        return windows(self.unseen, self.config.crop_height, self.config.crop_width)
 
     def save(self, model: Segmenter, build: Build) -> None:
         save_weights(model.network, build.path / WEIGHTS, build.scratch)

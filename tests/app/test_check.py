@@ -46,7 +46,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def checked(*arguments: str, status: int) -> Any:
-    result = CliRunner().invoke(cli, ["check", *arguments, "--workers", "1", "--json"])
+    result = CliRunner().invoke(cli, ["check", *arguments, "--workers", "1", "--json", "--quiet"])
     assert result.exit_code == status, result.output
     return json.loads(result.stdout)
 

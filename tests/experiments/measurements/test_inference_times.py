@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,7 +11,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from dsr.app.cli import cli
 from dsr.experiments.analysis.inference_times import costs, inference_times_table
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.presets import preset
@@ -99,3 +102,24 @@ def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
     assert all(len(s["seconds"]) == 8 and min(s["seconds"]) > 0 for s in times["stages"])
     assert (tmp_path / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 3
     assert not any((tmp_path / group).exists() for group in ("shards", "restorers", "segmenters"))
+
+
+@pytest.mark.parametrize(("processor", "warns"), [(0.5, True), (0.97, False), (None, False)])
+def test_the_command_warns_where_other_programs_had_the_processor(
+    processor: float | None, warns: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = dataclasses.replace(TIMES, processor=processor)
+    monkeypatch.setattr("dsr.app.commands.inference_times.measure", lambda study, progress: measured)
+    result = CliRunner().invoke(cli, ["inference-times", "--work", str(tmp_path)])
+    assert ("a core for 50 % of their time" in result.output) == warns
+
+
+def test_the_share_of_the_processor_is_that_of_its_clock(tmp_path: Path) -> None:
+    """With a clock of the processor that runs at half the speed of that on the wall."""
+    settings = ["points=none", "restorers=rdn-psnr", "dataset.options.height=64", "dataset.options.width=96"]
+    arguments = ["inference-times", "--work", str(tmp_path), *(word for s in settings for word in ("--set", s))]
+    clock = "import time; wall = time.perf_counter; time.process_time = lambda: wall() / 2"
+    code = f"{clock}; from dsr.app.cli import cli; cli({arguments!r})"
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    kept = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())
+    assert kept["processor"] == pytest.approx(0.5, abs=0.02) and "measure again" in done.stderr

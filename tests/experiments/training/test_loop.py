@@ -19,6 +19,7 @@ from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
+from dsr.experiments.training.board import tag_of
 from dsr.tfrecords.png import decode_png
 from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
 
@@ -88,15 +89,13 @@ def test_an_evaluation_scores_the_predictions_that_it_keeps_like_a_plain_count(s
 
 
 def test_tensorboard_has_every_curve_pictures_and_the_configuration(study: Study) -> None:
-    for group, expected in (
-        ("segmenters", {"loss", "miou", "learning_rate", "iou/road", "configuration", "image | prediction | label"}),
-        (
-            "restorers",
-            {"generator_loss", "discriminator_loss", "gan", "l1", "ms_ssim", "dist", "learning_rate", "configuration"}
-            | {f"d_{what}_{scale}" for what in ("original", "restored") for scale in (1, 4)}
-            | {"compressed | restored | original"},
-        ),
+    discriminators = [f"d_{what}_{scale}" for what in ("original", "restored") for scale in (1, 4)]
+    losses = ["generator_loss", "discriminator_loss", "gan", "l1", "ms_ssim", "dist"]
+    for group, curves, picture in (
+        ("segmenters", ["loss", "miou", "learning_rate", "iou/road"], "image | prediction | label"),
+        ("restorers", [*losses, *discriminators, "learning_rate"], "compressed | restored | original"),
     ):
+        expected = {tag_of(group.removesuffix("s"), name).tag for name in curves} | {"configuration", picture}
         (events,) = (trained(study, group).folder / "tensorboard").glob("events*")
         tags = {
             value.tag for event in tf.compat.v1.train.summary_iterator(str(events)) for value in event.summary.value
