@@ -34,6 +34,7 @@ GROUPS = {
         "encode": "Encode images, as a device sends them.",
         "decode": "Decode bitstreams to images.",
         "restore": "Restore a folder of received bitstreams to images.",
+        "export": "Write shards as files that any trainer reads.",
     },
     "Models": {
         "train-restorer": "Train the network that restores compressed images.",

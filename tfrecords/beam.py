@@ -16,11 +16,11 @@ import shlex
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr
 from functools import partial
+from typing import Any
 
 from dsr.tfrecords.clusters import attempt, raising
 from dsr.tfrecords.engine import Work
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.plan import Shard
 
 
 @contextmanager
@@ -68,7 +68,7 @@ class BeamEngine:
         workers = self.options.view_as(WorkerOptions)
         workers.default_sdk_harness_log_level = workers.default_sdk_harness_log_level or "ERROR"
 
-    def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, None], None, None]:
+    def __call__(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, None], None, None]:
         """Raises what a worker raised as UserError, and ArtefactError if the pipeline fails for another reason."""
         with raising(work, "Beam pipeline"), beam.Pipeline(options=self.options) as pipeline:
             shards = pipeline | "shards" >> beam.Create(list(tasks)) | "spread" >> beam.Reshuffle()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError, one_sentence
@@ -20,12 +20,12 @@ from dsr.tfrecords.workers import run
 
 
 class Work(Protocol):
-    """What writes a shard, see `Engine`; `scratch` is a folder that is there wherever it is called."""
+    """What writes a shard, or does another task (see `Engine`); `scratch` is a folder that is there for all calls."""
 
     @property
     def scratch(self) -> Path: ...
 
-    def __call__(self, shard: Shard) -> Iterator[Row | None]: ...
+    def __call__(self, task: Any, /) -> Iterator[Row | None]: ...
 
 
 class Engine(Protocol):
@@ -38,7 +38,7 @@ class Engine(Protocol):
     is raised as it is.
     """
 
-    def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, Row | None], None, None]: ...
+    def __call__(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, Row | None], None, None]: ...
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ class How:
     thorough: bool = False
     progress: ProgressCallback = lambda _: None
 
-    def run(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, Row | None], None, None]:
+    def run(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, Row | None], None, None]:
         """Have the work done; see `Engine`."""
         return self.engine(work, tasks) if self.engine else run(work, tasks, self.workers)
 

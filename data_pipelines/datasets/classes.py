@@ -65,6 +65,24 @@ def read_classes(path: Path) -> LabelTable:
         raise DatasetError(f"{path}: {error}") from None
 
 
+def write_classes(table: LabelTable) -> bytes:
+    """A class list that `read_classes` reads as this table.
+
+    A colour stands for one class there: of labels that share one without being one class, the others get made up ones.
+    """
+    meaning: dict[tuple[int, int, int], int] = {}
+    for label in (*table.classes, *table.labels):
+        meaning.setdefault(label.color, label.train_id)
+    free = (color for color in map(voc_color, range(1 << 24)) if color not in meaning)
+    text = io.StringIO()
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(_COLUMNS)
+    for label in table.labels:
+        color = label.color if meaning[label.color] == label.train_id else next(free)
+        rows.writerow([label.id, label.name, *color, int(label.small), label.train_id])
+    return text.getvalue().encode()
+
+
 def _columns(path: Path, names: Sequence[str] | None) -> set[str]:
     columns = set(names or ())
     if (

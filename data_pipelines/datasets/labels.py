@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -203,8 +203,44 @@ class LabelTable:
         palette[: self.num_classes] = [label.color for label in self.classes]
         return palette[train_ids]
 
+    def to_ids(self, train_ids: np.ndarray) -> np.ndarray:
+        """Train ids, uint8 (H, W), as ids of the table: of several that share a train id the first.
+
+        Returns:
+          uint8, or uint16 where the table has ids above 255.
+
+        Raises:
+          DatasetError: a pixel is of no class (255) that the table has an id for.
+        """
+        ids = np.full(256, -1)
+        for label in reversed(self.labels):
+            ids[label.train_id] = label.id
+        found = ids[train_ids]
+        if (found < 0).any():
+            raise DatasetError(
+                f"{int((found < 0).sum())} pixels have a train id, {int(train_ids[found < 0][0])}, that no id of the "
+                "class list stands for; write train ids"
+            )
+        return found.astype(np.uint8 if ids.max() < 256 else np.uint16)
+
+    def of_train_ids(self) -> LabelTable:
+        """The table of label files that hold train ids: each class under its train id, and 255 for what is ignored."""
+        classes = [replace(label, id=label.train_id) for label in self.classes]
+        names, colors = ({getattr(label, key) for label in classes} for key in ("name", "color"))
+        name = next(word for word in ("ignored" + "_" * n for n in range(len(names) + 1)) if word not in names)
+        color = next(color for color in map(voc_color, range(257)) if color not in colors)
+        return LabelTable((*classes, Label(IGNORE, IGNORE, name, color)))
+
     def to_json(self) -> list[dict[str, Any]]:
         return [{**asdict(label), "color": list(label.color)} for label in self.labels]
+
+    @classmethod
+    def from_json(cls, labels: Any) -> LabelTable:
+        """The inverse of `to_json`. Raises DatasetError if it is none."""
+        try:
+            return cls(tuple(Label(**{**label, "color": tuple(label["color"])}) for label in labels))
+        except (TypeError, KeyError) as error:
+            raise DatasetError(f"it is no class list: {error}") from None
 
 
 def built_in(dataset: str, what: str) -> str:

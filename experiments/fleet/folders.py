@@ -13,24 +13,24 @@ import io
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import asdict, dataclass
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
 from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
-from dsr.tfrecords.engine import one_sentence
-from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.engine import Engine, How
+from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import SCRATCH, partial_of
 from dsr.tfrecords.ledger import ERRORS, Failure, write_errors
 from dsr.tfrecords.manifest import Identity, Manifest
 from dsr.tfrecords.schema import canonical_json
-from dsr.tfrecords.workers import run
 
 FILES_PER_BATCH = 8
 """At most so many files of each process are done again after a kill."""
@@ -65,16 +65,23 @@ class Made:
     row: Row
 
 
-Change = Callable[[Item], Made]
-"""Picklable; raises a UserError for a file that cannot be changed."""
+Change = Callable[[Any], Made]
+"""Of an item; picklable; raises a UserError for a file that cannot be changed."""
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Some files that one process changes one after the other."""
+    """Some files that one process changes one after the other.
+
+    Attributes:
+        index: From 0.
+        items: The files.
+        tar: Name of the tar file that all of the batch is put into; None for files of their own.
+    """
 
     index: int
     items: tuple[Item, ...]
+    tar: Optional[str] = None
 
     def __str__(self) -> str:
         return f"{self.items[0].name} to {self.items[-1].name}"
@@ -120,30 +127,44 @@ class BatchWriter:
 
     def __call__(self, batch: Batch) -> Iterator[Optional[Row]]:
         result = Result({}, [], [])
-        for item in batch.items:
-            try:
-                if item.flaw:
-                    raise FleetError(item.flaw)
-                made = self.change(item)
-            except UserError as error:
-                result.failures.append(asdict(Failure.of(readable(item.stem), readable(item.name), error, self.root)))
-                yield result.failures[-1]
-                continue
-            for name, content in made.files.items():
-                self._write(name, content)
-                result.files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-            result.rows.append(made.row)
-            yield made.row
+        with self._target(batch, result) as put:
+            for item in batch.items:
+                try:
+                    if item.flaw:
+                        raise FleetError(item.flaw)
+                    made = self.change(item)
+                except UserError as error:
+                    failure = Failure.of(readable(item.stem), readable(item.name), error, self.root)
+                    result.failures.append(asdict(failure))
+                    yield result.failures[-1]
+                    continue
+                for name, content in made.files.items():
+                    put(name, content)
+                result.rows.append(made.row if batch.tar is None else {"tar": batch.tar, **made.row})
+                yield made.row
         with one_sentence(self.path):
             result.save(self.scratch, batch)
         yield None
 
-    def _write(self, name: str, content: bytes) -> None:
-        path = self.path / name
-        with one_sentence(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with files.writing(path, self.scratch) as file:
-                file.write(content)
+    @contextmanager
+    def _target(self, batch: Batch, result: Result) -> Iterator[Callable[[str, bytes], None]]:
+        """What takes the new files of a batch, by name and content; `result` then knows them, or their tar."""
+
+        def put(name: str, content: bytes) -> None:
+            path = self.path / name
+            with one_sentence(path):
+                path.parent.mkdir(parents=True, exist_ok=True)
+                with files.writing(path, self.scratch) as file:
+                    file.write(content)
+            result.files[name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+        if batch.tar is None:
+            yield put
+            return
+        path = self.path / batch.tar
+        with one_sentence(path), files.writing(path, self.scratch) as file, writing_tar(file) as tar:
+            yield tar.add
+        result.files[batch.tar] = {"bytes": tar.size, "sha256": tar.sha256}
 
 
 def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str, list[str]]] = None) -> list[Item]:
@@ -233,6 +254,8 @@ class Folder:
         change: What becomes of each.
         table: File name of the table of rows.
         columns: Of the table.
+        beside: Content of files that stand beside all others, by their names.
+        packed: Which items go into which tar file; empty where files are by themselves.
     """
 
     identity: Identity
@@ -241,9 +264,14 @@ class Folder:
     change: Change
     table: str
     columns: Sequence[str]
+    beside: dict[str, bytes] = field(default_factory=dict)
+    packed: Sequence[Batch] = ()
 
     @property
-    def batches(self) -> list[Batch]:
+    def batches(self) -> Sequence[Batch]:
+        """All items in order."""
+        if self.packed:
+            return self.packed
         bounds = range(0, len(self.items), FILES_PER_BATCH)
         return [Batch(n, tuple(self.items[i : i + FILES_PER_BATCH])) for n, i in enumerate(bounds)]
 
@@ -257,13 +285,16 @@ class Folder:
         scratch = partial_of(folder) / SCRATCH
         return sum(len(batch.items) for batch in self.batches if Result.load(scratch, batch) is None)
 
-    def make(self, folder: Path, workers: Optional[int], progress: Progress) -> Manifest:
+    def make(
+        self, folder: Path, workers: Optional[int], progress: Progress, engine: Optional[Engine] = None
+    ) -> Manifest:
         """Make it, go on making it, or compare what exists with its SHA-256 and make damaged files anew.
 
         Args:
             folder: Where; must be new, unless it is this very folder.
             workers: Number of processes, one a core if None. The files do not depend on it.
             progress: Told after every file.
+            engine: What does the work instead of processes of this machine.
 
         Returns:
             The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes` and `seconds`.
@@ -272,9 +303,10 @@ class Folder:
             ArtefactError: the folder holds something else, another process makes it, it cannot be written, or nothing
                 could be made.
         """
+        how = How(workers, engine)
         manifest = finished(folder, self.identity)
         if manifest is not None:
-            self._repair(folder, manifest, workers, progress)
+            self._repair(folder, manifest, how, progress)
             return manifest
         with building(folder, self.identity) as build:
             todo = []
@@ -283,7 +315,7 @@ class Folder:
                 if result is None or damages(build.path, result.files):
                     todo.append(batch)
             writer = BatchWriter(self.root, self.change, build.path, build.scratch)
-            self._run(writer, todo, workers, progress, build)
+            self._run(writer, todo, how, progress, build)
             self._join(build)
         assert build.manifest is not None
         return build.manifest
@@ -292,7 +324,7 @@ class Folder:
         self,
         writer: BatchWriter,
         todo: Sequence[Batch],
-        workers: Optional[int],
+        how: How,
         progress: Progress,
         build: Optional[Build] = None,
     ) -> None:
@@ -300,7 +332,7 @@ class Folder:
         done = len(self.items) - sum(len(batch.items) for batch in todo)
         with (
             progress.meter(self.identity.name, len(self.items)) as meter,
-            closing(run(writer, todo, workers)) as rows,
+            closing(how.run(writer, todo)) as rows,
         ):
             meter.update(done)
             for _, row in rows:
@@ -332,8 +364,9 @@ class Folder:
         table = csv.DictWriter(text, self.columns, lineterminator="\n")
         table.writeheader()
         table.writerows(rows)
-        with files.writing(build.path / self.table, build.scratch) as file:
-            file.write(text.getvalue().encode())
+        for name, content in {**self.beside, self.table: text.getvalue().encode()}.items():
+            with files.writing(build.path / name, build.scratch) as file:
+                file.write(content)
         write_errors(build.path, build.scratch, failures)
         build.summary.update(
             inputs=len(self.items),
@@ -344,18 +377,23 @@ class Folder:
             seconds=round(build.seconds, 3),
         )
 
-    def _repair(self, folder: Path, manifest: Manifest, workers: Optional[int], progress: Progress) -> None:
+    def _repair(self, folder: Path, manifest: Manifest, how: How, progress: Progress) -> None:
         damaged = damages(folder, manifest.files, digests=True)
+        if not damaged:
+            return
         for name in {self.table, ERRORS} & damaged.keys():
             raise ArtefactError(f"{damaged[name]}; delete {folder} and make it anew")
         stems = {PurePosixPath(name).with_suffix("").as_posix() for name in damaged}
         todo = [
-            batch for batch in self.batches if any(stem.endswith(item.stem) for item in batch.items for stem in stems)
+            batch
+            for batch in self.batches
+            if batch.tar in damaged or any(stem.endswith(item.stem) for item in batch.items for stem in stems)
         ]
-        if not todo:
-            return
         progress.say(f"{len(damaged)} files of {folder} are damaged or missing and are made anew")
         with repairing(folder) as scratch:
-            self._run(BatchWriter(self.root, self.change, folder, scratch), todo, workers, progress)
+            self._run(BatchWriter(self.root, self.change, folder, scratch), todo, how, progress)
+            for name in self.beside.keys() & damaged.keys():
+                with files.writing(folder / name, scratch) as file:
+                    file.write(self.beside[name])
             for sentence in damages(folder, {name: manifest.files[name] for name in damaged}, digests=True).values():
                 raise ArtefactError(f"{sentence} (it was, and came out differently)")

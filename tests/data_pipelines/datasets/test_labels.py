@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsr.data_pipelines.datasets import DATASETS, IGNORE, DatasetError, Label, LabelTable
+from dsr.data_pipelines.datasets import DATASETS, IGNORE, DatasetError, Label, LabelTable, dataset_class
 from dsr.data_pipelines.datasets.cityscapes import TABLE as CITYSCAPES
+from dsr.data_pipelines.datasets.classes import read_classes, write_classes
 from dsr.data_pipelines.datasets.labels import ADD_TO_THE_LIST, voc_color
 
 TABLE = LabelTable(
@@ -160,3 +163,50 @@ def test_cityscapes_classes_and_small_objects_are_those_of_the_papers_table_2(sh
         row = dict(zip(columns, line.split(",")))
         mean = np.mean([float(value) for name, value in row.items() if name.lower() in small])
         assert mean == pytest.approx(float(row["SmallObj"]), abs=0.02)
+
+
+TABLES = {
+    "own": TABLE,
+    **{name: dataset_class(name).table for name in DATASETS if hasattr(dataset_class(name), "table")},
+}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_train_ids_become_ids_that_stand_for_them(name):
+    table = TABLES[name]
+    train_ids = np.array([sorted({label.train_id for label in table.labels})], np.uint8)
+    ids = table.to_ids(train_ids)
+    assert np.array_equal(table.to_train_ids(ids, "a.png"), train_ids)
+    assert np.array_equal(table.of_train_ids().to_train_ids(train_ids, "a.png"), train_ids)
+    first = {label.train_id: label.id for label in table.labels[::-1]}
+    assert ids.tolist() == [[first[train_id] for train_id in train_ids[0]]]
+
+
+def test_what_no_id_stands_for_is_not_written():
+    table = LabelTable((Label(4, 0, "road", (0, 0, 0)), Label(5, 1, "ignored", (0, 0, 1))))
+    assert table.to_ids(np.array([[1, 0]], np.uint8)).tolist() == [[5, 4]]
+    for missing in (2, IGNORE):
+        with pytest.raises(DatasetError, match=rf"1 pixels have a train id, {missing}"):
+            table.to_ids(np.array([[1, missing]], np.uint8))
+    assert table.of_train_ids().labels[2] == Label(IGNORE, IGNORE, "ignored_", voc_color(1))
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_a_class_list_is_read_as_it_was_written(name, tmp_path):
+    table = TABLES[name]
+    for written in (table, table.of_train_ids(), LabelTable.from_json(table.to_json())):
+        (tmp_path / "classes.csv").write_bytes(write_classes(written))
+        read = read_classes(tmp_path / "classes.csv")
+        assert read.classes == written.classes
+        assert [(label.id, label.train_id, label.name) for label in read.labels] == [
+            (label.id, label.train_id, label.name) for label in written.labels
+        ]
+
+
+def test_a_colour_of_two_classes_is_that_of_the_first_where_the_list_is_read(tmp_path):
+    nines = (9, 9, 9)
+    table = LabelTable((Label(0, IGNORE, "d", nines), Label(1, 0, 'a, "b"', nines), Label(2, 1, "c", nines, True)))
+    (tmp_path / "classes.csv").write_bytes(write_classes(table))
+    read = read_classes(tmp_path / "classes.csv")
+    assert [replace(label, color=nines) for label in read.labels] == list(table.labels)
+    assert len({label.color for label in read.labels}) == 3 and read.labels[1].color == nines
