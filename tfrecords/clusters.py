@@ -9,22 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.engine import Work
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.plan import Shard
 
 FAILURE = "failure"
 """The file in the scratch folder."""
 
 
-def attempt(work: Work, shard: Shard) -> bool:
-    """Write a shard in a worker of a cluster, unless a failure has been left.
+def attempt(work: Work, task: Any) -> bool:
+    """Do a task, such as to write a shard, in a worker of a cluster, unless a failure has been left.
 
     Returns:
-      Whether it is on disk now.
+      Whether what it makes is on disk now.
 
     Raises whatever `work` raises that is no UserError: the cluster's to try again, or a bug.
     """
@@ -32,7 +32,7 @@ def attempt(work: Work, shard: Shard) -> bool:
     if files.exists(failure):
         return False
     try:
-        for _ in work(shard):
+        for _ in work(task):
             pass
     except UserError as error:
         files.write_atomically(failure, str(error).encode())

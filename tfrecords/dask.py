@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 from functools import partial
+from typing import Any
 
 from dsr.tfrecords.clusters import attempt, raising
 from dsr.tfrecords.engine import Work
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.plan import Shard
 from dsr.tfrecords.workers import available_cores
 
 try:
@@ -31,7 +31,7 @@ class DaskEngine:
     def __init__(self, scheduler: str = "") -> None:
         self.scheduler = scheduler
 
-    def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, None], None, None]:
+    def __call__(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, None], None, None]:
         """Raises what a worker raised as UserError, and ArtefactError if Dask fails for another reason."""
         with raising(work, "Dask computation"), self._connect() as client:
             futures = client.map(partial(attempt, work), tasks, pure=False)

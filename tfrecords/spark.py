@@ -10,11 +10,11 @@ import os
 import sys
 from collections.abc import Generator, Sequence
 from functools import partial
+from typing import Any
 
 from dsr.tfrecords.clusters import attempt, raising
 from dsr.tfrecords.engine import Work
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.plan import Shard
 
 try:
     from pyspark import SparkConf, SparkContext
@@ -40,7 +40,7 @@ class SparkEngine:
         if master:
             self.conf.setMaster(master)
 
-    def __call__(self, work: Work, tasks: Sequence[Shard]) -> Generator[tuple[Shard, None], None, None]:
+    def __call__(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, None], None, None]:
         """Raises what a worker raised as UserError, and ArtefactError if the job fails for another reason."""
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
         with raising(work, "Spark job"):

@@ -15,6 +15,7 @@ from dsr.experiments.fleet.errors import FleetError
 
 if TYPE_CHECKING:
     from dsr.experiments.fleet.folders import Folder
+    from dsr.tfrecords.engine import Engine
 
 SAMPLE_IMAGES = 8
 
@@ -133,14 +134,14 @@ def write_one(target: Path, data: bytes, suffixes: tuple[str, ...]) -> None:
     show({"file": target, "bytes": len(data)}, lambda: click.echo(f"{target}: {len(data)} bytes"))
 
 
-def make_folder(folder: Folder, target: Path, workers: Optional[int]) -> None:
+def make_folder(folder: Folder, target: Path, workers: Optional[int], engine: Optional[Engine] = None) -> None:
     """Make a folder of files and say so; with --dry-run only say how many files there are to make."""
     if is_asked(DRY_RUN):
         left, count = folder.left(target), len(folder.items)
         value = {"folder": target, "inputs": count, "left": left}
         show(value, lambda: click.echo(f"{target}: {left} of {count} files to make"))
         return
-    summary = folder.make(target, workers, Console()).summary
+    summary = folder.make(target, workers, Console(), engine).summary
     show({"folder": target, **summary}, lambda: say_made(target, summary, "images"))
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Optional
 
 import click
 
-from dsr.app.console import Console, duration, size
-from dsr.app.options import work_option
+from dsr.app.commands.encode import make_folder
+from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.options import work_option, workers_option
 
 LAYOUTS, IDS = ("folder", "webdataset"), ("original", "train", "none")
 
 
-@click.command("export")
+@click.command("export", cls=Command)
 @click.argument("what", nargs=-1, required=True)
 @click.argument("target", type=click.Path(path_type=Path))
 @click.option(
@@ -47,9 +47,10 @@ LAYOUTS, IDS = ("folder", "webdataset"), ("original", "train", "none")
     metavar="MB",
     help="Of one tar file at most.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes.  [default: all cores]")
-@click.option("--json", "as_json", is_flag=True, help="Say what was made as JSON.")
 @work_option
+@workers_option
+@dry_run_option
+@json_option
 def command(
     what: tuple[str, ...],
     target: Path,
@@ -57,9 +58,8 @@ def command(
     ids: str,
     written: str,
     tar_size: float,
-    workers: Optional[int],
-    as_json: bool,
     work: Path,
+    workers: Optional[int],
 ) -> None:
     """Write images and labels of shards as files: originals, compressed or restored ones.
 
@@ -87,10 +87,4 @@ def command(
     shards = [find_shards(one, work) for one in what]
     for folder in shards:
         check_apart(folder, target)
-    manifest = exported_folder(shards, layout, ids, format, tar_size).make(target, workers, Console())
-    if as_json:
-        click.echo(json.dumps({"folder": str(target), **manifest.summary}))
-        return
-    summary = manifest.summary
-    total = sum(entry["bytes"] for entry in manifest.files.values())
-    click.echo(f"{target}: {summary['files_made']} images, {size(total)}, {duration(summary['seconds'])}")
+    make_folder(exported_folder(shards, layout, ids, format, tar_size), target, workers)

@@ -10,10 +10,12 @@ from click.shell_completion import CompletionItem
 
 from dsr.app.commands.encode import make_folder
 from dsr.app.console import Console
+from dsr.app.engines import engine_options
 from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import format_option, workers_option
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
+from dsr.tfrecords.engine import Engine
 
 
 def _complete(context: click.Context, option: click.Parameter, start: str) -> list[CompletionItem]:
@@ -37,10 +39,17 @@ def _complete(context: click.Context, option: click.Parameter, start: str) -> li
 )
 @format_option
 @workers_option
+@engine_options
 @dry_run_option
 @json_option
 def command(
-    fleet: Path, target: Path, restorer: str, labels: Optional[Path], format: Format, workers: Optional[int]
+    fleet: Path,
+    target: Path,
+    restorer: str,
+    labels: Optional[Path],
+    format: Format,
+    workers: Optional[int],
+    engine: Optional[Engine],
 ) -> None:
     """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif), under the same names.
 
@@ -49,10 +58,14 @@ def command(
     TARGET.partial until it is whole; the same command goes on with it after a stop, and compares a finished one with
     its SHA-256. Files that are not what the restorer was trained for are told, and restored all the same.
 
+    With --engine the work is spread over the workers of a cluster, which reach all folders under the same paths; the
+    files are the same.
+
     \b
     Examples:
       dsr restore fleet/ restored/ --restorer restorer/
       dsr restore fleet/ restored/ --restorer shipped --labels labels/ --format jpeg:95
+      dsr restore fleet/ restored/ --restorer shipped --engine beam --beam-options "--runner=FlinkRunner"
     """
     from dsr.experiments.fleet import folders
     from dsr.experiments.fleet.restorers import check_restorer, find_restorer, strangers, trained_on
@@ -72,4 +85,4 @@ def command(
         for header, count in strangers([file.header for file in read_fleet(fleet)], points).items():
             known = ", ".join(sorted({str(point) for point in points}))
             console.say(f"warning: {count} files are {header}; the restorer was trained for {known}")
-    make_folder(made, target, workers)
+    make_folder(made, target, workers, engine)

@@ -304,7 +304,7 @@ def test_the_command_finds_shards_by_name_place_and_path_and_tells_what_it_made(
     for number, what in enumerate(("folder/train/bpg-qp38", f"folder/train/{folder.name}", str(folder))):
         run = dsr(what, str(tmp_path / str(number)), "--work", str(work), "--workers", "1", "--json")
         assert run.exit_code == 0, run.output
-        told = json.loads(run.output.splitlines()[-1])
+        told = json.loads(run.output[run.output.index("{") :])
         assert (told["files_made"], told["errors"], told["folder"]) == (len(NAMES), 0, str(tmp_path / str(number)))
     assert contents(tmp_path / "0") == contents(tmp_path / "2")
     refused = dsr("folder/train/bpg-qp38", str(folder / "out"), "--work", str(work))
