@@ -27,6 +27,16 @@ class SourceSummary:
 
 
 @dataclass(frozen=True)
+class HeaderSummary:
+    """What so many files that came compressed say of themselves; None where they do not tell."""
+
+    codec: str
+    quality: Optional[float]
+    chroma: Optional[str]
+    files: int
+
+
+@dataclass(frozen=True)
 class ShardsSummary:
     """Of shards.
 
@@ -46,6 +56,7 @@ class ShardsSummary:
     ms_ssim_db: Optional[float]
     mb_per_s: float
     source: Optional[SourceSummary] = None  # of originals that were read from files
+    headers: Optional[list[HeaderSummary]] = None  # of images that came compressed, the most frequent first
 
 
 @dataclass(frozen=True)

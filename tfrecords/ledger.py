@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -27,6 +28,9 @@ from dsr.tfrecords.schema import Record, canonical_json
 STATISTICS = "images.json"
 ERRORS = "errors.jsonl"
 SOURCES = "sources.jsonl"
+HEADER = ("codec", "quality", "chroma")
+"""What the row of an image that came compressed also has."""
+
 MB = 1e6
 
 Row = dict[str, Any]
@@ -137,6 +141,7 @@ class Summary:
         ) = 0
         self._rates = self._decibels = self._similarities = 0.0
         self._lowest, self._highest = math.inf, 0.0
+        self._headers: Counter[tuple[Any, ...]] = Counter()
 
     def add(self, row: Row) -> None:
         pixels = row["height"] * row["width"]
@@ -149,6 +154,8 @@ class Summary:
             self.bytes += row["bytes"]
             self._rates += rate
             self._lowest, self._highest = min(self._lowest, rate), max(self._highest, rate)
+        if "codec" in row:
+            self._headers[tuple(row[fact] for fact in HEADER)] += 1
         if "ms_ssim" in row:
             self._compared += 1
             self._similarities += row["ms_ssim"]
@@ -163,10 +170,14 @@ class Summary:
         bpp_mean, bpp_min, bpp_max (over images), all None where images have no bitstream; psnr (mean of the images' dB,
         without those that are identical to their original, None if all are) and how many are `identical`; ms_ssim
         (mean), ms_ssim_db (of the mean, None if it is 1); seconds, images_per_s, mb_per_s (10^6 bytes of raw RGB). For
-        originals psnr, ms_ssim and ms_ssim_db are None.
+        originals psnr, ms_ssim and ms_ssim_db are None. Where images came compressed, also headers: codec, quality and
+        chroma that files tell, and how many do, the most frequent first.
         """
+        frequent = sorted(self._headers.items(), key=lambda item: (-item[1], str(item[0])))
+        headers = [{**dict(zip(HEADER, facts)), "files": count} for facts, count in frequent]
         similarity = self._similarities / self._compared if self._compared else None
         return {
+            **({"headers": headers} if headers else {}),
             "inputs": self.images + errors,
             "images": self.images,
             "errors": errors,

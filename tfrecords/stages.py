@@ -53,9 +53,14 @@ class SourceLike(Protocol):
 
 
 class ReceivedLike(SourceLike, Protocol):
-    """A source of which some splits came compressed: `bitstream` is what came, `read` gives what that decodes to."""
+    """A source of which some splits came compressed: `bitstream` is what came, `read` gives what that decodes to.
+
+    `header` is what a bitstream says of itself: its `codec`, `quality` and `chroma`, None where it does not tell.
+    """
 
     def bitstream(self, sample: Any) -> bytes: ...
+
+    def header(self, sample: Any, bitstream: bytes) -> dict[str, Any]: ...
 
 
 class DegradationLike(Protocol):
@@ -107,16 +112,16 @@ class Originals(Stage):
 
     domain: ClassVar[str] = "original"
 
-    def bitstream(self, sample: Any) -> bytes:
-        """What the record keeps besides the pixels."""
-        return b""
+    def received(self, sample: Any) -> tuple[bytes, dict[str, Any]]:
+        """What the record keeps besides the pixels: what came, and what that says of itself."""
+        return b"", {}
 
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
         root = getattr(self.source, "root", None)
         for sample in shard.samples:
             try:
                 pixels, label = self.source.read(sample)
-                bitstream = self.bitstream(sample)
+                bitstream, header = self.received(sample)
                 if sample.key in shard.repeated:
                     raise ArtefactError(f"{sample.image}: other images have this key too; each must have its own")
                 if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
@@ -131,7 +136,7 @@ class Originals(Stage):
                 "split": self.split,
                 "image": sample.image,
                 "part": sample.part,
-                "measured": {"bytes": len(bitstream or image)},
+                "measured": {"bytes": len(bitstream or image), **header},
             }
             height, width = pixels.shape[:2]
             encoded = b"" if label is None else encode_png(label)
@@ -157,7 +162,7 @@ class Originals(Stage):
 
 @dataclass(frozen=True)
 class Received(Originals):
-    """Keep a bitstream as it came, what it decodes to, and the label.
+    """Keep a bitstream as it came, what its header says and it decodes to, and the label.
 
     What `Compressed` would, had there been an original.
     """
@@ -166,8 +171,9 @@ class Received(Originals):
 
     domain = "compressed"
 
-    def bitstream(self, sample: Any) -> bytes:
-        return self.source.bitstream(sample)
+    def received(self, sample: Any) -> tuple[bytes, dict[str, Any]]:
+        bitstream = self.source.bitstream(sample)
+        return bitstream, self.source.header(sample, bitstream)
 
 
 @dataclass(frozen=True)

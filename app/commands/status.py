@@ -20,6 +20,7 @@ from dsr.experiments.stored_study import stored_config, stored_names
 from dsr.experiments.study import Study
 from dsr.experiments.summaries import (
     EvaluationSummary,
+    HeaderSummary,
     ImagesSummary,
     PerceptualSummary,
     ShardsSummary,
@@ -30,8 +31,10 @@ from dsr.experiments.summaries import (
 from dsr.models.errors import UserError
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Manifest
+
+KINDS = 4
+"""So many of the files that came compressed are named."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +83,7 @@ def _whole(folder: Path, group: str) -> Iterator[Line]:
             manifest = Manifest.load(path)
             total = sum(entry["bytes"] for entry in manifest.files.values())
             yield Line(group, path, total, manifest.created, _headline(manifest, path))
-        except ArtefactError as error:
+        except UserError as error:
             yield Line(group, path, 0, "", str(error))
 
 
@@ -133,7 +136,8 @@ def _print(work: Path, lines: Sequence[Line], studies: Sequence[dict[str, Any]])
 def _headline(manifest: Manifest, folder: Path) -> str:
     if manifest.kind == "shards":
         shards = summary_of(manifest, ShardsSummary, folder)
-        return f"{shards.images} images" + ("" if shards.bpp is None else f", {shards.bpp:.3f} bpp")
+        said = f"{shards.images} images" + ("" if shards.bpp is None else f", {shards.bpp:.3f} bpp")
+        return said + (f", came as {_kinds(shards.headers)}" if shards.headers else "")
     if manifest.kind == "evaluation":
         return f"mIoU {100 * summary_of(manifest, EvaluationSummary, folder).miou:.2f} %"
     if manifest.kind == "perceptual":
@@ -146,3 +150,12 @@ def _headline(manifest: Manifest, folder: Path) -> str:
         return f"{summary_of(manifest, ShippedSummary, folder).parameters:,} parameters"
     training = summary_of(manifest, TrainingSummary, folder)
     return f"{training.steps} steps in {duration(training.seconds)}"
+
+
+def _kinds(headers: Sequence[HeaderSummary]) -> str:
+    """The most frequent kinds of files, and how many files are of others."""
+    from dsr.data_pipelines.received import describe_header
+
+    kinds = [f"{h.files} {describe_header(h.codec, h.quality, h.chroma)}" for h in headers[:KINDS]]
+    others = sum(header.files for header in headers[KINDS:])
+    return ", ".join(kinds) + (f", {others} of {len(headers) - KINDS} other kinds" if others else "")

@@ -111,6 +111,10 @@ class Source(ABC):
         """What came of a sample of a split in `received`, and `read` decodes. Raises DatasetError."""
         raise DatasetError(f"Dataset {self.name}: {sample.image} did not come compressed.")
 
+    def header(self, sample: Sample, bitstream: bytes) -> dict[str, Any]:
+        """What that bitstream says of its codec, quality and chroma, None where it does not. Raises DatasetError."""
+        raise DatasetError(f"Dataset {self.name}: {sample.image} did not come compressed.")
+
     def others(self, split: str) -> list[str]:
         """What lies in the split's folders and is not read: its name in the dataset's folder, and why."""
         return []

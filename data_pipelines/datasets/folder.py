@@ -159,6 +159,13 @@ class Folder(FileSource):
         except (OSError, CodecError) as error:
             raise DatasetError(f"{path}: cannot be read ({error}).") from error
 
+    def header(self, sample: Sample, bitstream: bytes) -> dict[str, Any]:
+        try:
+            found = files_received.read_header(sample.image, bitstream)
+        except CodecError as error:
+            raise DatasetError(f"{self.image_path(sample.image)}: {error}") from error
+        return {"codec": found.codec, "quality": found.quality, "chroma": found.chroma}
+
     def listing(self, split: str) -> Listing:
         inner = split if self._has_folders else ""
         found = self.files_in(

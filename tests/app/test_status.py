@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from click.testing import CliRunner
@@ -11,6 +11,7 @@ from dsr.app.commands.status import command
 from dsr.experiments.graph.places import GROUPS
 from dsr.experiments.summaries import (
     EvaluationSummary,
+    HeaderSummary,
     ImagesSummary,
     PerceptualSummary,
     ShardsSummary,
@@ -57,6 +58,19 @@ def test_every_kind_of_artefact_has_its_line(tmp_path: Path) -> None:
         assert "set/name-12345678" in line
         assert MADE[group][2] in line
         assert ("niqe" in line, "hosa" in line) == (False, group == "perceptual")
+
+
+def test_what_came_compressed_is_told_by_kind(tmp_path: Path) -> None:
+    kinds = [("bpg", 36, "4:2:0", 9), ("bpg", 37, "4:2:0", 8), ("jpeg", 20, None, 7), ("webp", None, None, 3)]
+    kinds += [("bpg", 38, "4:4:4", 2), ("bpg", 51, "gray", 1)]
+    headers = [HeaderSummary(*kind) for kind in kinds]
+    with building(tmp_path / "shards" / "set" / "name-12345678", Identity("shards", "set/name", {})) as build:
+        build.summary.update(asdict(replace(SHARDS, headers=headers)))
+    result = CliRunner().invoke(command, ["--work", str(tmp_path)])
+    assert (
+        "12 images, 0.250 bpp, came as 9 bpg qp 36 4:2:0, 8 bpg qp 37 4:2:0, 7 jpeg quality 20, 3 webp, "
+        "3 of 2 other kinds" in result.output
+    )
 
 
 def test_what_was_begun_is_said(tmp_path: Path) -> None:

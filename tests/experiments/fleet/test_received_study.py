@@ -71,7 +71,13 @@ def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp
         sent = (root / "images" / "train" / f"{number}{suffix}").read_bytes()
         assert record.bitstream == sent
         assert np.array_equal(record.pixels(), make_codec(codec).decode(sent))
-        assert record.provenance["measured"] == {"bytes": len(sent)}
+        quality, chroma = ((38, "4:2:0"), (15, "4:2:0"))[number % 2]
+        said = {"codec": codec, "quality": quality, "chroma": chroma}
+        assert record.provenance["measured"] == {"bytes": len(sent), **said}
+    assert shards.manifest.summary["headers"] == [
+        {"codec": "bpg", "quality": 38, "chroma": "4:2:0", "files": 3},
+        {"codec": "jpeg", "quality": 15, "chroma": "4:2:0", "files": 3},
+    ]
     assert shards.manifest.summary["psnr"] is None
     bits = 8 * sum(len(record.bitstream) for record in found)
     assert shards.manifest.summary["bpp"] == pytest.approx(bits / (6 * HEIGHT * WIDTH))
