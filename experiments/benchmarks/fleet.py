@@ -17,7 +17,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,7 +71,7 @@ class Counting(Progress):
         self.images = done
 
 
-def in_turn(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+def in_turn(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Generator[tuple[Any, Any], None, None]:
     """An engine: one task after the other, in this process."""
     for task in tasks:
         for item in work(task):
@@ -143,7 +143,8 @@ def main(
     codec = make_codec(name, quality)
     with tempfile.TemporaryDirectory() as scratch:
         camera, fleet, memory = (Path(scratch, place) for place in ("camera", "fleet", "memory"))
-        camera.mkdir(), memory.mkdir()
+        camera.mkdir()
+        memory.mkdir()
         pixels = tiled(folder, images, size, scale)
         for number, picture in enumerate(pixels):
             Image.fromarray(picture).save(camera / f"{number:04d}.{files}")
