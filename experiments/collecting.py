@@ -8,8 +8,12 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
 
+import numpy as np
+from PIL import Image
+
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.analysis.report import write_report
+from dsr.experiments.analysis.pictures import THUMBNAIL
+from dsr.experiments.analysis.report import RESULTS, write_report
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Case, Domain
@@ -23,6 +27,7 @@ from dsr.experiments.results import (
     DatasetFacts,
     EvaluationResult,
     Fidelity,
+    GalleryImage,
     PointResult,
     Rated,
     Results,
@@ -30,12 +35,17 @@ from dsr.experiments.results import (
     StageTiming,
     StudyFacts,
     TrainingResult,
+    from_json,
     load,
 )
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records, write_atomically
+from dsr.tfrecords.png import encode_png
+
+GALLERY = 24
+"""How many test images the report shows small."""
 
 
 def collect(study: Study) -> Results:
@@ -50,6 +60,7 @@ def collect(study: Study) -> Results:
     artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
     table = study.source.table
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
+    points = [_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists]
     return Results(
         study=StudyFacts(
             name=study.config.name,
@@ -69,7 +80,7 @@ def collect(study: Study) -> Results:
             width=original.width,
             file_bpp=original.source.bpp if original.source else None,
         ),
-        points=[_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
+        points=points,
         original_bpp=original.bpp,
         evaluations=[_evaluation(e) for e in evaluations],
         perceptual=perceptual_results(study),
@@ -78,6 +89,7 @@ def collect(study: Study) -> Results:
         inference_times=INFERENCE_TIMES.kept(study),
         trainings=[_training(a) for a in artefacts if a.batch is not None],
         samples=[sample for degradation in study.degradations for sample in _samples(study, degradation)],
+        gallery=_gallery(study, points),
         timings=[_timing(a) for a in artefacts if a.units],
         artefacts=[
             ArtefactFacts(
@@ -94,9 +106,32 @@ def collect(study: Study) -> Results:
     )
 
 
-def report_of(study: Study, results: Results) -> Path:
-    """Write the report page and its tables to the study's folder; returns the page."""
-    return write_report(results, study.claim_folder())
+def report_of(study: Study, results: Results, against: Optional[Results] = None) -> Path:
+    """Write the report page and its tables to the study's folder; returns the page.
+
+    `against` is what another study found, to be set beside it.
+    """
+    return write_report(results, study.claim_folder(), against)
+
+
+def other_results(study: Study, name: str) -> Results:
+    """What another study found.
+
+    `name` is that of a study in the same work folder, or the path of a report's folder or of its results.json.
+
+    Raises:
+      ConfigError: there is none, or what is there are no results.
+      UserError: they cannot be read.
+    """
+    given = Path(name).expanduser()
+    places = [study.folder.parent / name / RESULTS, given / RESULTS, given]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise ConfigError(f"there are no results of {name}: neither {places[0]} nor {given} is there; write its report")
+    try:
+        return from_json(Results, load(path), strict=False)
+    except ValueError as error:
+        raise ConfigError(f"{path} holds no results of a study ({error}); write its report again") from None
 
 
 def _point(study: Study, degradation: Degradation) -> PointResult:
@@ -222,6 +257,30 @@ def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple
             write_atomically(label, record.label)
             found[record.key] = str(image), str(label)
     return found
+
+
+def _gallery(study: Study, points: list[PointResult]) -> list[GalleryImage]:
+    """The GALLERY test images with the lowest PSNR at the hardest compression, that first, small."""
+    psnr: dict[str, dict[str, Optional[float]]] = {}
+    for degradation in study.degradations:
+        compressed = study.shards(Domain("C", degradation), "test")
+        for row in load(compressed.file(STATISTICS)) if compressed.exists else []:
+            psnr.setdefault(row["key"], {})[degradation.point] = row["psnr"]
+    hardest = min(points, key=lambda point: point.place).point if points else ""
+    found = {key: value for key, by_point in psnr.items() if (value := by_point.get(hardest)) is not None}
+    worst = sorted(found, key=lambda key: (found[key], key))[:GALLERY]
+    if not worst:
+        return []
+    folder = study.claim_folder() / "samples"
+    folder.mkdir(exist_ok=True)
+    pictures: dict[str, Path] = {}
+    for record in records(study.shards(ORIGINAL, "test").folder):
+        if record.key in worst:
+            small = Image.fromarray(record.pixels())
+            small.thumbnail((THUMBNAIL, THUMBNAIL))
+            pictures[record.key] = folder / f"gallery-{len(pictures)}.png"
+            write_atomically(pictures[record.key], encode_png(np.asarray(small)))
+    return [GalleryImage(key, str(pictures[key]), psnr[key]) for key in worst if key in pictures]
 
 
 def _timing(artefact: Artefact) -> StageTiming:

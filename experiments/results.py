@@ -254,6 +254,15 @@ class SampleImages:
 
 
 @dataclass
+class GalleryImage:
+    """A test image with the PNG path of a small picture of it, and its PSNR at each operating point, dB."""
+
+    key: str
+    picture: str
+    psnr: dict[str, Optional[float]]
+
+
+@dataclass
 class StageTiming:
     """Wall time of making an artefact; a unit is an image, or a step of training."""
 
@@ -292,6 +301,7 @@ class Results:
     inference_times: Optional[InferenceTimes] = None
     trainings: list[TrainingResult] = field(default_factory=list)
     samples: list[SampleImages] = field(default_factory=list)
+    gallery: list[GalleryImage] = field(default_factory=list)
     timings: list[StageTiming] = field(default_factory=list)
     artefacts: list[ArtefactFacts] = field(default_factory=list)
 

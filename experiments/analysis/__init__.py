@@ -28,6 +28,7 @@ Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams,
     samples      [{key, point, images {original, compressed, label, OO, CO, CC, OC: PNG path},
                  restored {restorer: {restored, RO, OR: PNG path}}, bytes, psnr}], predictions of the first seed; a path
                  that is missing was not made
+    gallery      [{key, picture: PNG path, psnr {point: dB}}], what compression changed most, that first
     timings      [{stage, images, seconds, per_image_ms}]
     artefacts    [{kind, name, folder, fingerprint, created, seconds, inputs {role: fingerprint}}]
 """

@@ -12,6 +12,7 @@ from typing import Optional, TypeVar, Union
 from markupsafe import Markup
 
 from dsr.experiments.analysis.figures import domain_style
+from dsr.experiments.analysis.formats import significant
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
 from dsr.experiments.analysis.tables import operating_points, restorers
 from dsr.experiments.results import DomainShift, Estimate, ImageScores, Results
@@ -90,12 +91,3 @@ def span_chart(
     tips = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
     height = 60 + round(-ROW * row)
     return line_chart(f"{caption}, domain by domain", tips, series, x, Axis("", row, 0), (480, height))
-
-
-def significant(value: float | None, signed: bool = False) -> str:
-    """A number to three significant digits, with its sign if asked for."""
-    if value is None:
-        return "–"
-    sign = "+" if signed and value else ""
-    text = format(value, f"{sign}#.3g") if 1e-4 <= abs(value) < 1000 else format(value, f"{sign}.3g")
-    return text.rstrip(".").replace("-", "−")

@@ -20,6 +20,8 @@ from dsr.experiments.analysis.tables import Variant, miou, operating_points, res
 from dsr.experiments.results import PointResult, Results
 
 CURVE_POINTS = 240  # a training curve is thinned to about one point a pixel
+CLASS_CURVE = "iou/"  # what stands before a class in the name of its curve
+FLAT = 0.01  # of IoU; a class that moves less during a training has learnt nothing, or knew it all
 DOMAIN_NAMES = {"O": "original", "C": "compressed", "R": "restored"}
 TEST_MARKERS = {"O": "circle", "C": "square", "R": "triangle"}
 CODEC_MARKERS = ("circle", "square", "triangle", "diamond")
@@ -145,15 +147,28 @@ def curve_groups(curves: Curves) -> list[list[str]]:
     return list(groups.values())
 
 
+def flat_classes(curves: Curves) -> list[str]:
+    """The classes whose IoU moved by less than FLAT during a training."""
+    values = {
+        name[len(CLASS_CURVE) :]: [value for _, value in curve if value is not None]
+        for name, curve in curves.items()
+        if name.startswith(CLASS_CURVE)
+    }
+    return [name for name, ious in values.items() if ious and max(ious) - min(ious) < FLAT]
+
+
 def curve_charts(
     curves: Curves, ranges: dict[str, tuple[float, float]] | None = None
 ) -> list[tuple[list[str], Markup]]:
     """Small multiples of a training: (names, chart) pairs; `ranges` fixes the values that a chart must at least show.
 
+    Flat classes have none.
+
     Values that are not finite are left out of the line, and the description and the last name say how many.
     """
     charts = []
-    for names in curve_groups(curves):
+    flat = {f"{CLASS_CURVE}{name}" for name in flat_classes(curves)}
+    for names in curve_groups({name: curve for name, curve in curves.items() if name not in flat}):
         series, notes = [], list(names)
         for name, style in zip(names, ("curve-1", "curve-2")):
             finite = [Dot(step, value) for step, value in curves[name] if value is not None]
@@ -171,13 +186,16 @@ def curve_charts(
 
 
 def _miou_dot(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> Dot:
-    """The mean score in percent, and in words: over how many seeds, and how far it is from OO."""
+    return Dot(point.place, 100 * score.mean, score_tip(variant, point, score, reference), _span(score))
+
+
+def score_tip(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> str:
+    """The mean score in words: over how many seeds, and how far it is from OO."""
     place = "" if point.compressed.bpp is None else f" ({point.compressed.bpp:.3g} bpp)"
     seeds = "" if score.n == 1 else f" (mean of {score.n} seeds)"
     apart = Effect.of(score.minus(reference))
     against = f", {apart.points:+.1f} points against OO" if apart else ""
-    tip = f"{variant.label} at {point.point}{place}: {100 * score.mean:.1f} % mIoU{seeds}{against}"
-    return Dot(point.place, 100 * score.mean, tip, _span(score))
+    return f"{variant.label} at {point.point}{place}: {100 * score.mean:.1f} % mIoU{seeds}{against}"
 
 
 def _span(score: BySeed) -> tuple[float, float] | None:

@@ -7,11 +7,11 @@ from typing import Optional
 
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import (
+    by_rate,
     difference,
     label_of,
     miou,
     object_means,
-    operating_points,
     per_class,
     restorers,
     seed_counts,
@@ -93,7 +93,7 @@ def points_apart(score: float | None, reference: float | None) -> float | None:
 
 def headline(results: Results) -> Headline:
     """The findings of a study; one without operating points has none yet, and the lead says so."""
-    ranked = sorted(operating_points(results), key=lambda point: point.place)
+    ranked = by_rate(results)
     sentences = [_at_point(results, point) for point in ranked] or ["No operating point has been measured yet."]
     return Headline(
         lead=sentences[0],

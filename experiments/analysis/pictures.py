@@ -18,6 +18,7 @@ from dsr.models.errors import UserError
 
 # Compression is judged at the size of its pixels, so large images are cropped to this, never scaled.
 CROP_WIDTH, CROP_HEIGHT = 1024, 640
+THUMBNAIL = 200
 IGNORE = 255
 
 
@@ -41,40 +42,78 @@ MAX_PIXELS = 200_000_000
 
 
 def photograph(path: str | Path) -> Picture:
-    """An RGB image as lossless WebP, about a quarter smaller than PNG: what is compared has every pixel it had.
+    """An RGB image without loss, the centre of a large one: what is compared has every pixel it had.
 
     Raises:
         ReportError: the file is missing or no image.
     """
-    image, cropped = _open(path, "RGB")
-    data = io.BytesIO()
-    image.save(data, "WEBP", lossless=True, quality=20, method=2)
-    return _picture(image, data, "webp", cropped)
+    return lossless(*_centre(read_photograph(path)))
 
 
 def label_map(path: str | Path, classes: Sequence[ClassFacts]) -> Picture:
-    """A gray PNG of train ids as a palette PNG in the colours of `classes`; ignored pixels are transparent.
+    """A gray PNG of train ids in the colours of `classes`, without loss; ignored pixels are transparent.
 
     Raises:
         ReportError: the file is missing, no image, or has ids beyond the classes.
     """
-    image, cropped = _open(path, "L")
-    ids = np.asarray(image)
+    palette = np.zeros((256, 4), np.uint8)
+    palette[: len(classes)] = [(*label.color, 255) for label in classes]
+    ids, cropped = _centre(read_ids(path, classes))
+    return lossless(palette[ids], cropped)
+
+
+def thumbnail(path: str | Path) -> Picture:
+    """An RGB image, THUMBNAIL pixels wide at most, with the losses of WebP: to be recognised, not to be judged.
+
+    Raises:
+        ReportError: the file is missing or no image.
+    """
+    image = _open(path, "RGB")
+    image.thumbnail((THUMBNAIL, THUMBNAIL))
+    data = io.BytesIO()
+    image.save(data, "WEBP", quality=70, method=4)
+    return _picture(image, data, cropped=False)
+
+
+def lossless(pixels: np.ndarray, cropped: bool = False) -> Picture:
+    """uint8 pixels of shape (height, width, 3 or 4) as lossless WebP, about a quarter smaller than PNG."""
+    image, data = Image.fromarray(pixels), io.BytesIO()
+    image.save(data, "WEBP", lossless=True, quality=20, method=2)
+    return _picture(image, data, cropped)
+
+
+def read_photograph(path: str | Path) -> np.ndarray:
+    """The uint8 pixels of an RGB PNG, (height, width, 3).
+
+    Raises:
+        ReportError: the file is missing or no image.
+    """
+    return np.asarray(_open(path, "RGB"))
+
+
+def read_ids(path: str | Path, classes: Sequence[ClassFacts]) -> np.ndarray:
+    """The train ids of a gray PNG, uint8 of shape (height, width); IGNORE is none.
+
+    Raises:
+        ReportError: the file is missing, no image, or has ids beyond the classes.
+    """
+    ids = np.asarray(_open(path, "L"))
     unknown = np.unique(ids[(ids >= len(classes)) & (ids != IGNORE)])
     if unknown.size:
         raise ReportError(
             f"{path} has the train id {unknown[0]}, but there are only {len(classes)} classes; remake it."
         )
-    palette = np.zeros((256, 3), np.uint8)
-    palette[: len(classes)] = [label.color for label in classes]
-    coloured = Image.fromarray(ids)
-    coloured.putpalette(palette.tobytes())
-    data = io.BytesIO()
-    coloured.save(data, "PNG", transparency=IGNORE, optimize=True)
-    return _picture(image, data, "png", cropped)
+    return ids
 
 
-def _open(path: str | Path, mode: str) -> tuple[Image.Image, bool]:
+def _centre(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
+    """What a page shows of an image, and whether that is not all of it."""
+    height, width = min(pixels.shape[0], CROP_HEIGHT), min(pixels.shape[1], CROP_WIDTH)
+    top, left = (pixels.shape[0] - height) // 2, (pixels.shape[1] - width) // 2
+    return pixels[top : top + height, left : left + width], (height, width) != pixels.shape[:2]
+
+
+def _open(path: str | Path, mode: str) -> Image.Image:
     try:
         size = os.stat(path)
         if not stat.S_ISREG(size.st_mode) or size.st_size > MAX_BYTES:
@@ -82,14 +121,11 @@ def _open(path: str | Path, mode: str) -> tuple[Image.Image, bool]:
         with Image.open(path, formats=["PNG"]) as opened:
             if opened.width * opened.height > MAX_PIXELS:
                 raise ValueError(f"it claims {opened.width}x{opened.height} pixels")
-            width, height = min(opened.width, CROP_WIDTH), min(opened.height, CROP_HEIGHT)
-            left, top = (opened.width - width) // 2, (opened.height - height) // 2
-            cropped = (width, height) != opened.size
-            return opened.crop((left, top, left + width, top + height)).convert(mode), cropped
+            return opened.convert(mode)
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise ReportError(f"cannot read {path} for the report ({error}); evaluate again to make it.") from error
 
 
-def _picture(image: Image.Image, data: io.BytesIO, kind: str, cropped: bool) -> Picture:
-    uri = f"data:image/{kind};base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
+def _picture(image: Image.Image, data: io.BytesIO, cropped: bool) -> Picture:
+    uri = f"data:image/webp;base64,{base64.b64encode(data.getvalue()).decode('ascii')}"
     return Picture(uri, image.width, image.height, cropped)

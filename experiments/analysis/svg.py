@@ -32,7 +32,8 @@ class Dot:
 class Series:
     """A line through dots, or the dots alone if they are not `joined`.
 
-    `style` is a list of CSS classes, `marker` '' draws none, `label` stands at the line's end.
+    `style` is a list of CSS classes, `marker` '' draws none, `label` stands at the line's end. The spans of its dots
+    are bars, or one band if they are `banded` and there is more than one.
     """
 
     label: str
@@ -40,6 +41,17 @@ class Series:
     dots: Sequence[Dot]
     marker: str = ""
     joined: bool = True
+    banded: bool = False
+
+    @property
+    def barred(self) -> bool:
+        return any(dot.span for dot in self.dots) and not self.band
+
+    @property
+    def band(self) -> list[tuple[float, tuple[float, float]]]:
+        """Place and span of each dot that has one, if they make a band."""
+        spans = [(dot.x, dot.span) for dot in self.dots if dot.span]
+        return spans if self.banded and len(spans) > 1 else []
 
 
 @dataclass(frozen=True)
@@ -123,7 +135,10 @@ def line_chart(
     parts.append(_line("axis", left, height - bottom, width - right, height - bottom))
     if x.label:
         parts.append(_text("label", left + (width - left - right) / 2, height - 6, x.label, "middle"))
-    barred = [one for one in series if any(dot.span for dot in one.dots)]
+    for one in series:
+        if one.band:
+            parts.append(_band(one.style, [(px(x), py(low), py(high)) for x, (low, high) in one.band]))
+    barred = [one for one in series if one.barred]
     for one in series:
         aside = DODGE * (barred.index(one) - (len(barred) - 1) / 2) if one in barred else 0.0
         places = [(px(dot.x) + aside, py(dot.y)) for dot in one.dots]
@@ -132,7 +147,8 @@ def line_chart(
             path = ("L" if one.joined else "h0M").join(f"{across:.1f} {down:.1f}" for across, down in places)
             path = f"M{path}" if one.joined else f"M{path}h0"
             parts.append(Markup('<path d="{}"/>').format(path))
-        parts += [_bar(across, *map(py, dot.span)) for (across, _), dot in zip(places, one.dots) if dot.span]
+        if one.barred:
+            parts += [_bar(across, *map(py, dot.span)) for (across, _), dot in zip(places, one.dots) if dot.span]
         parts += [_marker(one.marker, *place, dot.tip) for place, dot in zip(places, one.dots) if one.marker]
         parts.append(Markup("</g>"))
     labelled = [one for one in series if one.label and one.dots]
@@ -190,6 +206,13 @@ def _bar(x: float, low: float, high: float) -> Markup:
     return Markup('<path class="error" d="M{0:.1f} {1:.1f}V{2:.1f}m-3 0h6M{3:.1f} {1:.1f}h6"/>').format(
         x, low, high, x - 3
     )
+
+
+def _band(style: str, spans: Sequence[tuple[float, float, float]]) -> Markup:
+    """The area between the ends of spans, each with its place across."""
+    edge = [*((x, low) for x, low, _ in spans), *((x, high) for x, _, high in reversed(spans))]
+    path = "L".join(f"{x:.1f} {y:.1f}" for x, y in edge)
+    return Markup('<g class="series {}"><path class="band" d="M{}z"/></g>').format(style, path)
 
 
 def _text(style: str, x: float, y: float, text: str, anchor: str, baseline: str = "auto") -> Markup:

@@ -59,6 +59,11 @@ def operating_points(results: Results) -> list[PointResult]:
     return sorted(results.points, key=lambda point: (point.codec, point.place))
 
 
+def by_rate(results: Results) -> list[PointResult]:
+    """The operating points of all codecs, the hardest compression first: the headline speaks of that one."""
+    return sorted(operating_points(results), key=lambda point: point.place)
+
+
 def restorers(results: Results) -> list[str]:
     """What restored in this study, in its order."""
     restored = (name for point in results.points for name in point.restored)

@@ -8,8 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from dsr.experiments.collecting import collect, report_of
+from dsr.experiments import collecting
+from dsr.experiments.collecting import collect, other_results, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Case, Domain
@@ -17,7 +19,8 @@ from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import Fidelity
-from dsr.experiments.study import Study
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RESTORERS
 from dsr.tfrecords.building import building
 from dsr.tfrecords.layout import MANIFEST
@@ -130,6 +133,48 @@ def test_samples_have_what_each_restorer_made_and_the_predictions_of_the_first_s
             *(path for images in sample.restored.values() for path in images.values()),
         ]
         assert all(Path(path).is_file() for path in paths)
+
+
+def test_the_gallery_has_the_test_images_with_the_lowest_psnr_small_and_in_this_order(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "GALLERY", 2)
+    monkeypatch.setattr(collecting, "THUMBNAIL", 12)
+    jpeg, none = (study.shards(Domain("C", codec), "test").folder for codec in study.degradations)
+    originals = {one.key: one.pixels().astype(float) for one in records(study.shards(ORIGINAL, "test").folder)}
+    psnr = {one.key: 10 * np.log10(255**2 / np.mean((one.pixels() - originals[one.key]) ** 2)) for one in records(jpeg)}
+    assert {one.key for one in records(none)} == set(psnr)
+    gallery = collect(study).gallery
+    assert [image.key for image in gallery] == sorted(psnr, key=lambda key: psnr[key])[:2]
+    for image in gallery:
+        assert image.psnr == {"jpeg-quality10": pytest.approx(psnr[image.key], abs=1e-3), "none": None}
+        with Image.open(image.picture) as small:
+            assert small.size == (12, 12)
+
+
+def test_where_nothing_was_lost_there_is_no_gallery(study: Study) -> None:
+    assert collect(Study(apply_overrides(study.config, ["points=none"]), study.work)).gallery == []
+
+
+def test_another_study_is_found_by_its_name_its_folder_and_its_file(study: Study) -> None:
+    results = collect(study)
+    page = report_of(study, results)
+    for name in (study.config.name, str(page.parent), str(page.parent / "results.json")):
+        found = other_results(study, name)
+        assert (found.evaluations, found.gallery) == (results.evaluations, results.gallery)
+    longer = Study(apply_overrides(study.config, ["name=longer", "segmenter.steps=9"]), study.work)
+    assert "Against demo" in report_of(longer, results, other_results(longer, "demo")).read_text()
+
+
+@pytest.mark.parametrize("text, said", [(None, "no results of other"), ("{}", "holds no results"), ("[", "is damaged")])
+def test_another_study_that_cannot_be_read_is_one_sentence(study: Study, text: str | None, said: str) -> None:
+    folder = study.folder.parent / "other"
+    folder.mkdir(exist_ok=True)
+    (folder / "results.json").unlink(missing_ok=True)
+    if text is not None:
+        (folder / "results.json").write_text(text)
+    with pytest.raises(UserError, match=said):
+        other_results(study, "other")
 
 
 def test_the_report_of_several_restorers_and_seeds_is_written_whole(study: Study) -> None:

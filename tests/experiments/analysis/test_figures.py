@@ -255,3 +255,15 @@ def test_text_in_charts_is_escaped():
     assert root.get("aria-label") == hostile
     assert not list(root.iter("script"))
     assert tooltips(chart) == [hostile, hostile]
+
+
+def test_classes_that_move_by_less_than_a_point_have_no_chart_and_are_named():
+    curves = {
+        "loss": [[0, 0.5], [9, 0.5]],
+        "iou/road": [[0, 0.2], [9, 0.22]],
+        "iou/pole": [[0, 0.0], [5, None], [9, 0.009]],
+        "iou/sign": [[0, None]],
+    }
+    assert figures.flat_classes(curves) == ["pole"]
+    shown = [name.partition(" (")[0] for names, _ in figures.curve_charts(curves) for name in names]
+    assert shown == ["loss", "iou/road", "iou/sign"]

@@ -13,7 +13,8 @@ import pytest
 
 from dsr.experiments.analysis import report, tables
 from dsr.experiments.analysis.pictures import ReportError
-from dsr.experiments.analysis.report import heat, sample_views, write_report
+from dsr.experiments.analysis.report import heat, write_report
+from dsr.experiments.analysis.samples import sample_views
 from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes, from_json, load
 from dsr.models.errors import UserError
 from tests.experiments.analysis import example
@@ -49,15 +50,15 @@ def test_the_page_is_well_formed_and_its_ids_and_anchors_fit(written):
     page = Page(written[2])
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
-    assert {link[1:] for link in page.attributes("href")} <= set(ids)
-    shown = [a["value"] for tag, a in page.tags if tag == "option"] + page.attributes("data-show")
+    assert {link[1:] for link in page.attributes("href") if link.startswith("#")} <= set(ids)
+    shown = [name for key in ("data-show", "data-first", "data-second") for name in page.attributes(key)]
     assert shown and set(shown) <= set(ids)
 
 
 def test_the_page_needs_nothing_from_outside(written):
     page = Page(written[2])
     assert all(source.startswith("data:") for source in page.attributes("src"))
-    assert all(link.startswith("#") for link in page.attributes("href"))
+    assert all(link.startswith("#") for link in page.attributes("href") if "/" in link or ":" in link)
     assert not re.search(r"(https?:)?//[a-z]|@import|url\(", re.sub(r'"data:[^"]*"|/\*.*?\*/|// .*', "", written[2]))
     assert "default-src 'none'" in written[2]
 
@@ -118,7 +119,7 @@ def test_the_score_table_shows_each_score_and_its_difference_to_oo(written):
 def test_the_class_table_has_a_block_per_point_with_ious_and_object_means(written):
     table = Page(written[2]).table("traffic sign")
     blocks = [index for index, row in enumerate(table) if len(row) == 1]
-    assert [table[index][0].split(",")[0] for index in blocks] == list(example.POINTS)
+    assert [table[index][0].split(" ")[0] for index in blocks] == list(example.POINTS)
     assert table[1][1:] == ["road", "sky", "person", "traffic sign", "big", "small", "mIoU"]
     for block, column in zip(blocks, range(3)):
         for offset, (configuration, scores) in enumerate(example.SCORES.items(), 1):
@@ -225,7 +226,7 @@ def test_a_sample_without_restoration_shows_what_there_is(tmp_path, images):
 
 
 def test_a_page_of_one_restorer_and_one_seed_speaks_of_neither_several_nor_intervals(written):
-    text = "".join(Page(written[2]).text)
+    text = "".join(Page(written[2]).text).replace("restorers.csv", "")
     assert not re.search(r"95 %|\\d seeds|±|restorers|\bgan\b|rdn|best", text)
     assert "#restorers" not in Page(written[2]).attributes("href")
 
@@ -242,9 +243,8 @@ def test_the_page_of_several_restorers_and_seeds_is_well_formed(several):
     page = Page(several[2])
     ids = page.attributes("id")
     assert len(ids) == len(set(ids))
-    assert {link[1:] for link in page.attributes("href")} <= set(ids)
-    shown = [a["value"] for tag, a in page.tags if tag == "option"] + page.attributes("data-show")
-    assert set(shown) <= set(ids)
+    assert {link[1:] for link in page.attributes("href") if link.startswith("#")} <= set(ids)
+    assert set(page.attributes("data-show")) <= set(ids)
 
 
 def test_scores_are_means_with_their_spread_over_the_seeds(several):
@@ -307,14 +307,25 @@ def test_samples_show_what_each_restorer_made(several):
 def test_samples_beyond_the_size_of_a_page_are_left_out_and_counted(images, tmp_path, monkeypatch):
     results = example.study(images)
     results.samples += [dataclasses.replace(sample, key=key) for key in ("b", "c") for sample in results.samples]
-    views = sample_views(results)
+    views = sample_views(results, 10**9)
     assert len(views) == 3
-    monkeypatch.setattr(report, "EMBEDDED", views[0].size + views[1].size)
+    assert len(sample_views(results, views[0].size + views[1].size)) == 2
+    whole = len(write(results, tmp_path).encode())
+    monkeypatch.setattr(report, "LARGEST", whole - 1)
     page = Page(write(results, tmp_path))
     assert sum(a.get("class") == "sample" for tag, a in page.tags if tag == "article") == 2
     assert "1 more sample is left out" in "".join(page.text)
-    monkeypatch.setattr(report, "EMBEDDED", 0)
-    assert len(sample_views(results)) == 1
+
+
+def test_the_first_sample_gives_up_its_easiest_points_and_says_so(images, tmp_path, monkeypatch):
+    results = example.study(images)
+    whole = len(write(results, tmp_path).encode())
+    monkeypatch.setattr(report, "LARGEST", whole - 100)
+    page = Page(write(results, tmp_path))
+    assert "Left out of test/a for the same reason: bpg-qp37." in "".join(page.text)
+    (view,) = sample_views(results, 0)
+    assert [strip.title for strip in view.strips[1:]] == ["bpg-qp45"]
+    assert view.left_out == ("bpg-qp37", "msh-quality3")
 
 
 def test_an_unfinished_study_of_several_seeds_has_a_page(images, tmp_path):

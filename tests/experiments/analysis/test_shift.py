@@ -8,7 +8,7 @@ import xml.etree.ElementTree as ET
 import pytest
 
 from dsr.experiments.analysis import shift
-from dsr.experiments.analysis.domains import significant
+from dsr.experiments.analysis.formats import significant
 from dsr.experiments.analysis.report import write_report
 from tests.experiments.analysis import example, measured
 from tests.experiments.analysis.page import Page
