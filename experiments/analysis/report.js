@@ -16,10 +16,10 @@ const asCsv = (rows) =>
   rows.map((row) => row.map((text) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text)).join(",")).join("\r\n") + "\r\n";
 const LATEX = { "\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "±": "$\\pm$", "−": "$-$", "×": "$\\times$", "–": "--" };
 const inLatex = (text) => text.replace(/[\\~^±−×–]|[&%$#_{}]/g, (sign) => LATEX[sign] || `\\${sign}`);
-const asLatex = (rows) => {
+const asLatex = (rows, heads) => {
   const width = Math.max(...rows.map((row) => row.length));
   const lines = rows.map((row) => `  ${[...row, ...Array(width - row.length).fill("")].map(inLatex).join(" & ")} \\\\`);
-  return [`\\begin{tabular}{l${"r".repeat(width - 1)}}`, "  \\hline", lines[0], "  \\hline", ...lines.slice(1), "  \\hline", "\\end{tabular}", ""].join("\n");
+  return [`\\begin{tabular}{l${"r".repeat(width - 1)}}`, "  \\hline", ...lines.slice(0, heads), "  \\hline", ...lines.slice(heads), "  \\hline", "\\end{tabular}", ""].join("\n");
 };
 const copy = async (text) => {
   try {
@@ -43,11 +43,17 @@ for (const box of all(".scroll")) {
   tools.className = "tools";
   for (const [name, written] of [["CSV", asCsv], ["LaTeX", asLatex]]) {
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: `copy as ${name}` });
-    button.setAttribute("aria-label", `copy ${box.getAttribute("aria-label")} as ${name}`);
+    const say = (text, label) => {
+      button.textContent = text;
+      button.setAttribute("aria-label", label);
+    };
+    const offer = () => say(`copy as ${name}`, `copy ${box.getAttribute("aria-label")} as ${name}`);
+    offer();
     button.addEventListener("click", async () => {
-      await copy(written(cells(one("table", box))));
-      button.textContent = "copied";
-      setTimeout(() => (button.textContent = `copy as ${name}`), 1500);
+      const table = one("table", box);
+      await copy(written(cells(table), table.tHead.rows.length));
+      say("copied", "copied");
+      setTimeout(offer, 1500);
     });
     tools.append(button);
   }
