@@ -26,16 +26,17 @@ def random_scaled_crop(
     """What DeepLab trains on: the image scaled by a random factor, a random window of it, mirrored half of the time.
 
     Args:
-      image: uint8 (H, W, 3).
+      image: uint8 (H, W, C); aligned images may lie in one another's channels.
       label: uint8 (H, W), train ids.
       crop: height and width of the result.
       scale: the factor is uniform between these two.
       seed: int64 (2,), of a stateless random number generator.
 
     Returns:
-      uint8 (*crop, 3), bilinearly interpolated, and uint8 crop, its nearest labels. Where the scaled image is smaller
+      uint8 (*crop, C), bilinearly interpolated, and uint8 crop, its nearest labels. Where the scaled image is smaller
       than the crop, gray and 255 fill up at the right and the bottom.
     """
+    channels = image.shape[-1]
     factor, top, left, mirror = tf.unstack(tf.random.stateless_uniform([4], seed, alg="philox"))
     factor = scale[0] + (scale[1] - scale[0]) * factor
     # The window is cut before it is scaled: the pixels are the same, and only those needed are computed.
@@ -46,7 +47,7 @@ def random_scaled_crop(
     label = tf.image.resize(label, crop, "nearest")
     if flip:
         image, label = _mirrored(image, mirror < 0.5), _mirrored(label, mirror < 0.5)
-    return tf.ensure_shape(image, (*crop, 3)), tf.ensure_shape(label[..., 0], crop)
+    return tf.ensure_shape(image, (*crop, channels)), tf.ensure_shape(label[..., 0], crop)
 
 
 def random_patch(pixels: tf.Tensor, *, size: int, seed: tf.Tensor) -> tf.Tensor:

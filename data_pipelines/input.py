@@ -52,16 +52,21 @@ def training_dataset(
     seed: int = 0,
     start_step: int = 0,
     share: Share = WHOLE,
+    versions: Sequence[ShardSet] = (),
 ) -> tf.data.Dataset:
     """Endless batches {"image": uint8 (batch, *crop, 3), "label": uint8 (batch, *crop)} for training a segmenter.
 
     `label` holds train ids, 255 where there is none. `scale` bounds the random scaling, `flip` mirrors half of the
-    crops. The first batch is the one of step `start_step`. Raises ArtefactError if a shard is damaged.
+    crops. The first batch is the one of step `start_step`. `versions` hold the images of `shards`, one set, in other
+    domains: each sample is then of one of all these sets, each as likely, and the order of the images and their crops
+    are what they are without. Raises ArtefactError if a shard is damaged, or an image has no such version.
     """
-    read, images = _reader(shards)
+    plain, images = _reader(shards)
+    several = (*([shards] if isinstance(shards, ShardSet) else shards), *versions)
+    version = _any_version(several, seed) if versions else lambda _, image: plain(image)
 
     def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = ShardSet.parse(read(image))
+        record = ShardSet.parse(version(number, image))
         pixels, label = random_scaled_crop(
             record["image"], record["label"], crop=crop, scale=scale, flip=flip, seed=tf.stack([seed, number])
         )
@@ -87,14 +92,43 @@ def pair_dataset(
     order of their keys, or of all. Originals that the codec left out are no pair. Raises ArtefactError if a compressed
     image has no original of its size, UserError if an image is smaller than the crop.
     """
-    sizes = _sizes(compressed)
-    if not sizes.items() <= _sizes(original).items():
-        raise ArtefactError(
-            f"{compressed.folder} and {original.folder} do not hold the same images: convert one from the other"
-        )
     both = {"compressed": compressed, "original": original}
-    shown = dict(list(sizes.items())[:images])
+    shown = _paired(compressed, original, images)
     return _patches(both, shown, batch=batch, crop=crop, seed=seed, start_step=start_step, share=share)
+
+
+def crop_pair_dataset(
+    compressed: ShardSet,
+    original: ShardSet,
+    *,
+    batch: int,
+    crop: tuple[int, int],
+    scale: tuple[float, float] = (0.5, 2.0),
+    images: int | None = None,
+    seed: int = 0,
+    start_step: int = 0,
+    share: Share = WHOLE,
+) -> tf.data.Dataset:
+    """Endless batches {"compressed", "original", "inside"} for training a segmenter on images without labels.
+
+    The first two are uint8 (batch, *crop, 3), the same crop of the same image in two domains, scaled and mirrored as
+    `training_dataset` does it; "inside", uint8 (batch, *crop), is 255 beside the image and 0 in it. `images` and errors
+    are those of `pair_dataset`, but that images may be smaller than the crop.
+    """
+    shown = _paired(compressed, original, images)
+    readers = [_reader(shards)[0] for shards in (compressed, original)]
+    places = [_places(shards, shown) for shards in (compressed, original)]
+
+    def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
+        records = [ShardSet.parse(read(tf.gather(place, image))) for read, place in zip(readers, places)]
+        aligned = tf.concat([record["image"] for record in records], axis=-1)
+        within = tf.zeros(tf.shape(aligned)[:2], tf.uint8)
+        aligned, within = random_scaled_crop(
+            aligned, within, crop=crop, scale=scale, flip=True, seed=tf.stack([seed, number])
+        )
+        return {"compressed": aligned[..., :3], "original": aligned[..., 3:], "inside": within}
+
+    return _batches(_order(len(shown), seed, start_step * batch), sample, batch, share)
 
 
 def patch_dataset(
@@ -206,6 +240,40 @@ def _index(path: str, number: int) -> NDArray[np.int64]:
     index = np.array(rows, np.int64).reshape(-1, 3)
     behind = files.size(place) - index[:, 1] - index[:, 2]
     return np.column_stack([index, behind])
+
+
+def _any_version(sets: Sequence[ShardSet], seed: int) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+    """A graph function from sample number and image, as the first set counts them, to its example in one of the sets.
+
+    Which one is drawn for (seed, sample number).
+    """
+    keys = _sizes(sets[0])
+    for one in sets[1:]:
+        if not keys.items() <= _sizes(one).items():
+            raise ArtefactError(
+                f"{one.folder} does not hold all images of {sets[0].folder}: convert one from the other"
+            )
+    read, _ = _reader(sets)
+    before = np.cumsum([0, *(one.num_images for one in sets[:-1])])
+    places = tf.constant(np.stack([start + _places(one, keys) for start, one in zip(before, sets)]))
+
+    def version(number: tf.Tensor, image: tf.Tensor) -> tf.Tensor:
+        # Negative, to be apart from the seeds of the augmentation.
+        key = tf.stack([tf.constant(-1 - seed, tf.int64), number])
+        drawn = tf.random.stateless_uniform([], key, 0, len(sets), tf.int64, alg="philox")
+        return read(tf.gather_nd(places, tf.stack([drawn, image])))
+
+    return version
+
+
+def _paired(compressed: ShardSet, original: ShardSet, images: int | None) -> dict[str, tuple[int, int]]:
+    """Key and size of the first `images` that are in both sets, or of all."""
+    sizes = _sizes(compressed)
+    if not sizes.items() <= _sizes(original).items():
+        raise ArtefactError(
+            f"{compressed.folder} and {original.folder} do not hold the same images: convert one from the other"
+        )
+    return dict(list(sizes.items())[:images])
 
 
 def _places(shards: ShardSet, keys: Iterable[str]) -> NDArray[np.int64]:

@@ -88,6 +88,16 @@ def build_compressed(degradation: Degradation, artefact: Artefact, progress: Pro
     convert(conversion, artefact, progress)
 
 
+def build_recompressed(degradation: Degradation, artefact: Artefact, progress: Progress, convert: Converting) -> None:
+    """Compressed shards -> shards that were compressed once more."""
+    folder = artefact.inputs["original"].folder
+    convert(
+        conversions.to_compressed(folder, degradation, identity=artefact.identity, domain="compressed"),
+        artefact,
+        progress,
+    )
+
+
 def build_restored(artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Compressed shards -> restored shards."""
     inputs = artefact.inputs

@@ -4,6 +4,7 @@ Domain("O")                    originals
 Domain("C", bpg40)             what the codec bpg40 left of them
 Domain("R", bpg40, "gan")      what the restorer `gan` made of that
 Case(train, test, seed)        a segmenter trained on one domain and tested on another: OO CO RO CC OC OR
+Case(..., "recalibrated")      the same, adapted to originals
 """
 
 from __future__ import annotations
@@ -60,11 +61,12 @@ class Domain:
 
 @dataclass(frozen=True)
 class Case:
-    """A segmenter trained on a domain, with a seed, and tested on a domain."""
+    """A segmenter trained on a domain, with a seed, and tested on a domain; `adaptation` says how it was adapted."""
 
     train: Domain
     test: Domain
     seed: int
+    adaptation: Optional[str] = None
 
     @classmethod
     def of(cls, configuration: str, degradation: Degradation, restorer: RestorerName, seed: int) -> Case:

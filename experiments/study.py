@@ -24,6 +24,7 @@ from dsr.data_pipelines.datasets.listing import counted
 from dsr.data_pipelines.degradations import Degradation
 from dsr.data_pipelines.received import read_header
 from dsr.experiments import conversion, sources
+from dsr.experiments.adaptations import AdaptationName
 from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, StudyConfig
@@ -107,6 +108,8 @@ class Study:
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
         if not config.restorers or len(set(config.restorers)) < len(config.restorers):
             raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
+        if len(set(config.adaptations)) < len(config.adaptations):
+            raise ConfigError(f'adaptations are "{", ".join(config.adaptations)}"; name each once')
         config.segmenter.network.check_weights()
         for role in ROLES:
             self.images(role)
@@ -193,6 +196,25 @@ class Study:
     def evaluations(self) -> list[Artefact]:
         """Of all cases."""
         return [self.evaluation(case) for case in self.cases()]
+
+    def rivals(self, *configurations: str) -> list[Case]:
+        """The cases that test on originals, adapted in each way that is for them; of these configurations, or of all.
+
+        Raises:
+          ConfigError: there is no adaptation for what is named.
+        """
+        found = [
+            dataclasses.replace(case, adaptation=name)
+            for case in self.cases(*configurations)
+            for name in self.config.adaptations
+            if case.test == ORIGINAL and case.train.letter in self.config.adaptation.of(name).trained_on
+        ]
+        if configurations and not found:
+            raise ConfigError(
+                f"{', '.join(self.config.adaptations)} is not for {', '.join(configurations)}: an adaptation makes of "
+                "CO, some of OO and RO too, another segmenter to be tested on originals"
+            )
+        return found
 
     def split(self, role: str) -> str:
         """The dataset's split that plays a role: the configuration's, or `val` for a `restore` that there is not.
@@ -412,6 +434,15 @@ class Study:
         )
 
     @_once
+    def adapted(self, domain: Domain, seed: int, adaptation: AdaptationName) -> Artefact:
+        """What an adaptation makes of the segmenter of a domain and seed.
+
+        Raises:
+          ConfigError: it cannot be had at this operating point.
+        """
+        return self.config.adaptation.of(adaptation).adapt(self, self.segmenter(domain, seed))
+
+    @_once
     def evaluation(self, case: Case) -> Artefact:
         """A segmenter on test shards."""
         self._check_labelled("test")
@@ -421,13 +452,17 @@ class Study:
 
             build_evaluation(self.config.segmenter, self.config.samples, self.source.table, artefact, progress)
 
-        inputs = {"segmenter": self.segmenter(case.train, case.seed), "shards": self.shards(case.test, "test")}
+        segmenter = self.segmenter(case.train, case.seed)
+        if case.adaptation is not None:
+            segmenter = self.adapted(case.train, case.seed, case.adaptation)
+        inputs = {"segmenter": segmenter, "shards": self.shards(case.test, "test")}
         return Artefact(
             group="evaluations",
             root=self.work,
             identity=Identity(
                 "evaluation",
-                f"{self.source.name}/{case.configuration}{case.changed.suffix}{_seeded(case.seed)}",
+                f"{self.source.name}/{case.configuration}{case.changed.suffix}{_seeded(case.seed)}"
+                f"{f'-{case.adaptation}' if case.adaptation else ''}",
                 {"samples": self.config.samples},
                 _fingerprints(inputs),
             ),

@@ -56,6 +56,12 @@ def compressed_identity(original: Identity, degradation: DegradationLike) -> Ide
     return Identity("shards", f"{_parent(original)}/{degradation.point}", config, {"original": original.fingerprint})
 
 
+def recompressed_identity(compressed: Identity, degradation: DegradationLike) -> Identity:
+    """What `to_compressed` makes of shards that are `compressed` already."""
+    config = {"domain": "compressed", "dsr": release(), degradation.kind: degradation.describe()}
+    return Identity("shards", f"{compressed.name}+{degradation.point}", config, {"original": compressed.fingerprint})
+
+
 def restored_identity(compressed: Identity, original: Identity | None, restorer: Identity, word: str) -> Identity:
     """What `to_restored` makes of `compressed` shards; `word` is what the restorer is called in the name.
 
@@ -124,14 +130,18 @@ def _of_source(
     return shards
 
 
-def to_compressed(originals: Path, degradation: DegradationLike, *, identity: Identity | None = None) -> Conversion:
+def to_compressed(
+    originals: Path, degradation: DegradationLike, *, identity: Identity | None = None, domain: str = "original"
+) -> Conversion:
     """Degrade every image of original shards, and store its bitstream, if it has one, and what that decodes to.
+
+    `domain` "compressed" degrades images that were compressed already; its `identity` has to be given then.
 
     Raises ArtefactError if `originals` is no such artefact, or damaged.
     """
-    identity = identity or compressed_identity(_opened(originals, "original").identity, degradation)
+    identity = identity or compressed_identity(_opened(originals, domain).identity, degradation)
     stage = Compressed(files.location(originals), degradation)
-    return Conversion(identity, stage, partial(_mirrored, stage.originals, "original"))
+    return Conversion(identity, stage, partial(_mirrored, stage.originals, domain))
 
 
 def to_restored(compressed: Path, originals: Path | None, restorer: RestorerLike, identity: Identity) -> Conversion:

@@ -15,6 +15,7 @@ from dsr.data_pipelines.codecs import CODECS, codec_class, make_codec, parse_poi
 from dsr.data_pipelines.datasets import Source, dataset_class, open_source
 from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
 from dsr.data_pipelines.degradations.chain import Chain
+from dsr.experiments.adaptations import AdaptationConfig, AdaptationName
 from dsr.experiments.config.overrides import guess
 from dsr.models.errors import UserError
 from dsr.models.hyperprior.config import CodecTrainingConfig
@@ -261,6 +262,8 @@ class StudyConfig:
       seeds: segmenters for each training domain, from the seeds seed, seed + 1, ...: their spread is the error bar.
       images_per_shard: of a file of records.
       samples: test images shown in the report.
+      adaptations: rivals of restoring, for the report's table of them.
+      adaptation: the settings of each.
     """
 
     name: str
@@ -274,6 +277,8 @@ class StudyConfig:
     seeds: int = 1
     images_per_shard: int = 32
     samples: int = 3
+    adaptations: tuple[AdaptationName, ...] = ()
+    adaptation: AdaptationConfig = field(default_factory=AdaptationConfig)
 
     def to_json(self) -> dict[str, Any]:
         """Nested plain dictionary, as it stands in manifests and reports."""

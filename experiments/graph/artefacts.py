@@ -43,6 +43,7 @@ class Artefact:
     batch: int | None = None  # of a training that hosts may share
     thorough: bool = False  # whether to read all of its files to find damage, or to look at their sizes alone
     notes: tuple[str, ...] = ()  # what a plan says about it
+    by: str | None = None  # of a segmenter: the adaptation that makes it, whose cost is its own
 
     @property
     def name(self) -> str:
@@ -103,7 +104,7 @@ class Artefact:
         if self.group in ("shards", "restorers") and isinstance(self.of, Domain):
             degraded_by = self.of.degradation.name if self.of.degradation and self.group == "shards" else None
             return self.group, self.of.letter, degraded_by, self.of.restorer
-        return (self.group,)
+        return self.group, self.by
 
     @property
     def label(self) -> str:

@@ -62,9 +62,8 @@ def build_evaluation(
         )
 
 
-@functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds
-def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
-    """A trained segmenter for inference.
+def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
+    """A trained segmenter for inference, the caller's own.
 
     Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
     """
@@ -77,6 +76,12 @@ def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> 
             f"{path}: the weight {lost} is not finite, the training had diverged; remove {folder} and train again"
         )
     return Segmenter(network, table.num_classes)
+
+
+@functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds
+def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
+    """The same, shared by all who ask for it: its weights must stay what they are."""
+    return read_segmenter(config, table, folder)
 
 
 def _or_none(value: float) -> float | None:

@@ -91,11 +91,16 @@ class SegmenterTraining(Training[Segmenter]):
         weights = None
         if config.class_weights == "inverse_sqrt":
             weights = inverse_sqrt(class_frequencies(self.shards, classes))
-        model = Segmenter(network, classes, config.weight_decay, weights, config.label_smoothing)
+        model = self.segmenter(network, weights)
         model.compile(
             self._optimizer(1.0), None if config.backbone_rate == 1 else self._optimizer(config.backbone_rate)
         )
         return model
+
+    def segmenter(self, network: tf.keras.Model, class_weights: NDArray[np.float32] | None) -> Segmenter:
+        """The network with its training step."""
+        config = self.config
+        return Segmenter(network, self.table.num_classes, config.weight_decay, class_weights, config.label_smoothing)
 
     def measured(self, model: Segmenter) -> dict[str, float]:
         scores = zip(class_names(self.table), model.confusion.iou_per_class())

@@ -183,15 +183,22 @@ class Segmenter(tf.keras.Model):
             image = tf.cast(image, tf.float32) / 127.5 - 1.0
         return self.network(image, training=training)
 
+    def learn(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | float]:
+        """Logits of the labelled images in training, and what comes to the loss beside what their labels say.
+
+        The optimizers add the replicas' shares of that up, too.
+        """
+        return self(batch["image"], training=True), 0.0
+
     def train_step(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         replicas = tf.distribute.get_replica_context()
         with tf.GradientTape() as tape:
-            logits = self(batch["image"], training=True)
+            logits, more = self.learn(batch)
             total, pixels = cross_entropy(batch["label"], logits, self.class_weights, self.smoothing)
             all_pixels = replicas.all_reduce(tf.distribute.ReduceOp.SUM, pixels)
             penalty = self.weight_decay * tf.add_n([tf.nn.l2_loss(kernel) for kernel in self._kernels()])
             # The optimizers add the replicas' gradients up.
-            loss = tf.math.divide_no_nan(total, all_pixels) + penalty / replicas.num_replicas_in_sync
+            loss = tf.math.divide_no_nan(total, all_pixels) + penalty / replicas.num_replicas_in_sync + more
         parts = self._parts()
         gradients = tape.gradient(loss, [variables for _, variables in parts])
         for (optimizer, variables), of_part in zip(parts, gradients):
