@@ -186,7 +186,8 @@ def curve_charts(
 
 
 def _miou_dot(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> Dot:
-    return Dot(point.place, 100 * score.mean, score_tip(variant, point, score, reference), _span(score))
+    tip = score_tip(variant, point, score, reference)
+    return Dot(point.place, 100 * score.mean, tip, _span(score), (variant.label, point.point))
 
 
 def score_tip(variant: Variant, point: PointResult, score: BySeed, reference: BySeed | None) -> str:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from dsr.experiments.analysis.figures import score_tip, variant_style
 from dsr.experiments.analysis.headline import ranked_restorers
-from dsr.experiments.analysis.pictures import Picture, lossless, read_photograph
+from dsr.experiments.analysis.pictures import Picture, lossless, read_photograph, refuse_other_size
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
 from dsr.experiments.analysis.tables import Variant, by_rate, label_of, miou, restorers
@@ -72,7 +72,13 @@ def headline_chart(results: Results) -> Optional[HeadlineChart]:
     for (configuration, name), pairs in scored.items():
         variant = Variant(configuration, name, label_of(results, configuration, name))
         dots = [
-            Dot(point.place, 100 * score.mean, score_tip(variant, point, score, reference), _interval(score))
+            Dot(
+                point.place,
+                100 * score.mean,
+                score_tip(variant, point, score, reference),
+                _interval(score),
+                (variant.label, point.point),
+            )
             for point, score in pairs
         ]
         if dots:
@@ -103,10 +109,7 @@ def key_strip(results: Results) -> Optional[KeyStrip]:
     if not candidates:
         return None
     key, pictures, (top, left), _ = max(
-        (
-            (key, paths, *most_changed(read_photograph(paths["original"]), read_photograph(paths["compressed"])))
-            for key, paths in candidates
-        ),
+        ((key, paths, *_changed(paths["original"], paths["compressed"])) for key, paths in candidates),
         key=lambda found: found[-1],
     )
     height, width = WINDOW
@@ -122,6 +125,12 @@ def key_strip(results: Results) -> Optional[KeyStrip]:
         f"{key} at {point}, one image pixel a screen pixel: of the {several}, the window with the largest squared "
         "difference between original and compressed.",
     )
+
+
+def _changed(original: str, compressed: str) -> tuple[tuple[int, int], float]:
+    before, after = read_photograph(original), read_photograph(compressed)
+    refuse_other_size(after, before, compressed)
+    return most_changed(before, after)
 
 
 def most_changed(original: np.ndarray, changed: np.ndarray) -> tuple[tuple[int, int], float]:

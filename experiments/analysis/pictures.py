@@ -106,6 +106,15 @@ def read_ids(path: str | Path, classes: Sequence[ClassFacts]) -> np.ndarray:
     return ids
 
 
+def refuse_other_size(pixels: np.ndarray, like: np.ndarray, path: str | Path) -> None:
+    """ReportError, which names `path`, unless its pixels are as many across and down as those of `like`."""
+    if pixels.shape[:2] != like.shape[:2]:
+        (height, width), (high, wide) = pixels.shape[:2], like.shape[:2]
+        raise ReportError(
+            f"{path} has {width}x{height} pixels, not {wide}x{high} as its image; evaluate again to make it."
+        )
+
+
 def _centre(pixels: np.ndarray) -> tuple[np.ndarray, bool]:
     """What a page shows of an image, and whether that is not all of it."""
     height, width = min(pixels.shape[0], CROP_HEIGHT), min(pixels.shape[1], CROP_WIDTH)

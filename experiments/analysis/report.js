@@ -243,17 +243,24 @@ if (compare) {
     if (measure) open(one(".samples").firstElementChild);
   };
   for (const select of Object.values(order)) select.addEventListener("change", arrange);
-  for (const [name, key] of [["class", "sortClass"], ["point", "sortPoint"]]) {
-    for (const text of all(`[data-sort-${name}]`)) {
-      const button = Object.assign(document.createElement("button"), { type: "button", className: "sorts", textContent: text.textContent, title: "put the images in this order" });
-      button.addEventListener("click", () => {
-        order[name].value = text.dataset[key];
-        if (!order.measure.value || (name === "class" && order.measure.value === "PSNR")) order.measure.value = name === "class" ? "CO" : "PSNR";
-        arrange();
-        one(".order").scrollIntoView({ block: "start" });
-      });
-      text.replaceChildren(button);
+  for (const sorts of all("[data-sort-class], [data-sort-point]")) {
+    const { sortClass: label, sortPoint: point, sortMeasure: measure } = sorts.dataset;
+    const clicked = () => {
+      if (measure) order.measure.value = measure;
+      else if (label !== undefined && ["", "PSNR"].includes(order.measure.value)) order.measure.value = "CO";
+      else if (!order.measure.value) order.measure.value = "PSNR";
+      if (label !== undefined) order.class.value = label;
+      if (point !== undefined) order.point.value = point;
+      arrange();
+      one(".order").scrollIntoView({ block: "start" });
+    };
+    if (measure) {
+      sorts.addEventListener("click", clicked); // a dot of a chart; who cannot point has the tables' buttons
+      continue;
     }
+    const button = Object.assign(document.createElement("button"), { type: "button", className: "sorts", textContent: sorts.textContent, title: "put the images in this order" });
+    button.addEventListener("click", clicked);
+    sorts.replaceChildren(button);
   }
   one(".order").hidden = compare.hidden = false;
   dividers.forEach((divider, i) => (divider.range.value = [50, 75][i]));

@@ -11,7 +11,15 @@ import numpy as np
 
 from dsr.experiments.analysis import figures, tables
 from dsr.experiments.analysis.formats import compact, filesize
-from dsr.experiments.analysis.pictures import IGNORE, Picture, label_map, photograph, read_ids, thumbnail
+from dsr.experiments.analysis.pictures import (
+    IGNORE,
+    Picture,
+    label_map,
+    photograph,
+    read_ids,
+    refuse_other_size,
+    thumbnail,
+)
 from dsr.experiments.analysis.tables import CONFIGURATIONS
 from dsr.experiments.results import ClassFacts, Results, SampleImages
 
@@ -172,12 +180,16 @@ def _scores(results: Results, by_point: Mapping[str, SampleImages]) -> Scores:
     classes = results.dataset.classes
     scores: Scores = {PSNR: {point: {"": one.psnr} for point, one in by_point.items() if one.psnr is not None}}
     for point, sample in by_point.items():
-        label = sample.images.get("label")
-        for variant in tables.variants(results) if label else []:
+        if "label" not in sample.images:
+            continue
+        label = read_ids(sample.images["label"], classes)
+        for variant in tables.variants(results):
             images = sample.restored.get(variant.restorer, {}) if variant.restorer else sample.images
-            predicted = images.get(variant.configuration)
-            if label and predicted:
-                ious = image_ious(read_ids(predicted, classes), read_ids(label, classes), classes)
+            path = images.get(variant.configuration)
+            if path:
+                predicted = read_ids(path, classes)
+                refuse_other_size(predicted, label, path)
+                ious = image_ious(predicted, label, classes)
                 scores.setdefault(variant.label, {})[point] = {name: round(iou, 4) for name, iou in ious.items()}
     return scores
 

@@ -19,13 +19,15 @@ DODGE = 7.0  # units between series with error bars, which would hide each other
 class Dot:
     """A point of a series in data units with the text of its tooltip.
 
-    `span` is the lowest and highest of what `y` is the mean of.
+    `span` is the lowest and highest of what `y` is the mean of. `sorts` are the measure and the operating point into
+    whose order a click on it puts the page's images.
     """
 
     x: float
     y: float
     tip: str = ""
     span: Optional[tuple[float, float]] = None
+    sorts: Optional[tuple[str, str]] = None
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def line_chart(
             parts.append(Markup('<path d="{}"/>').format(path))
         if one.barred:
             parts += [_bar(across, *map(py, dot.span)) for (across, _), dot in zip(places, one.dots) if dot.span]
-        parts += [_marker(one.marker, *place, dot.tip) for place, dot in zip(places, one.dots) if one.marker]
+        parts += [_marker(one.marker, *place, dot.tip, dot.sorts) for place, dot in zip(places, one.dots) if one.marker]
         parts.append(Markup("</g>"))
     labelled = [one for one in series if one.label and one.dots]
     heights = spread_apart([py(one.dots[-1].y) for one in labelled], 15, top, height - bottom)
@@ -230,6 +232,9 @@ MARKERS = {
 }
 
 
-def _marker(shape: str, x: float, y: float, tip: str) -> Markup:
+def _marker(shape: str, x: float, y: float, tip: str, sorts: Optional[tuple[str, str]] = None) -> Markup:
     drawn = Markup('<path class="shape" d="M{:.1f} {:.1f}{}"/>').format(x, y, MARKERS[shape])
-    return Markup('<g class="marker">{}<title>{}</title></g>').format(drawn, tip) if tip else drawn
+    if not tip:
+        return drawn
+    order = Markup(' data-sort-measure="{}" data-sort-point="{}"').format(*sorts) if sorts else ""
+    return Markup('<g class="marker"{}>{}<title>{}</title></g>').format(order, drawn, tip)

@@ -240,6 +240,15 @@ def test_a_click_on_a_class_or_a_point_orders_the_images(visit, study):
     assert page.locator("[data-key='test/a'] h3 .score").text_content() == f"{100 * expected:.1f} %"
 
 
+def test_a_click_on_a_dot_of_a_chart_orders_the_images_by_what_it_shows(visit):
+    page = visit()
+    page.locator(".key-chart .marker[data-sort-measure='CO'][data-sort-point='bpg-qp37']").click()
+    assert samples(page) == ["test/a", "test/b"]
+    chosen = [page.locator(f"[data-order={name}]").input_value() for name in ("measure", "class", "point")]
+    assert chosen == ["CO", "", "bpg-qp37"]
+    assert page.locator("[data-key='test/b'] h3 .score").text_content() == "100.0 %"
+
+
 def test_tables_are_copied_as_csv_and_as_latex(visit, path):
     page = visit(permissions=["clipboard-read", "clipboard-write"])
     tables = Page(path.read_text(encoding="utf-8"))
@@ -260,6 +269,7 @@ def test_tables_are_copied_as_csv_and_as_latex(visit, path):
     width = len(tables.table("OC")[0])
     assert lines[0] == "\\begin{tabular}{l" + "r" * (width - 1) + "}" and lines[-1] == "\\end{tabular}"
     assert len(body) == 1 + len(example.POINTS) and all(line.count(" & ") == width - 1 for line in body)
+    assert [number for number, line in enumerate(lines) if "hline" in line] == [1, 3, len(lines) - 2]
     assert "$\\pm$" in body[1] and "±" not in body[1]
 
 

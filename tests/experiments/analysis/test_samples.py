@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
+from PIL import Image
 
+from dsr.experiments.analysis.pictures import ReportError
+from dsr.experiments.analysis.report import write_report
 from dsr.experiments.analysis.samples import gallery, image_ious, sample_views
 from dsr.experiments.results import GalleryImage
 from tests.experiments.analysis import example
@@ -48,6 +51,17 @@ def test_a_sample_opens_on_compressed_beside_restored_at_the_hardest_compression
         sample.restored = {}
     (view,) = sample_views(results, 10**9)
     assert [one.name for one in view.pair] == ["original", "compressed, bpg-qp45"]
+
+
+@pytest.mark.parametrize("role", ["compressed", "CO"])
+def test_a_picture_of_another_size_than_its_image_is_named(tmp_path, role):
+    results = example.study(tmp_path)
+    path = results.samples[0].images[role]
+    with Image.open(path) as picture:
+        smaller = picture.crop((0, 0, 9, 8))
+    smaller.save(path)
+    with pytest.raises(ReportError, match=rf"{role}\.png has 9x8 pixels, not 32x24"):
+        write_report(results, tmp_path / "report")
 
 
 def test_the_gallery_shows_what_was_chosen_small_and_in_order(tmp_path):
