@@ -13,6 +13,7 @@ from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.results import load
 from dsr.experiments.stored_study import stored_config, stored_names
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
@@ -86,7 +87,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _of_studies(work: Path) -> set[Path]:
-    """The folders of all artefacts that the stored studies have or would make."""
+    """The folders of all artefacts that the stored studies have or would make, and on which reports stand."""
     kept: set[Path] = set()
     for name in stored_names(work):
         try:
@@ -94,6 +95,11 @@ def _of_studies(work: Path) -> set[Path]:
             kept |= {artefact.folder for artefact in closure([*study.evaluations(), *measurements(study)])}
         except UserError as error:
             raise ConfigError(f"what study {name} needs cannot be told, so nothing is removed: {error}") from None
+    for path in sorted((work / "studies").glob("*/results.json")):
+        try:
+            kept |= {work / artefact["folder"] for artefact in load(path)["artefacts"]}
+        except (UserError, TypeError, KeyError) as error:
+            raise ConfigError(f"what {path} stands on cannot be told, so nothing is removed: {error}") from None
     return kept
 
 

@@ -68,6 +68,7 @@ def test_a_command_that_would_not_begin_is_found() -> None:
         check_parses(first)
 
 
+@pytest.mark.slow
 def test_the_studies_of_the_readme_can_be_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each as it is written, in a folder with tiny data under the names that it uses."""
     monkeypatch.chdir(tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
 from pathlib import Path
@@ -86,6 +87,18 @@ def test_nothing_behind_a_link_is_touched(study: Study, tmp_path: Path) -> None:
     (study.work / "segmenters").symlink_to(elsewhere.parent)
     assert "0 folders" in clean(study.work, "--yes").output
     assert (elsewhere / "data").exists()
+
+
+def test_what_a_report_stands_on_stays_also_where_nothing_else_is_known_of_the_study(study: Study) -> None:
+    """As of a study that was run before settings were kept."""
+    cited, other = (make(study.work / f"codecs/{n}-12345678", Identity("codec", n, {})) for n in ("cited", "other"))
+    report = study.work / "studies" / "old" / "results.json"
+    report.parent.mkdir()
+    report.write_text(json.dumps({"artefacts": [{"folder": "codecs/cited-12345678"}]}))
+    assert "removed 1 folders" in clean(study.work, "--yes").output
+    assert cited.exists() and not other.exists()
+    report.write_text("{")
+    assert "nothing is removed" in str(clean(study.work, "--yes").exception)
 
 
 def test_nothing_goes_while_a_study_cannot_be_told(study: Study) -> None:

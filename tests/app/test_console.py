@@ -19,6 +19,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_what_comes_first_and_what_was_done_before_do_not_count(clock: list[float]) -> None:
     pace = Pace(100)
     assert pace.left(40) is None  # resumed there
+    clock[0] += 5
+    assert pace.left(40) is None  # told again, as by a bar that starts
     clock[0] += 30  # tracing, and the first step
     assert pace.left(41) is None
     clock[0] += 2
