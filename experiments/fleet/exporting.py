@@ -99,7 +99,7 @@ class Export:
         row = {
             "name": names[0],
             "key": record.key,
-            "source": record.provenance["image"],
+            "source": record.provenance.get("image"),
             "width": record.width,
             "height": record.height,
             "bytes": len(image),
@@ -150,10 +150,11 @@ class Set:
     def open(cls, folder: Path) -> Set:
         """Raises ArtefactError if there are none, or they are not whole."""
         manifest = check(folder)
-        if not manifest.shards:
+        filled = next((name for name in manifest.shards if manifest.files[name]["records"]), None)
+        if filled is None:
             raise ArtefactError(f"{folder} is {manifest.name!r} and holds no images; give a folder of shards")
-        provenance = read_record(folder / manifest.shards[0], 0).provenance
-        dataset, split = provenance["dataset"], provenance["split"]
+        provenance = read_record(folder / filled, 0).provenance
+        dataset, split = (str(provenance.get(fact, "")) for fact in ("dataset", "split"))
         if "/" in split or not _is_name(split):
             raise ArtefactError(f"{folder} is of a split {split!r}, which is no name of a folder")
         return cls(folder, manifest, dataset, split)
@@ -233,7 +234,9 @@ def exported_folder(shards: Sequence[Path], layout: str, ids: str, format: Optio
                 f"{one.folder} is split {one.split} of {one.dataset}: export together what is of several splits of "
                 "one dataset, and anything else apart"
             )
-        if format is None and (one.manifest.config.get("domain") != "compressed" or not one.manifest.summary["bpp"]):
+        if format is None and (
+            one.manifest.config.get("domain") != "compressed" or not one.manifest.summary.get("bpp")
+        ):
             raise FleetError(f"{one.folder} holds no bitstreams; only compressed shards do")
     items = [item for one in sets for item in one.items()]
     names: dict[str, Stored] = {}

@@ -37,8 +37,8 @@ from dsr.tfrecords.framing import frame
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.schema import encode_record, read_shard
 from tests.experiments.fleet.conftest import contents, picture
-from tests.tfrecords.fakes import INLINE, inline
-from tests.tfrecords.writing import resign
+from tests.tfrecords.fakes import INLINE, FakeSource, inline
+from tests.tfrecords.writing import resign, write_originals
 
 NAMES = ("a", "day.1/b.c", "day.1/ü ~", "n" * 120, *(f"x/{number}" for number in range(8)))
 IDS = (3, 7, 9, 300, 255)
@@ -270,6 +270,15 @@ def test_damaged_shards_end_the_export_and_nothing_looks_finished(work: Path, tm
     with pytest.raises(ReadError, match=rf"{shard.name}.* is damaged.*run dsr convert again"):
         made.make(tmp_path / "out", None, Progress(), inline)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_shard_whose_images_were_all_left_out_is_no_obstacle(tmp_path: Path) -> None:
+    write_originals(
+        FakeSource(4, broken=(0, 1)), "a b", tmp_path / "o", images_per_shard=2, max_errors=2, engine=inline
+    )
+    exported_folder([tmp_path / "o"], "folder", "none", PNG, 1).make(tmp_path / "out", None, Progress(), inline)
+    names = [path.relative_to(tmp_path / "out").as_posix() for path in sorted((tmp_path / "out").rglob("*.png"))]
+    assert names == ["images/a b/a b/image 002.png", "images/a b/a b/image 003.png"]
 
 
 @pytest.mark.parametrize("key", ["../x", "/x", "a//b", "a/..", "%2E%2E/x", "a%2F..%2Fb", "", "."])
