@@ -39,6 +39,7 @@ GROUPS = {
     "Models": {
         "train-restorer": "Train the network that restores compressed images.",
         "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
+        "score": "Score label maps of any program, or a network of any framework, on the test images.",
         "inference-times": "What each configuration costs an image where images are analysed.",
     },
     "Look": {

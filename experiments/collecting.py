@@ -60,7 +60,7 @@ def collect(study: Study) -> Results:
     artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
     table = study.source.table
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
-    points = [_point(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists]
+    points = [point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists]
     return Results(
         study=StudyFacts(
             name=study.config.name,
@@ -88,21 +88,23 @@ def collect(study: Study) -> Results:
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
         trainings=[_training(a) for a in artefacts if a.batch is not None],
-        samples=[sample for degradation in study.degradations for sample in _samples(study, degradation)],
+        samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
         gallery=_gallery(study, points),
         timings=[_timing(a) for a in artefacts if a.units],
-        artefacts=[
-            ArtefactFacts(
-                kind=a.identity.kind,
-                name=a.name,
-                folder=str(a.folder.relative_to(study.work)),
-                fingerprint=a.fingerprint,
-                created=a.manifest.created,
-                seconds=a.seconds,
-                inputs=a.identity.inputs,
-            )
-            for a in artefacts
-        ],
+        artefacts=[artefact_facts(a) for a in artefacts],
+    )
+
+
+def artefact_facts(artefact: Artefact) -> ArtefactFacts:
+    """Where an existing artefact came from."""
+    return ArtefactFacts(
+        kind=artefact.identity.kind,
+        name=artefact.name,
+        folder=str(artefact.folder.relative_to(artefact.root)),
+        fingerprint=artefact.fingerprint,
+        created=artefact.manifest.created,
+        seconds=artefact.seconds,
+        inputs=artefact.identity.inputs,
     )
 
 
@@ -134,9 +136,10 @@ def other_results(study: Study, name: str) -> Results:
         raise ConfigError(f"{path} holds no results of a study ({error}); write its report again") from None
 
 
-def _point(study: Study, degradation: Degradation) -> PointResult:
+def point_result(study: Study, degradation: Degradation) -> PointResult:
+    """An operating point of which the compressed test images exist, with those that are restored."""
     compressed = study.shards(Domain("C", degradation), "test").summary(ShardsSummary)
-    train = study.shards(Domain("C", degradation), "train")
+    train = study.shards(Domain("C", degradation), "train") if "train" in study.roles else None
     restored = {name: study.shards(Domain("R", degradation, name), "test") for name in study.config.restorers}
     return PointResult(
         point=degradation.point,
@@ -147,7 +150,7 @@ def _point(study: Study, degradation: Degradation) -> PointResult:
             bpp=compressed.bpp,
             bpp_min=compressed.bpp_min,
             bpp_max=compressed.bpp_max,
-            train_bpp=train.summary(ShardsSummary).bpp if train.exists else None,
+            train_bpp=train.summary(ShardsSummary).bpp if train and train.exists else None,
         ),
         restored={name: _fidelity(one.summary(ShardsSummary)) for name, one in restored.items() if one.exists},
     )
@@ -189,7 +192,7 @@ def _training(artefact: Artefact) -> TrainingResult:
     )
 
 
-def _samples(study: Study, degradation: Degradation) -> list[SampleImages]:
+def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
     """The test images that the evaluations kept, in every domain.
 
     They come with every configuration's prediction, of the first seed.

@@ -119,6 +119,19 @@ class EvaluationResult:
 
 
 @dataclass
+class OverImages:
+    """A score, or how far it is above that of the configuration `minus`, with intervals over the test images."""
+
+    configuration: str
+    minus: Optional[str]
+    point: Optional[str]
+    restorer: Optional[str]
+    seed: int
+    miou: Optional[Estimate]
+    per_class: dict[str, Optional[Estimate]]
+
+
+@dataclass
 class ImageScores:
     """Perceptual indexes of the test images of a domain, one an image in the order of keys."""
 
@@ -295,6 +308,7 @@ class Results:
     points: list[PointResult]
     original_bpp: Optional[float]  # of the test split as lossless PNG
     evaluations: list[EvaluationResult]
+    over_images: list[OverImages] = field(default_factory=list)  # of what was trained elsewhere
     perceptual: list[ImageScores] = field(default_factory=list)
     shift: Optional[Shift] = None
     restorer_images: Optional[list[ImagesTrial]] = None

@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -84,8 +84,16 @@ class Study:
         what the configuration says.
     """
 
-    def __init__(self, config: StudyConfig, work: Path, converting: Converting | None = None) -> None:
+    def __init__(
+        self,
+        config: StudyConfig,
+        work: Path,
+        converting: Converting | None = None,
+        roles: Sequence[str] = ROLES,
+    ) -> None:
+        """`roles` are those that the dataset must have images for: not all, where not all is trained here."""
         self.config = config
+        self.roles = tuple(roles)
         self.work = work
         self.converting = converting or Converting()
         check_numbers(config)
@@ -96,8 +104,8 @@ class Study:
         self.degradations: tuple[Degradation, ...] = tuple(point.make() for point in config.points)
         if self.came_compressed:
             self.degradations = (self._as_received(),)
-        for role in ("restore", "test"):
-            if config.dataset.split(role) in self.source.received:
+        for role in self.roles:
+            if role != "train" and config.dataset.split(role) in self.source.received:
                 raise ConfigError(
                     f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of "
                     f"the role {role} "
@@ -106,21 +114,22 @@ class Study:
         names = [degradation.point for degradation in self.degradations]
         if len(set(names)) < len(names):
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
-        if not config.restorers or len(set(config.restorers)) < len(config.restorers):
+        missing = not config.restorers and "train" in self.roles
+        if missing or len(set(config.restorers)) < len(config.restorers):
             raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
         if len(set(config.adaptations)) < len(config.adaptations):
             raise ConfigError(f'adaptations are "{", ".join(config.adaptations)}"; name each once')
-        config.segmenter.network.check_weights()
-        for role in ROLES:
-            self.images(role)
-        wanted, found = config.restorer.images, self.images("restore")
-        if wanted is not None and wanted > found:
-            raise ConfigError(f"restorer.images is {wanted}, but only {found} images are set apart for restorers")
+        if "train" in self.roles:
+            config.segmenter.network.check_weights()
+        found = {role: self.images(role) for role in self.roles}
+        wanted, apart = config.restorer.images, found.get("restore")
+        if wanted is not None and apart is not None and wanted > apart:
+            raise ConfigError(f"restorer.images is {wanted}, but only {apart} images are set apart for restorers")
 
     @property
     def came_compressed(self) -> bool:
         """Whether there are no originals of the images that segmenters train on: OO, OC and OR then cannot be had."""
-        return self.config.dataset.split("train") in self.source.received
+        return "train" in self.roles and self.config.dataset.split("train") in self.source.received
 
     def _as_received(self) -> Degradation:
         """What does to other images what was done to those that came compressed."""

@@ -68,7 +68,8 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
     One chart a codec; where there are several restorers one for tests on originals and one for the other tests. Of
     several seeds, a dot is the mean and its bar goes from the lowest to the highest score.
     """
-    points, reference = operating_points(results), miou(results, "OO", "")
+    placed = [p for p in operating_points(results) if p.compressed.bpp is not None or p.quality is not None]
+    points, reference = placed, miou(results, "OO", "")
     scored = [
         (variant, point, score)
         for variant in variants(results)[1:]
@@ -101,6 +102,8 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
                 if dots:
                     style, marker = variant_style(results, variant)
                     series.append(Series(variant.label, style, dots, marker))
+            if results.over_images and len(series) == len(goal):
+                continue  # not scored, and could not be
             said = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
             caption = ", ".join(filter(None, (codec if len(codecs) > 1 else "", test)))
             title = ", ".join(filter(None, (f"mIoU in percent against {against}", codec, test)))

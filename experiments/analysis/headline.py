@@ -125,7 +125,7 @@ def _at_point(results: Results, point: PointResult) -> str:
         return Effect.of(difference(results, configuration, minus, point.point, best))
 
     cost, gain, rest = effect("OO", "CO"), effect("RO", "CO"), effect("RO", "OO")
-    sentence = f"At {_rate(results, point)}, {_cost(cost)}; "
+    sentence = f"At {rate_of(results, point)}, {_cost(cost)}; "
     if ranked:
         which = f" with {best}" if len(restorers(results)) > 1 else ""
         which += f", the best of {len(ranked)} restorers," if len(ranked) > 1 else ""
@@ -137,7 +137,8 @@ def _at_point(results: Results, point: PointResult) -> str:
     return f"{sentence}{chance if undecided else ''}."
 
 
-def _rate(results: Results, point: PointResult) -> str:
+def rate_of(results: Results, point: PointResult) -> str:
+    """The rate of an operating point, what it is called, and how much smaller its files are; in words."""
     bpp = point.compressed.bpp
     files, kind = results.dataset.file_bpp, "the files that were read"
     if files is None:

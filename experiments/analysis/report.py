@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from dsr.experiments.analysis import figures, perceptual, restorers, shift, svg, tables
+from dsr.experiments.analysis import figures, over_images, perceptual, restorers, shift, svg, tables
 from dsr.experiments.analysis.against import against_view
 from dsr.experiments.analysis.first_screen import headline_chart, key_strip
 from dsr.experiments.analysis.formats import FILTERS
@@ -72,6 +72,8 @@ def write_report(results: Results, folder: str | Path, against: Optional[Results
         **{name: table(results).to_csv() for name, table in TABLES.items()},
         "report.html": page,
     }
+    if results.over_images:
+        texts["scores.csv"] = over_images.scores_table(results).to_csv()
     with one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
@@ -89,8 +91,8 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         {field.name: getattr(results, field.name) for field in dataclasses.fields(results)},
         style=inlined("report.css"),
         script=inlined("report.js"),
-        answer=headline(results),
-        headline_chart=headline_chart(results),
+        answer=over_images.headline(results) if results.over_images else headline(results),
+        headline_chart=None if results.over_images else headline_chart(results),  # its lines are of trainings
         key_strip=key_strip(results),
         files=[RESULTS, *TABLES],
         against=against_view(results, against) if against else None,
@@ -114,6 +116,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         miou_charts=figures.miou_charts(results),
         rate_distortion_charts=figures.rate_distortion_charts(results),
         rate_distortion=tables.rate_distortion_table(results),
+        measured=any(point.compressed.psnr is not None or point.compressed.bpp is not None for point in results.points),
         domain_swatch=lambda restorer: svg.swatch(figures.domain_style(results, restorer), ""),
         restorer_images_charts=restorer_images_charts(results.restorer_images) if results.restorer_images else [],
         inference_costs=costs(results.inference_times) if results.inference_times else [],

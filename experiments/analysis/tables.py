@@ -86,11 +86,16 @@ class Variant:
 
 
 def variants(results: Results) -> list[Variant]:
-    """The configurations in their order, those with restored images once for each restorer."""
+    """The configurations in their order, those with restored images once for each restorer.
+
+    Of what was trained elsewhere, those that were scored, and OO.
+    """
     names: Sequence[str | None] = restorers(results) or [None]
+    scored = {"OO", *(entry.configuration for entry in results.evaluations)}
     return [
         Variant(configuration, name, label_of(results, configuration, name))
         for configuration in CONFIGURATIONS
+        if configuration in scored or not results.over_images
         for name in (names if "R" in configuration else [None])
     ]
 

@@ -1,0 +1,386 @@
+"""A network of any framework as a function from pixels to train ids.
+
+FILE.onnx, read by ONNX Runtime; a folder of TensorFlow's SavedModel; or FILE.py:function, which is run.
+
+The first two get one image at a time, (1, 3, H, W) or (1, H, W, 3), float32: pixels in [0, 1], less the mean, divided
+by the standard deviation of each channel. Where the network takes uint8, it gets the pixels as they are. What they
+give is a label map (integers), or a score of each class for each pixel, of the input's size or smaller.
+"""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, Optional
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, LabelTable
+from dsr.data_pipelines.datasets.files import read_bytes
+from dsr.experiments.scoring.errors import ScoreError
+from dsr.models.errors import ReadError
+from dsr.tfrecords import files
+from dsr.tfrecords.integrity import sha256
+
+Layout = Literal["nchw", "nhwc"]
+
+MAX_OUTPUT = 1 << 31
+"""Values that a network may give for one image."""
+
+_MAX_MAPPING = 1 << 20
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done to pixels before a network sees them.
+
+    mean, std: Of each channel, R G B, of values in [0, 1].
+    size: (height, width) that images are resized to, bilinear; None to leave them as they are.
+    layout: Of the input, and of scores that come out.
+    """
+
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    size: Optional[tuple[int, int]] = None
+    layout: Layout = "nchw"
+
+    def __post_init__(self) -> None:
+        if not all(np.isfinite([*self.mean, *self.std])) or min(self.std) <= 0:
+            raise ScoreError(f"--mean {self.mean} and --std {self.std}: three numbers each, those of --std above 0")
+
+    def __call__(self, pixels: NDArray[np.uint8], raw: bool) -> NDArray[Any]:
+        """A batch of one image; uint8 if `raw`, else float32.
+
+        Args:
+          pixels: uint8 (H, W, 3).
+          raw: Whether the network takes the pixels as they are.
+        """
+        if self.size is not None and self.size != pixels.shape[:2]:
+            pixels = np.asarray(Image.fromarray(pixels).resize(self.size[::-1], Image.Resampling.BILINEAR))
+        values: NDArray[Any] = pixels
+        if not raw:
+            values = (pixels.astype(np.float32) / 255 - np.array(self.mean, np.float32)) / np.array(
+                self.std, np.float32
+            )
+        return np.ascontiguousarray((values.transpose(2, 0, 1) if self.layout == "nchw" else values)[None])
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """Which class of the dataset each output of a network stands for: train ids, 255 for none of them."""
+
+    train_ids: tuple[int, ...]
+
+    @classmethod
+    def same(cls, table: LabelTable) -> Mapping:
+        """Output n is class n."""
+        return cls(tuple(range(table.num_classes)))
+
+    @classmethod
+    def read(cls, path: Path, table: LabelTable) -> Mapping:
+        """A CSV file with the columns output and class: outputs 0, 1, ... each once, and the dataset's class names.
+
+        An empty class is none of the dataset's: where it is predicted, the prediction is wrong.
+
+        Raises:
+          ScoreError: it is no such file; the line is named.
+        """
+        try:
+            text = read_bytes(path, _MAX_MAPPING).decode("utf-8-sig")
+        except (DatasetError, ReadError, UnicodeDecodeError) as error:
+            raise ScoreError(f"{path}: the class mapping cannot be read ({error})") from None
+        rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+        if set(rows.fieldnames or ()) != {"output", "class"}:
+            raise ScoreError(f"{path}: the first line must be output,class, not {rows.fieldnames}")
+        known = {label.name: label.train_id for label in table.classes}
+        found: dict[int, int] = {}
+        for row in rows:
+            output, name = (row["output"] or "").strip(), (row["class"] or "").strip()
+            if not (output.isascii() and output.isdigit() and len(output) < 6) or int(output) in found:
+                raise ScoreError(f"{path}, line {rows.line_num}: output {output!r} is no whole number, or there twice")
+            if name and name not in known:
+                raise ScoreError(
+                    f"{path}, line {rows.line_num}: {name!r} is no class of the dataset, which has {', '.join(known)}"
+                )
+            found[int(output)] = known.get(name, IGNORE)
+        if not found or sorted(found) != list(range(len(found))):
+            raise ScoreError(
+                f"{path}: outputs must be 0, 1, 2, ... without a hole; give an empty class to those unused"
+            )
+        return cls(tuple(found[output] for output in range(len(found))))
+
+    def __call__(self, outputs: NDArray[Any]) -> NDArray[np.uint8]:
+        """Numbers of outputs to train ids. Raises ScoreError for one that there is not."""
+        low, high = int(outputs.min()), int(outputs.max())
+        if low < 0 or high >= len(self.train_ids):
+            raise ScoreError(
+                f"the network gives the class {low if low < 0 else high}, and there are {len(self.train_ids)}: "
+                "say which of its outputs is which class with --classes FILE"
+            )
+        return np.array(self.train_ids, np.uint8)[outputs]
+
+
+class Network(ABC):
+    """A network in a file.
+
+    name: What reports call it.
+    """
+
+    name: str
+
+    @abstractmethod
+    def describe(self) -> dict[str, Any]:
+        """JSON-able identity, as far as files tell it."""
+
+    @abstractmethod
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        """What it gives for an image, without a batch's axis. Raises ScoreError."""
+
+
+@dataclass(frozen=True)
+class Labeller:
+    """Pixels to train ids by a network, its layout and the meaning of its outputs."""
+
+    network: Network
+    layout: Layout
+    mapping: Mapping
+
+    def describe(self) -> dict[str, Any]:
+        return {"network": self.network.describe(), "layout": self.layout, "mapping": list(self.mapping.train_ids)}
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Train ids, uint8 (H, W), of an image, uint8 (H, W, 3). Raises ScoreError."""
+        height, width = pixels.shape[:2]
+        given = np.asarray(self.network(pixels))
+        if given.size > MAX_OUTPUT or not given.size:
+            raise ScoreError(f"the network gives {given.shape} for an image of {width}x{height}")
+        whole = np.issubdtype(given.dtype, np.integer) or given.dtype == bool
+        if whole and given.ndim == 3 and 1 in given.shape:
+            given = given.squeeze(given.shape.index(1))
+        if whole and given.ndim == 2:
+            outputs = given.astype(np.int64)
+            if outputs.shape != (height, width):
+                low = Image.fromarray(outputs.astype(np.int32))
+                outputs = np.asarray(low.resize((width, height), Image.Resampling.NEAREST)).astype(np.int64)
+            return self.mapping(outputs)
+        if given.ndim != 3 or whole:
+            raise ScoreError(
+                f"the network gives {given.dtype} {given.shape}: give a label map, integers (H, W), or scores of each "
+                "class, as --layout says; of several outputs name one with --output"
+            )
+        scores = given if self.layout == "nchw" else given.transpose(2, 0, 1)
+        if len(scores) != len(self.mapping.train_ids):
+            raise ScoreError(
+                f"the network gives {len(scores)} scores a pixel ({self.layout}, {given.shape}), and there are "
+                f"{len(self.mapping.train_ids)} classes: check --layout, or say which is which with --classes FILE"
+            )
+        return self.mapping(_likeliest(scores, (height, width)))
+
+
+def _likeliest(scores: NDArray[Any], size: tuple[int, int]) -> NDArray[np.int64]:
+    """The class of the highest score, (H, W), of scores (classes, h, w) brought to the size by bilinear interpolation.
+
+    Pixels are areas, as in PyTorch's align_corners=False. The first of equal scores counts.
+    """
+    if scores.shape[1:] == size:
+        return scores.argmax(0)
+    best = np.full(size, -np.inf, np.float32)
+    found = np.zeros(size, np.int64)
+    for number, plane in enumerate(scores):
+        image = Image.fromarray(np.ascontiguousarray(plane, np.float32))
+        large = np.asarray(image.resize(size[::-1], Image.Resampling.BILINEAR))
+        better = large > best
+        best[better], found[better] = large[better], number
+    return found
+
+
+@dataclass(frozen=True)
+class OnnxNetwork(Network):
+    """A network that ONNX Runtime runs on the processor."""
+
+    path: Path
+    preprocessing: Preprocessing
+    output: Optional[str] = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.path.stem
+
+    def describe(self) -> dict[str, Any]:
+        described = {"kind": "onnx", "sha256": sha256(self.path), "output": self.output}
+        return {**described, "preprocessing": _plain(self.preprocessing)}
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        runtime = self._runtime
+        (wanted,) = runtime.get_inputs()
+        batch = self.preprocessing(pixels, raw=wanted.type == "tensor(uint8)")
+        _check_shape(self.path, batch, wanted.shape)
+        try:
+            (given,) = runtime.run(
+                [_one_of(self.path, [o.name for o in runtime.get_outputs()], self.output)], {wanted.name: batch}
+            )
+        except ScoreError:
+            raise
+        except Exception as error:  # ONNX Runtime has no base class of its errors
+            raise ScoreError(f"{self.path}: cannot be run on an image of {batch.shape} ({error})") from error
+        return _without_batch(self.path, given)
+
+    @cached_property
+    def _runtime(self) -> Any:
+        try:
+            import onnxruntime
+        except ModuleNotFoundError:
+            raise ScoreError(f"{self.path} needs ONNX Runtime: run pip install 'dsr[onnx]'") from None
+        try:
+            runtime = onnxruntime.InferenceSession(str(self.path), providers=["CPUExecutionProvider"])
+        except Exception as error:
+            raise ScoreError(f"{self.path}: ONNX Runtime cannot read it ({error})") from error
+        if len(runtime.get_inputs()) != 1:
+            raise ScoreError(f"{self.path}: has {len(runtime.get_inputs())} inputs; give a network of one image")
+        return runtime
+
+
+@dataclass(frozen=True)
+class SavedModelNetwork(Network):
+    """The signature serving_default of a TensorFlow SavedModel."""
+
+    folder: Path
+    preprocessing: Preprocessing
+    output: Optional[str] = None
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return self.folder.resolve().name
+
+    def describe(self) -> dict[str, Any]:
+        digests = {name: sha256(self.folder / name) for name in files.names(self.folder)}
+        described = {"kind": "savedmodel", "files": digests, "output": self.output}
+        return {**described, "preprocessing": _plain(self.preprocessing)}
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        import tensorflow as tf
+
+        run = self._loaded.signatures["serving_default"]
+        (wanted,) = run.structured_input_signature[1].items()
+        batch = self.preprocessing(pixels, raw=wanted[1].dtype == tf.uint8)
+        _check_shape(self.folder, batch, list(wanted[1].shape))
+        try:
+            given = run(**{wanted[0]: tf.constant(batch)})
+        except (tf.errors.OpError, ValueError, TypeError) as error:
+            raise ScoreError(f"{self.folder}: cannot be run on an image of {batch.shape} ({error})") from error
+        return _without_batch(self.folder, given[_one_of(self.folder, sorted(given), self.output)].numpy())
+
+    @cached_property
+    def _loaded(self) -> Any:
+        import tensorflow as tf
+
+        try:
+            loaded = tf.saved_model.load(str(self.folder))
+        except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
+            raise ScoreError(f"{self.folder}: TensorFlow cannot read it ({error})") from error
+        run = loaded.signatures.get("serving_default")
+        if run is None or len(run.structured_input_signature[1]) != 1:
+            raise ScoreError(f"{self.folder}: has no signature serving_default of one image; save it with one")
+        return loaded
+
+
+@dataclass(frozen=True)
+class FunctionNetwork(Network):
+    """A function in a Python file: uint8 RGB (H, W, 3) to a label map (h, w), or scores as the layout says.
+
+    Its file is run, as any program that a user starts.
+    """
+
+    path: Path
+    function: str
+
+    @property
+    def name(self) -> str:  # type: ignore[override]
+        return f"{self.path.stem}-{self.function}"
+
+    def describe(self) -> dict[str, Any]:
+        return {"kind": "function", "sha256": sha256(self.path), "function": self.function}
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        try:
+            return np.asarray(self._loaded(pixels))
+        except Exception as error:
+            raise ScoreError(f"{self.path}:{self.function} fails ({type(error).__name__}: {error})") from error
+
+    @cached_property
+    def _loaded(self) -> Callable[[NDArray[np.uint8]], Any]:
+        specification = importlib.util.spec_from_file_location(self.path.stem, self.path)
+        assert specification is not None and specification.loader is not None  # it ends in .py
+        module = importlib.util.module_from_spec(specification)
+        try:
+            specification.loader.exec_module(module)
+        except Exception as error:
+            raise ScoreError(f"{self.path}: cannot be imported ({type(error).__name__}: {error})") from error
+        found = getattr(module, self.function, None)
+        if not callable(found):
+            raise ScoreError(f"{self.path}: has no function {self.function}")
+        return found
+
+
+def open_network(text: str, preprocessing: Preprocessing, output: Optional[str] = None) -> Network:
+    """The network in FILE.onnx, in the folder of a SavedModel, or FILE.py:function.
+
+    Args:
+      text: Which.
+      preprocessing: Of the first two; a function gets the pixels as they are.
+      output: Name of the output that counts; None for the only one.
+
+    Raises:
+      ScoreError: there is no such file, or it is none of the three.
+    """
+    path, _, function = text.rpartition(":")
+    if path.endswith(".py") and function.isidentifier():
+        if not Path(path).is_file():
+            raise ScoreError(f"{path}: no such file; give FILE.py:function")
+        if preprocessing != Preprocessing(layout=preprocessing.layout) or output is not None:
+            raise ScoreError(f"{text} gets the pixels as they are: leave --mean, --std, --size and --output to it")
+        return FunctionNetwork(Path(path), function)
+    if (Path(text) / "saved_model.pb").is_file():
+        return SavedModelNetwork(Path(text), preprocessing, output)
+    if text.endswith(".onnx") and Path(text).is_file():
+        return OnnxNetwork(Path(text), preprocessing, output)
+    raise ScoreError(
+        f"{text} is no network that can be scored: give an existing FILE.onnx, the folder of a SavedModel (with "
+        "saved_model.pb), or FILE.py:function"
+    )
+
+
+def _plain(preprocessing: Preprocessing) -> dict[str, Any]:
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(preprocessing).items()}
+
+
+def _check_shape(path: Path, batch: NDArray[Any], wanted: list[Any]) -> None:
+    """ScoreError if a network that takes one size only is given another."""
+    fits = len(wanted) == 4 and all(not isinstance(w, int) or w == have for w, have in zip(wanted, batch.shape))
+    if not fits:
+        raise ScoreError(
+            f"{path}: takes {wanted} and is given {list(batch.shape)}: say --layout nchw or nhwc, and --size HxW if it "
+            "takes one size only"
+        )
+
+
+def _one_of(path: Path, names: list[str], wanted: Optional[str]) -> str:
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted not in names:
+        raise ScoreError(f"{path}: has the outputs {', '.join(names)}; name one with --output")
+    return wanted
+
+
+def _without_batch(path: Path, given: NDArray[Any]) -> NDArray[Any]:
+    if given.ndim < 3 or given.shape[0] != 1:
+        raise ScoreError(f"{path}: gives {given.shape} for a batch of one image")
+    return given[0]

@@ -1,0 +1,102 @@
+"""Scores are those of all pixels together, and intervals those of a bootstrap over images."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import bootstrap
+
+from dsr.experiments.scoring.counts import Counts, ImageCounts, estimate
+
+CLASSES = 4
+
+
+def maps(images: int, wrong: float, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Truths with some void, and predictions with a share of wrong pixels that differs from image to image."""
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(images):
+        truth = rng.choice([0, 1, 2, 3, 255], (12, 16), p=[0.5, 0.3, 0.1, 0.05, 0.05]).astype(np.uint8)
+        predicted = np.where(truth == 255, 0, truth)
+        change = rng.random(truth.shape) < 2 * wrong * rng.random()
+        predicted[change] = rng.choice([0, 1, 2, 3, 255], change.sum())
+        pairs.append((truth, predicted.astype(np.uint8)))
+    return pairs
+
+
+def counted(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
+    return Counts.joined([ImageCounts.of(*pair, CLASSES) for pair in pairs])
+
+
+def by_sets(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
+    """IoU of each class as the definition has it: sets of pixels."""
+    found = []
+    for label in range(CLASSES):
+        truth = {(n, *p) for n, (t, _) in enumerate(pairs) for p in zip(*np.nonzero(t == label))}
+        said = {(n, *p) for n, (t, s) in enumerate(pairs) for p in zip(*np.nonzero((s == label) & (t != 255)))}
+        found.append(len(truth & said) / len(truth | said))
+    return found
+
+
+def test_scores_are_those_of_the_sets_of_pixels_of_all_images_together() -> None:
+    pairs = maps(5, wrong=0.3)
+    counts = counted(pairs)
+    assert counts.iou == pytest.approx(by_sets(pairs), abs=1e-12)
+    assert counts.miou == pytest.approx(np.mean(by_sets(pairs)), abs=1e-12)
+    truths, said = (np.concatenate([pair[n].ravel() for pair in pairs]) for n in (0, 1))
+    assert counts.pixel_accuracy == pytest.approx(np.mean((truths == said)[truths != 255]), abs=1e-12)
+
+
+def test_a_class_that_is_nowhere_has_no_score_and_does_not_count() -> None:
+    truth = np.zeros((4, 4), np.uint8)
+    counts = counted([(truth, truth)])
+    assert counts.iou[0] == 1 and np.isnan(counts.iou[1:]).all() and counts.miou == 1
+    miou, per_class = estimate(counts)
+    assert miou is not None and (miou.value, miou.low, miou.high) == (1, 1, 1)
+    assert per_class[1:] == [None] * 3
+
+
+def test_no_labelled_pixel_gives_no_score() -> None:
+    counts = counted([(np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8))])
+    assert math.isnan(counts.miou) and math.isnan(counts.pixel_accuracy)
+    assert estimate(counts)[0] is None
+
+
+def test_the_interval_is_that_of_another_bootstrap() -> None:
+    pairs = maps(40, wrong=0.3)
+    counts = counted(pairs)
+    index = np.arange(40)
+
+    def miou(drawn: np.ndarray) -> float:
+        return float(np.nanmean(counts.intersection[drawn].sum(0) / counts.union[drawn].sum(0)))
+
+    other = bootstrap(
+        (index,), miou, vectorized=False, method="percentile", n_resamples=4000, random_state=np.random.default_rng(1)
+    ).confidence_interval
+    found = estimate(counts)[0]
+    assert found is not None
+    width = other.high - other.low
+    assert width > 0.02
+    assert abs(found.low - other.low) < 0.1 * width and abs(found.high - other.high) < 0.1 * width
+
+
+def test_differences_are_of_the_same_drawn_images() -> None:
+    """Two cases that go wrong in the same images: their difference is surer than either."""
+    pairs = maps(30, wrong=0.4)
+    better = [(truth, np.where(np.arange(16) == 3, truth, said)) for truth, said in pairs]
+    better = [(truth, np.where(said == 255, 0, said).astype(np.uint8)) for truth, said in better]
+    worse, good = counted(pairs), counted(better)
+    apart, alone = estimate(good, worse)[0], estimate(worse)[0]
+    assert apart is not None and alone is not None
+    assert apart.value == pytest.approx(good.miou - worse.miou)
+    assert apart.low > 0 and apart.high - apart.low < 0.5 * (alone.high - alone.low)
+    same, per_class = estimate(worse, worse)
+    assert same is not None and (same.value, same.low, same.high) == (0, 0, 0)
+    assert all(entry is not None and entry.low == entry.high == 0 for entry in per_class)
+
+
+def test_equal_images_leave_nothing_to_chance() -> None:
+    found = estimate(counted(maps(1, wrong=0.3) * 7))[0]
+    assert found is not None and found.low == pytest.approx(found.value) == pytest.approx(found.high)

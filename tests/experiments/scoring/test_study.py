@@ -1,0 +1,133 @@
+"""What compression and restoring of the test images do to a network that was trained elsewhere."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from dsr.app.cli import cli
+from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets import open_source
+from dsr.experiments.scoring.counts import Counts, ImageCounts
+
+FUNCTION = """
+import numpy as np
+from pathlib import Path
+
+HERE = Path(__file__).parent
+
+
+def label(pixels):
+    with (HERE / "calls").open("a") as file:
+        file.write("x")
+    if (HERE / "stop").exists() and len((HERE / "calls").read_text()) > 4:
+        raise RuntimeError("stopped")
+    bright = pixels.astype(int).sum(2) + int((HERE / "bias").read_text())
+    return np.clip(bright // 70, 0, 11)
+"""
+
+SETTINGS = ["height=32", "width=48", "test=5", "train=1", "restore=1"]
+
+
+def label(pixels: np.ndarray, bias: int = 0) -> np.ndarray:
+    return np.clip((pixels.astype(int).sum(2) + bias) // 70, 0, 11).astype(np.uint8)
+
+
+def write_model(tmp_path: Path) -> str:
+    """A function that classes by brightness, tells how often it was called, and reads a file that nobody knows of."""
+    (tmp_path / "mine.py").write_text(FUNCTION)
+    (tmp_path / "bias").write_text("0")
+    return f"{tmp_path / 'mine.py'}:label"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return write_model(tmp_path)
+
+
+def score(model: str, *options: str) -> object:
+    work = Path(model.rpartition(":")[0]).parent / "work"
+    settings = [word for setting in SETTINGS for word in ("--set", f"dataset.options.{setting}")]
+    given = ["--points", "bpg-qp45,jpeg-quality5", "--work", str(work), "--workers", "1"]
+    return CliRunner().invoke(cli, ["score", "--model", model, "--json", *given, *settings, *options])
+
+
+def calls(model: str) -> int:
+    return len((Path(model.rpartition(":")[0]).parent / "calls").read_text())
+
+
+def mious(run: object) -> dict[tuple[str, str], float]:
+    assert run.exit_code == 0, run.output  # type: ignore[attr-defined]
+    scores = json.loads(run.stdout)["scores"]  # type: ignore[attr-defined]
+    return {(e["configuration"], e["point"]): e["miou"]["value"] for e in scores if not e["minus"]}
+
+
+def expected(bias: int = 0) -> dict[tuple[str, str | None], float]:
+    """Without shards: the codec on the dataset's images, the function, the counts."""
+    options = {name: int(value) for name, _, value in (setting.partition("=") for setting in SETTINGS)}
+    source = open_source("streets", **options)
+    found = {}
+    codecs = {None: None, "bpg-qp45": make_codec("bpg", 45), "jpeg-quality5": make_codec("jpeg", 5)}
+    for point, codec in codecs.items():
+        images = []
+        for sample in source.samples("test"):
+            pixels, truth = source.read(sample)
+            seen = pixels if codec is None else codec.decode(codec.encode(pixels))
+            images.append(ImageCounts.of(truth, label(seen, bias), source.table.num_classes))
+        found["OC" if codec else "OO", point] = Counts.joined(images).miou
+    return found
+
+
+def test_scores_are_those_of_the_network_on_what_the_codec_leaves(model: str) -> None:
+    run = score(model)
+    assert mious(run) == pytest.approx(expected(), abs=1e-12)
+    assert calls(model) == 1 + 3 * 5  # one to know the network by, then each image of each domain
+    page = Path(json.loads(run.stdout)["report"])
+    assert page.parent.name == "mine-label"
+    text = " ".join(page.read_text().split())
+    assert "compressing the test images" in text and "Rate and distortion" in text
+    minus = {(e["configuration"], e["minus"]) for e in json.loads(run.stdout)["scores"]}
+    assert ("OC", "OO") in minus
+
+
+def test_what_is_scored_is_not_scored_again_unless_the_network_answers_differently(model: str) -> None:
+    first = mious(score(model))
+    before = calls(model)
+    assert mious(score(model)) == first
+    assert calls(model) == before + 1
+    (Path(model.rpartition(":")[0]).parent / "bias").write_text("100")  # a file that nobody told dsr of
+    assert mious(score(model)) == pytest.approx(expected(100), abs=1e-12)
+
+
+def test_it_goes_on_with_the_image_it_stopped_at(model: str) -> None:
+    here = Path(model.rpartition(":")[0]).parent
+    (here / "stop").touch()
+    run = score(model)
+    assert run.exit_code == 1 and "stopped" in str(run.exception)
+    (here / "stop").unlink()
+    before = calls(model)
+    (partial,) = (here / "work" / "evaluations").rglob("*.partial")
+    lines = (partial / "counts.jsonl").read_bytes()
+    assert lines.count(b"\n") == 3
+    (partial / "counts.jsonl").write_bytes(lines + b'{"key": "cut')  # as a kill may leave it
+    assert mious(score(model)) == pytest.approx(expected(), abs=1e-12)
+    assert calls(model) == before + 1 + (3 * 5 - 3)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--mean", "1,2"], "three numbers"),
+        (["--size", "big"], "height and width"),
+        (["--predictions", "x"], "either --predictions"),
+        (["--restorer", "nowhere"], "no folder of a trained restorer"),
+    ],
+)
+def test_wrong_options_are_explained(options: list[str], said: str, model: str) -> None:
+    run = score(model, *options)
+    assert run.exit_code != 0
+    assert said in run.output + str(run.exception)
