@@ -23,6 +23,13 @@ CUDA = [
 ]
 """What `tensorflow[and-cuda]` 2.14.1 asks for, less TensorRT, which nothing uses and Python 3.11 has no wheel of."""
 
+ONNX = [
+    "onnx==1.17.0",  # later ones install beside TensorFlow 2.14's ml-dtypes and fail when they are imported
+    "onnxruntime>=1.19",
+    "tf2onnx==1.17.0; python_version >= '3.10'",
+]
+"""For networks as ONNX files: scored by `dsr score`, written by `dsr export-model`."""
+
 setup(
     name="dsr",
     version="0.4.0",
@@ -57,7 +64,9 @@ setup(
         "dask": ["distributed>=2024.1"],
         "spark": ["pyspark>=3.5,<4"],  # 4 needs Java 17 at least, 3.5 does with 8 to 17
         "gpu": CUDA,
+        "onnx": ONNX,
         "dev": [
+            *ONNX,
             "apache-beam>=2.70; python_version >= '3.10'",  # an older one needs a compiler
             "distributed>=2024.1",
             "cryptography>=40",  # certificates of the object store in the tests

@@ -40,6 +40,8 @@ GROUPS = {
         "train-restorer": "Train the network that restores compressed images.",
         "train-codec": "Train the learned codec msh on photographs, or tune it to a dataset.",
         "score": "Score label maps of any program, or a network of any framework, on the test images.",
+        "predict": "Label a folder of images with a trained segmenter.",
+        "export-model": "Write a trained network as SavedModel, ONNX or TFLite, checked against Keras.",
         "inference-times": "What each configuration costs an image where images are analysed.",
     },
     "Look": {

@@ -80,6 +80,13 @@ class Case:
         return self.train.letter + self.test.letter
 
     @property
+    def name(self) -> str:
+        """`RO-bpg-qp40-seed1`; a seed of 0 goes without saying."""
+        seeded = f"-seed{self.seed}" if self.seed else ""
+        adapted = f"-{self.adaptation}" if self.adaptation else ""
+        return f"{self.configuration}{self.changed.suffix}{seeded}{adapted}"
+
+    @property
     def changed(self) -> Domain:
         """The domain of its two that went through most; originals in OO.
 

@@ -57,6 +57,8 @@ NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
 
 ORIGINAL = Domain("O")
 
+FOLDER_NAME = re.compile(r"[^\s/\\.\x00-\x1f][^/\\\x00-\x1f\ud800-\udfff]{0,99}")
+
 OWNER = "dataset.json"
 """Whose images a study's folder is about."""
 
@@ -97,7 +99,7 @@ class Study:
         self.work = work
         self.converting = converting or Converting()
         check_numbers(config)
-        if not re.fullmatch(r"[^\s/\\.\x00-\x1f][^/\\\x00-\x1f\ud800-\udfff]{0,99}", config.name):
+        if not FOLDER_NAME.fullmatch(config.name):
             raise ConfigError(f"{config.name!r} cannot be a study's name, which is a folder's: give one by --name")
         self._answers: dict[str, dict[Any, Any]] = {}
         self.source = config.dataset.open()
@@ -470,8 +472,7 @@ class Study:
             root=self.work,
             identity=Identity(
                 "evaluation",
-                f"{self.source.name}/{case.configuration}{case.changed.suffix}{_seeded(case.seed)}"
-                f"{f'-{case.adaptation}' if case.adaptation else ''}",
+                f"{self.source.name}/{case.name}",
                 {"samples": self.config.samples},
                 _fingerprints(inputs),
             ),

@@ -97,7 +97,7 @@ def command(
     Examples:
       dsr score --predictions predictions/ --dataset cityscapes --root ~/cityscapes
       dsr score --predictions CO=mine/received --predictions RO=mine/restored --dataset folder --root data
-      dsr score --model net.onnx --points bpg-qp36,bpg-qp43 --restorer shipped --dataset camvid --root ~/CamVid \
+      dsr score --model net.onnx --points bpg-qp36,bpg-qp43 --restorer shipped --dataset camvid --root ~/CamVid \\
           --mean 0.485,0.456,0.406 --std 0.229,0.224,0.225
       dsr score --model mine.py:label --points jpeg-quality20 --classes classes.csv --dataset folder --root data
     """
@@ -138,20 +138,33 @@ def score_predictions(request: Request, predictions: tuple[str, ...], ids: Ids) 
     found = find_cases(predictions)
     study = ScoringStudy(request.config, request.work, request.converting, "predictions")
     samples = select_samples(study.source.samples(study.split("test")), study.config.dataset.limit("test"))
+    if is_asked(DRY_RUN):
+        _show_cases({one.case.name: one.folder for one in found}, len(samples))
+        raise click.exceptions.Exit(0)
     counts = read_cases(found, study.source, samples, ids, Console())
     height, width, _ = study.source.read(samples[0])[0].shape
     folder = study.claim_folder()
     pictures = predicted_samples(found, study.source, samples, ids, study.config.samples, folder / "samples")
     results = scored_results(
-        study.config,
-        study.source,
+        study,
         counts,
+        {"ids": ids, "predictions": [str(one.folder) for one in found]},
         size=(height, width),
         points=points_of(list(counts)),
         samples=pictures,
         seconds=time.monotonic() - started,
     )
     return results, write_report(results, folder)
+
+
+def _show_cases(folders: dict[str, Path], images: int) -> None:
+    """What would be scored."""
+
+    def text() -> None:
+        for case, folder in folders.items():
+            click.echo(f"{case}: {folder}, {images} images")
+
+    show({"images": images, "cases": folders}, text)
 
 
 def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ...]) -> tuple[Results, Path]:
@@ -179,9 +192,9 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
     made = closure(evaluations)
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
     results = scored_results(
-        study.config,
-        study.source,
+        study,
         study.counts(),
+        {"model": study.described, "restorers": {name: str(folder) for name, folder in folders.items()}},
         size=(original.height, original.width),
         points=[point_result(study, degradation) for degradation in study.degradations],
         samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],

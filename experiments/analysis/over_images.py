@@ -34,7 +34,10 @@ def scores_table(results: Results) -> Table:
 
 
 def headline(results: Results) -> Headline:
-    """The findings at each operating point, the hardest compression first, claiming no more than the intervals do."""
+    """The findings of one training at each operating point, the hardest compression first.
+
+    They claim no more than the intervals do.
+    """
     ranked = sorted(operating_points(results), key=lambda point: point.place)
     sentences = [sentence for point in ranked if (sentence := _at_point(results, point))] or [_alone(results)]
     images = results.dataset.images["test"]
@@ -70,7 +73,7 @@ def _cells(estimate: Optional[Estimate]) -> Sequence[Optional[float]]:
 
 
 def _effect(entries: Sequence[OverImages]) -> Optional[Effect]:
-    """In points; of the first seed."""
+    """In points, of the one seed."""
     estimate = entries[0].miou if entries else None
     if estimate is None:
         return None

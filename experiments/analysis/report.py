@@ -86,22 +86,24 @@ def render(results: Results, against: Optional[Results] = None) -> str:
     templates = environment()
     templates.filters.update(FILTERS)
     ranked = tables.by_rate(results)
+    seeds = sorted({entry.seed for entry in results.evaluations})
+    once = results.over_images and len(seeds) == 1  # of several trainings, what they say together is surer
     page = functools.partial(
         templates.get_template("report.html.jinja").render,
         {field.name: getattr(results, field.name) for field in dataclasses.fields(results)},
         style=inlined("report.css"),
         script=inlined("report.js"),
-        answer=over_images.headline(results) if results.over_images else headline(results),
+        answer=over_images.headline(results) if once else headline(results),
         headline_chart=None if results.over_images else headline_chart(results),  # its lines are of trainings
         key_strip=key_strip(results),
-        files=[RESULTS, *TABLES],
+        files=[RESULTS, *TABLES, *(["scores.csv"] if results.over_images else [])],
         against=against_view(results, against) if against else None,
         ranked=tables.operating_points(results),
         variants=tables.variants(results),
         restorer_names=tables.restorers(results),
         methods=restorers.METHODS,
         restorer_blocks=restorers.blocks(results),
-        seeds=sorted({entry.seed for entry in results.evaluations}),
+        seeds=seeds,
         seed_counts=tables.seed_counts(results),
         meanings=MEANINGS,
         miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),

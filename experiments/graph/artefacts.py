@@ -21,6 +21,9 @@ from dsr.tfrecords.manifest import Identity, Manifest, intact
 CURVES = "curves.json"
 """What a training wrote on its way: {"loss": [[step, value], ...], ...}."""
 
+CLASSES = "classes.json"
+"""In the folder of a segmenter: the label table of the dataset that it was trained on."""
+
 
 @dataclass(frozen=True, eq=False)
 class Artefact:

@@ -8,14 +8,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Optional
+from typing import Any, Optional
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import Sample, Source
 from dsr.experiments.analysis.tables import DIFFERENCES
-from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.domain import Case
 from dsr.experiments.results import (
     ArtefactFacts,
@@ -31,6 +30,7 @@ from dsr.experiments.results import (
 )
 from dsr.experiments.scoring.counts import Counts, estimate
 from dsr.experiments.scoring.predictions import Ids, Predicted, match, read_label_map
+from dsr.experiments.study import Study
 from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import installed_versions
@@ -85,9 +85,9 @@ def _or_none(value: float) -> Optional[float]:
 
 
 def scored_results(
-    config: StudyConfig,
-    source: Source,
+    study: Study,
     counts: Mapping[Case, Counts],
+    scored: dict[str, Any],
     *,
     size: tuple[int, int],
     points: list[PointResult],
@@ -99,9 +99,9 @@ def scored_results(
     """What a report shows of cases that were scored on the same images.
 
     Args:
-        config: Its dataset is shown.
-        source: The dataset.
+        study: Its name and dataset.
         counts: Of each case.
+        scored: What was, as JSON.
         size: (height, width) of the images.
         points: The operating points.
         samples: Pictures.
@@ -109,16 +109,17 @@ def scored_results(
         original_bpp: Of the test images as PNG.
         artefacts: What was made on the way.
     """
+    source, config = study.source, study.config
     classes = source.table.classes
     names = [label.name for label in classes]
     images = len(next(iter(counts.values())).labelled)
     return Results(
         study=StudyFacts(
-            name=config.name,
+            name=f"{config.name}, {study.folder.name}",
             created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             seconds=seconds,
             command="dsr " + shlex.join(sys.argv[1:]),
-            config={"dataset": config.to_json()["dataset"]},
+            config={"dataset": config.to_json()["dataset"], **scored},
             seed=config.seed,
         ),
         versions=installed_versions(),
@@ -172,7 +173,7 @@ def predicted_samples(
             }
             predicted = {
                 case: _written(
-                    folder / f"{number}-{case.configuration}{case.changed.suffix}.png",
+                    folder / f"{number}-{case.name}.png",
                     read_label_map(maps[sample.key], source.table, ids),
                 )
                 for case, maps in shown.items()

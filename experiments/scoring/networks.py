@@ -182,6 +182,8 @@ class Labeller:
                 f"the network gives {len(scores)} scores a pixel ({self.layout}, {given.shape}), and there are "
                 f"{len(self.mapping.train_ids)} classes: check --layout, or say which is which with --classes FILE"
             )
+        if np.isnan(scores).any():
+            raise ScoreError("the network gives scores that are no numbers: its training has diverged")
         return self.mapping(_likeliest(scores, (height, width)))
 
 

@@ -179,7 +179,7 @@ def read_cases(
     def compare(sample: Sample) -> tuple[dict[Case, ImageCounts], list[str]]:
         try:
             truth = _truth(source, sample)
-        except DatasetError as error:
+        except UserError as error:
             return {}, [str(error)]
         counts, wrong = {}, []
         for case, files_of in places.items():
@@ -190,7 +190,7 @@ def read_cases(
                     if predicted.shape != truth.shape:
                         raise ScoreError(f"{path}: has {_size(predicted)} pixels, its ground truth {_size(truth)}")
                     counts[case] = ImageCounts.of(truth, predicted, table.num_classes)
-            except (DatasetError, ScoreError) as error:
+            except UserError as error:
                 wrong.append(str(error))
         return counts, wrong
 

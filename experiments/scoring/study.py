@@ -23,7 +23,7 @@ from dsr.experiments.scoring.collecting import evaluation_result
 from dsr.experiments.scoring.counts import Counts, ImageCounts
 from dsr.experiments.scoring.errors import ScoreError
 from dsr.experiments.scoring.networks import Labeller
-from dsr.experiments.study import ORIGINAL, Study
+from dsr.experiments.study import FOLDER_NAME, ORIGINAL, Study
 from dsr.tfrecords.building import Build, building
 from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically
@@ -54,6 +54,9 @@ class ScoringStudy(Study):
         restorers: Optional[Mapping[str, Path]] = None,
         labeller: Optional[Labeller] = None,
     ) -> None:
+        for name in (what, *(restorers or {})):
+            if not FOLDER_NAME.fullmatch(name):
+                raise ScoreError(f"{name!r} cannot be a folder's name: rename the file or folder that is called so")
         self.what = what
         self.restorers = dict(restorers or {})
         self.labeller = labeller
@@ -93,7 +96,7 @@ class ScoringStudy(Study):
         assert self.labeller is not None
         inputs = {"shards": self.shards(case.test, "test")}
         config = {"model": self.described, "samples": self.config.samples, "dsr": release()}
-        name = f"{self.source.name}/{self.labeller.network.name}-{case.configuration}{case.changed.suffix}"
+        name = f"{self.source.name}/{self.labeller.network.name}-{case.name}"
         return Artefact(
             group="evaluations",
             root=self.work,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from dsr.data_pipelines.datasets import IGNORE, LabelTable
 from dsr.data_pipelines.input import WHOLE, Batch, Share, training_dataset
 from dsr.experiments.config.schema import SegmenterConfig
-from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.artefacts import CLASSES, Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.hdf5 import save_weights
 from dsr.experiments.training.held_out import Windows, windows
@@ -25,7 +25,9 @@ from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import Segmenter, build_optimizer, iou_per_class
 from dsr.tfrecords.building import Build
 from dsr.tfrecords.errors import ArtefactError
+from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.reader import ShardSet
+from dsr.tfrecords.schema import canonical_json
 
 PICTURES = 4
 CALIBRATION = 16  # crops over which a backbone's statistics are taken, if its file has none
@@ -133,6 +135,7 @@ class SegmenterTraining(Training[Segmenter]):
 
     def save(self, model: Segmenter, build: Build) -> None:
         save_weights(model.network, build.path / WEIGHTS, build.scratch)
+        write_atomically(build.path / CLASSES, canonical_json(self.table.to_json()).encode())
 
     @cached_property
     def shown(self) -> Batch:

@@ -17,6 +17,9 @@ from dsr.data_pipelines.datasets import open_source
 
 pytestmark = pytest.mark.slow
 
+TORCH = os.environ.get("TORCH", sys.executable)
+"""A Python that may have PyTorch."""
+
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "fleet" / "run.sh"
 
 TINY = ["restorer.rdn.network.blocks=1", "restorer.rdn.network.layers=1", "restorer.rdn.network.growth=2"]
@@ -30,6 +33,9 @@ def test_the_fleet_example_ends_with_a_dataset_that_is_read(tmp_path: Path) -> N
         "DSR": f"{sys.executable} -m dsr.app.cli",
         "IMAGES": "5",
         "ORIGINALS": "4",
+        "TEST": "3",
+        "STEPS": "2",
+        "TORCH": TORCH,
         "HEIGHT": "32",
         "WIDTH": "48",
     }
@@ -37,6 +43,13 @@ def test_the_fleet_example_ends_with_a_dataset_that_is_read(tmp_path: Path) -> N
     command = [str(EXAMPLE), str(tmp_path), "--restorer", "rdn-psnr", "--workers", "1", *settings]
     run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
     assert run.returncode == 0, run.stderr
+    if subprocess.run([TORCH, "-c", "import torch"], capture_output=True, check=False).returncode:
+        assert "has no PyTorch, so no segmenter is trained" in run.stdout
+    else:
+        scores = list(csv.DictReader((tmp_path / "work/scores/test/predictions/scores.csv").open()))
+        pairs = [(row["configuration"], row["minus"]) for row in scores if row["class"] == "mean"]
+        assert pairs == [("CO", ""), ("RO", ""), ("RO", "CO")]
+        assert (tmp_path / "work/scores/test/predictions/report.html").is_file()
     assert not (tmp_path / "camera").exists()
     trained_on = json.loads((tmp_path / "restorer" / "manifest.json").read_text())["summary"]["trained_on"]
     assert [(point["codec"], point["quality"]) for point in trained_on] == [("bpg", 40), ("jpeg", 12)]

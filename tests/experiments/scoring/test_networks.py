@@ -99,6 +99,8 @@ def test_a_wrong_mapping_is_refused_with_its_line(text: str, said: str, tmp_path
         ("return np.zeros((12, 16))", "float64"),
         ("return np.zeros((2, 3, 4, 5))", "float64"),
         ("return {}", "fails|object"),
+        ("return np.full((3, 12, 16), np.nan)", "no numbers"),
+        ("return np.full((3, 6, 8), np.nan)", "no numbers"),
         ("return 1 / 0", "ZeroDivisionError"),
     ],
 )

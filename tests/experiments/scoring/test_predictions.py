@@ -84,7 +84,8 @@ def test_names_that_dsr_gives_its_own_evaluations_are_read() -> None:
     degradation = parse_case("CO-bpg-qp36").changed.degradation
     assert degradation is not None
     case = Case.of("RO", degradation, "rdn-psnr", 1)
-    assert parse_case(f"{case.configuration}{case.changed.suffix}-seed{case.seed}") == case
+    assert case.name == "RO-bpg-qp36-rdn-psnr-seed1"
+    assert parse_case(case.name) == case
 
 
 @pytest.mark.parametrize("text", ["", "XX", "ROO", "co", "OO-bpg-qp36", "CO-bpg-qp36-esrgan", "CO-a b", "CO-../x"])
@@ -180,6 +181,28 @@ def test_a_folder_of_another_layout_is_explained(make, said: str, dataset: Path,
     make(tmp_path / "pred")
     run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
     assert run.exit_code == 1 and said in str(run.exception)
+
+
+def test_of_several_trainings_the_answer_is_over_their_seeds(dataset: Path, tmp_path: Path) -> None:
+    for case in ("CO", "CO-seed1"):
+        predict(dataset, tmp_path / "pred" / case)
+    for case in ("RO", "RO-seed1"):
+        for name in NAMES:
+            save(truth(dataset, name), tmp_path / "pred" / case / f"{name}.png")
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work", options=("--json",))
+    assert run.exit_code == 0, run.output
+    said = json.loads(run.stdout)
+    pairs = [entry["seed"] for entry in said["scores"] if entry["minus"] == "CO"]
+    assert pairs == [0, 1]
+    text = " ".join("".join(Page(Path(said["report"]).read_text()).text).split())
+    assert "95 % t-intervals over the seeds" in text
+
+
+def test_a_dry_run_says_what_would_be_scored(dataset: Path, tmp_path: Path) -> None:
+    predict(dataset, tmp_path / "pred" / "CO-bpg-qp36")
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work", options=("--dry-run",))
+    assert run.exit_code == 0 and run.output.startswith("CO-bpg-qp36: ") and "3 images" in run.output
+    assert not (tmp_path / "work").exists()
 
 
 def test_two_folders_of_one_case_are_refused(dataset: Path, tmp_path: Path) -> None:

@@ -42,8 +42,14 @@ def test_equal_predictions_do_not_diverge_and_only_the_second_gets_a_gradient() 
 
 def batch() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(4)
-    pictures = {name: rng.integers(0, 256, (2, 6, 7, 3)).astype(np.uint8) for name in ("image", "compressed", "original")}
-    return {**pictures, "label": rng.integers(0, 3, (2, 6, 7)).astype(np.uint8), "inside": np.zeros((2, 6, 7), np.uint8)}
+    pictures = {
+        name: rng.integers(0, 256, (2, 6, 7, 3)).astype(np.uint8) for name in ("image", "compressed", "original")
+    }
+    return {
+        **pictures,
+        "label": rng.integers(0, 3, (2, 6, 7)).astype(np.uint8),
+        "inside": np.zeros((2, 6, 7), np.uint8),
+    }
 
 
 def trained(weight: float, rising: int = 0, steps: int = 1) -> tuple[list[np.ndarray], dict[str, float]]:
