@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
@@ -12,13 +13,15 @@ import numpy as np
 from PIL import Image
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.analysis.pictures import THUMBNAIL
+from dsr.experiments.analysis.information import worst
+from dsr.experiments.analysis.pictures import THUMBNAIL, information_levels
 from dsr.experiments.analysis.report import RESULTS, write_report
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
-from dsr.experiments.measurements.artefacts import measurements
+from dsr.experiments.measurements.artefacts import losses, measurements
+from dsr.experiments.measurements.information import information_results, surprises
 from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES
 from dsr.experiments.measurements.shift import perceptual_results, shift_results
 from dsr.experiments.results import (
@@ -28,6 +31,7 @@ from dsr.experiments.results import (
     EvaluationResult,
     Fidelity,
     GalleryImage,
+    Information,
     PointResult,
     Rated,
     Results,
@@ -85,6 +89,7 @@ def collect(study: Study) -> Results:
         evaluations=[_evaluation(e) for e in evaluations],
         perceptual=perceptual_results(study),
         shift=shift_results(study),
+        information=_information(study),
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
         trainings=[_training(a) for a in artefacts if a.batch is not None],
@@ -174,6 +179,17 @@ def _evaluation(artefact: Artefact) -> EvaluationResult:
     )
 
 
+def _information(study: Study) -> Optional[Information]:
+    """With small pictures of the originals that lose most."""
+    found = information_results(study)
+    if found is not None and study.shards(ORIGINAL, "test").exists:
+        shown = {key for images in found.images for key, _ in worst(found, images)}
+        pictures = _small_pictures(study, shown)
+        for images in found.images:
+            images.pictures = {key: pictures[key] for key, _ in worst(found, images)}
+    return found
+
+
 def _training(artefact: Artefact) -> TrainingResult:
     """A restorer's or segmenter's size, time and curves."""
     domain, summary = artefact.of, artefact.summary(TrainingSummary)
@@ -207,8 +223,7 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
     if not existing or not compressed.exists:
         return []
     keys = next(iter(existing.values())).summary(EvaluationSummary).samples
-    folder = study.claim_folder() / "samples"
-    folder.mkdir(exist_ok=True)
+    folder = _sample_folder(study)
 
     def pictures(domain: Domain) -> dict[str, tuple[str, str]]:
         return _pictures(study.shards(domain, "test"), set(keys), folder)
@@ -225,6 +240,7 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
         }
 
     rows = {row["key"]: row for row in load(compressed.file(STATISTICS))}
+    information = _information_maps(study, degradation, folder)
     return [
         SampleImages(
             key=key,
@@ -242,9 +258,46 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
             },
             bytes=rows[key]["bytes"],
             psnr=rows[key]["psnr"],
+            information=information.get(key),
         )
         for number, key in enumerate(keys)
     ]
+
+
+def _sample_folder(study: Study) -> Path:
+    folder = study.claim_folder() / "samples"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def _information_maps(study: Study, degradation: Degradation, folder: Path) -> dict[str, str]:
+    """What compression takes of each pixel of the samples, CC minus OO of the first seed, as PNG: {key: path}."""
+    cases = [Case.of(one, degradation, study.config.restorers[0], study.config.seed) for one in ("CC", "OO")]
+    if study.came_compressed:
+        return {}
+    compressed, original = (surprises(study, case) for case in cases)
+    paths = {}
+    for number, key in enumerate(compressed):
+        if key in original:
+            path = folder / f"{losses(study, cases[0]).fingerprint[:8]}-{number}-information.png"
+            bits = compressed[key].astype(np.float32) - original[key].astype(np.float32)
+            write_atomically(path, encode_png(information_levels(bits)))
+            paths[key] = str(path)
+    return paths
+
+
+def _small_pictures(study: Study, keys: Collection[str]) -> dict[str, str]:
+    """PNGs of some original test images, THUMBNAIL pixels wide at most: {key: path}."""
+    folder = _sample_folder(study)
+    found: dict[str, str] = {}
+    for number, record in enumerate(records(study.shards(ORIGINAL, "test").folder)):
+        if record.key in keys:
+            small = Image.fromarray(record.pixels())
+            small.thumbnail((THUMBNAIL, THUMBNAIL))
+            path = folder / f"small-{number}.png"
+            write_atomically(path, encode_png(np.asarray(small)))
+            found[record.key] = str(path)
+    return found
 
 
 def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple[str, str]]:
@@ -271,19 +324,9 @@ def _gallery(study: Study, points: list[PointResult]) -> list[GalleryImage]:
             psnr.setdefault(row["key"], {})[degradation.point] = row["psnr"]
     hardest = min(points, key=lambda point: point.place).point if points else ""
     found = {key: value for key, by_point in psnr.items() if (value := by_point.get(hardest)) is not None}
-    worst = sorted(found, key=lambda key: (found[key], key))[:GALLERY]
-    if not worst:
-        return []
-    folder = study.claim_folder() / "samples"
-    folder.mkdir(exist_ok=True)
-    pictures: dict[str, Path] = {}
-    for record in records(study.shards(ORIGINAL, "test").folder):
-        if record.key in worst:
-            small = Image.fromarray(record.pixels())
-            small.thumbnail((THUMBNAIL, THUMBNAIL))
-            pictures[record.key] = folder / f"gallery-{len(pictures)}.png"
-            write_atomically(pictures[record.key], encode_png(np.asarray(small)))
-    return [GalleryImage(key, str(pictures[key]), psnr[key]) for key in worst if key in pictures]
+    lowest = sorted(found, key=lambda key: (found[key], key))[:GALLERY]
+    pictures = _small_pictures(study, lowest) if lowest else {}
+    return [GalleryImage(key, pictures[key], psnr[key]) for key in lowest if key in pictures]
 
 
 def _timing(artefact: Artefact) -> StageTiming:

@@ -201,6 +201,68 @@ class Shift:
 
 
 @dataclass
+class CrossEntropy:
+    """The cross-entropy of a segmenter on the test images of a domain, in bits a labelled pixel.
+
+    `configuration` is one of the six or RR; `temperature` is None where there were no labels to fit it to; `per_class`
+    is over the pixels of each class, None where there are none.
+    """
+
+    configuration: str
+    point: Optional[str]
+    restorer: Optional[str]
+    seed: int
+    temperature: Optional[float]
+    bits: float
+    miou: Optional[float]
+    per_class: dict[str, Optional[float]]
+
+
+@dataclass
+class LossDifference:
+    """The cross-entropy of `configuration` minus that of `minus`, mean over `seeds`, in bits a labelled pixel.
+
+    The intervals are over images, and over the seeds if there are two or more. `per_class` is over the pixels of each
+    class.
+    """
+
+    configuration: str
+    minus: str
+    point: str
+    restorer: Optional[str]
+    seeds: int
+    bits: Estimate
+    per_class: dict[str, Optional[Estimate]]
+
+
+@dataclass
+class ImageLosses:
+    """What compression takes of each test image: CC minus OO, mean over seeds, in bits a labelled pixel.
+
+    In the order of the keys of `Information`; None for an image without a label. `pictures` has small PNG files of some
+    originals, of those that lose most, by key.
+    """
+
+    point: str
+    bits: list[Optional[float]]
+    pictures: dict[str, str]
+
+
+@dataclass
+class Information:
+    """How much usable information segmenters lose, from their cross-entropies on the test images of `keys`.
+
+    `pixels` is how many labelled pixels of each class these have.
+    """
+
+    keys: list[str]
+    pixels: dict[str, int]
+    losses: list[CrossEntropy]
+    differences: list[LossDifference]
+    images: list[ImageLosses]
+
+
+@dataclass
 class ImagesTrial:
     """mIoU, one a seed, with a restorer trained on so many images; of CO where `restorer` is None."""
 
@@ -255,7 +317,8 @@ class SampleImages:
     """PNG paths of a test image at an operating point, by what it shows; what is missing was not made.
 
     `images` has original, compressed, label and the predictions OO, CO, CC, OC of the first seed; `restored` for each
-    restorer restored, RO and OR.
+    restorer restored, RO and OR. `information` is a map of what compression takes, log2 p_OO(y|x) - log2 p_CC(y|x^) of
+    each pixel, see `dsr.experiments.analysis.pictures.information_map`.
     """
 
     key: str
@@ -264,6 +327,7 @@ class SampleImages:
     restored: dict[str, dict[str, str]]
     bytes: Optional[int]
     psnr: Optional[float]
+    information: Optional[str] = None
 
 
 @dataclass
@@ -311,6 +375,7 @@ class Results:
     over_images: list[OverImages] = field(default_factory=list)  # of what was trained elsewhere
     perceptual: list[ImageScores] = field(default_factory=list)
     shift: Optional[Shift] = None
+    information: Optional[Information] = None
     restorer_images: Optional[list[ImagesTrial]] = None
     inference_times: Optional[InferenceTimes] = None
     trainings: list[TrainingResult] = field(default_factory=list)

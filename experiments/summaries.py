@@ -113,6 +113,27 @@ class PerceptualSummary:
 
 
 @dataclass(frozen=True)
+class TemperatureSummary:
+    """Of a segmenter's temperature: the labelled pixels that it was fitted to; 1 if there were none."""
+
+    pixels: int
+    temperature: float
+
+
+@dataclass(frozen=True)
+class LossesSummary:
+    """Of a segmenter's cross-entropy on the images of a domain, in bits a labelled pixel.
+
+    Also its mean IoU there, in [0, 1], and the keys of the images whose pixels are kept.
+    """
+
+    images: int
+    bits: float
+    miou: float
+    samples: list[str]
+
+
+@dataclass(frozen=True)
 class ImagesSummary:
     """Of all that goes over images."""
 

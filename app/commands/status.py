@@ -22,9 +22,11 @@ from dsr.experiments.summaries import (
     EvaluationSummary,
     HeaderSummary,
     ImagesSummary,
+    LossesSummary,
     PerceptualSummary,
     ShardsSummary,
     ShippedSummary,
+    TemperatureSummary,
     TrainingSummary,
     summary_of,
 )
@@ -146,6 +148,10 @@ def _headline(manifest: Manifest, folder: Path) -> str:
         return ", ".join(f"{name} {mean:.2f}" for name, mean in means if mean is not None)
     if manifest.kind == "features":
         return f"{summary_of(manifest, ImagesSummary, folder).images} images"
+    if manifest.kind == "temperature":
+        return f"temperature {summary_of(manifest, TemperatureSummary, folder).temperature:.3f}"
+    if manifest.kind == "losses":
+        return f"{summary_of(manifest, LossesSummary, folder).bits:.4f} bits a pixel"
     if manifest.kind == "restorer" and "steps" not in manifest.summary:  # it came trained
         return f"{summary_of(manifest, ShippedSummary, folder).parameters:,} parameters"
     training = summary_of(manifest, TrainingSummary, folder)

@@ -9,8 +9,10 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from dsr.experiments.results import ClassFacts
@@ -20,6 +22,11 @@ from dsr.models.errors import UserError
 CROP_WIDTH, CROP_HEIGHT = 1024, 640
 THUMBNAIL = 200
 IGNORE = 255
+
+MAP_BITS = 4.0
+"""Bits at which a map of lost information has its full colour: a label that is 16 times less probable."""
+
+LOSS, GAIN, NO_CHANGE = (213, 94, 0), (0, 114, 178), (242, 242, 240)
 
 
 class ReportError(UserError):
@@ -60,6 +67,37 @@ def label_map(path: str | Path, classes: Sequence[ClassFacts]) -> Picture:
     palette[: len(classes)] = [(*label.color, 255) for label in classes]
     ids, cropped = _centre(read_ids(path, classes))
     return lossless(palette[ids], cropped)
+
+
+def information_levels(bits: NDArray[np.floating[Any]]) -> NDArray[np.uint8]:
+    """Bits that a pixel lost, of any shape, as the grey levels of a map: 0 for -MAP_BITS and less, 254 for MAP_BITS.
+
+    127 is no change, 255 a pixel without a label (nan).
+    """
+    levels = np.clip(np.round(127 + 127 * np.nan_to_num(bits) / MAP_BITS), 0, 254)
+    return np.where(np.isnan(bits), IGNORE, levels).astype(np.uint8)
+
+
+def information_colors() -> NDArray[np.uint8]:
+    """The colour of each level of such a map, (256, 4): what was lost in the report's colour of loss, gains in theirs.
+
+    Both mix evenly with the pale grey of no change; what has no label is transparent.
+    """
+    away = (np.arange(255)[:, None] - 127) / 127
+    mixed = (1 - np.abs(away)) * np.array(NO_CHANGE) + np.abs(away) * np.where(away < 0, GAIN, LOSS)
+    colors = np.zeros((256, 4), np.uint8)
+    colors[:255, :3], colors[:255, 3] = np.round(mixed), 255
+    return colors
+
+
+def information_map(path: str | Path) -> Picture:
+    """A gray PNG of the levels of `information_levels` in their colours, without loss.
+
+    Raises:
+        ReportError: the file is missing or no image.
+    """
+    levels, cropped = _centre(np.asarray(_open(path, "L")))
+    return lossless(information_colors()[levels], cropped)
 
 
 def thumbnail(path: str | Path) -> Picture:

@@ -11,8 +11,8 @@ from typing import Optional
 
 import numpy as np
 from markupsafe import Markup
-from scipy.interpolate import PchipInterpolator
 
+from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
 from dsr.tfrecords.manifest import write_atomically
@@ -35,26 +35,6 @@ class RatePoint:
     psnr: Optional[float]
     ms_ssim: float
     ms_ssim_db: Optional[float]
-
-
-def bd_rate(
-    anchor_bpp: Sequence[float], anchor_db: Sequence[float], bpp: Sequence[float], db: Sequence[float]
-) -> float:
-    """Bjontegaard's average rate difference against an anchor at equal fidelity, in percent; below 0 is better.
-
-    Interpolates the logarithm of the rate over the fidelity by monotone cubics (VCEG-M33 with the interpolation of
-    JVET), and averages over the range of fidelity that both curves share; nan if they share none.
-    """
-
-    def log_rate(rates: Sequence[float], levels: Sequence[float]) -> PchipInterpolator:
-        order = np.argsort(levels)
-        return PchipInterpolator(np.asarray(levels)[order], np.log(np.asarray(rates)[order]))
-
-    low, high = max(min(anchor_db), min(db)), min(max(anchor_db), max(db))
-    if low >= high:
-        return float("nan")
-    areas = [log_rate(*curve).integrate(low, high) for curve in ((bpp, db), (anchor_bpp, anchor_db))]
-    return 100 * float(np.expm1((areas[0] - areas[1]) / (high - low)))
 
 
 def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint], folder: Path) -> Path:
@@ -97,8 +77,8 @@ def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
 def _chart(measure: str, caption: str, codecs: Sequence[str], points: Sequence[RatePoint]) -> Markup:
     series = []
     for number, codec in enumerate(codecs):
-        rates, levels = _curve(codec, measure, points)
-        dots = [Dot(x, y, f"{codec}: {y:.2f} ({caption}) at {x:.3g} bpp") for x, y in zip(rates, levels)]
+        curve = _curve(codec, measure, points)
+        dots = [Dot(x, y, f"{codec}: {y:.2f} ({caption}) at {x:.3g} bpp") for x, y in zip(curve.bpp, curve.quality)]
         series.append(Series(codec, f"codec-{number % 6 + 1}", dots, MARKERS[number % len(MARKERS)]))
     dots = [dot for one in series for dot in one.dots]
     said = "; ".join(dot.tip for dot in dots)
@@ -106,16 +86,16 @@ def _chart(measure: str, caption: str, codecs: Sequence[str], points: Sequence[R
     return line_chart(f"{caption} against bits per pixel", said, series, *axes)
 
 
-def _curve(codec: str, measure: str, points: Sequence[RatePoint]) -> tuple[list[float], list[float]]:
-    """Rates and levels of a codec by rising rate, without points that lost nothing."""
+def _curve(codec: str, measure: str, points: Sequence[RatePoint]) -> RateCurve:
+    """A codec's by rising rate, without points that lost nothing."""
     pairs = sorted((p.bpp, getattr(p, measure)) for p in points if p.codec == codec and getattr(p, measure) is not None)
-    return [pair[0] for pair in pairs], [pair[1] for pair in pairs]
+    return RateCurve(codec, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
 def _against(anchor: str, codec: str, measure: str, points: Sequence[RatePoint]) -> Optional[float]:
     """BD-rate in percent; None where the two curves share no fidelity."""
     curves = [_curve(one, measure, points) for one in (anchor, codec)]
-    if min(len(rates) for rates, _ in curves) < 2:
+    if min(len(curve.bpp) for curve in curves) < 2:
         return None
-    rate = bd_rate(*curves[0], *curves[1])
+    rate = bd_rate(*curves)
     return None if np.isnan(rate) else rate

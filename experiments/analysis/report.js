@@ -222,7 +222,7 @@ if (compare) {
 
   // The order of samples and gallery: the worst first, what has no such number last, equal ones as they were.
   const order = Object.fromEntries(["measure", "class", "point"].map((name) => [name, one(`[data-order=${name}]`)]));
-  const lists = [one(".samples"), one(".gallery")].filter(Boolean).map((list) => ({ list, items: [...list.children] }));
+  const lists = [one(".samples"), one("#images .gallery")].filter(Boolean).map((list) => ({ list, items: [...list.children] }));
   const captions = new Map(all(".score").map((score) => [score, score.textContent]));
   const arrange = () => {
     const { measure, class: label, point } = Object.fromEntries(Object.entries(order).map(([name, select]) => [name, select.value]));

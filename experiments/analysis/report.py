@@ -9,13 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Optional
 
-from dsr.experiments.analysis import figures, over_images, perceptual, restorers, shift, svg, tables
+from dsr.experiments.analysis import (
+    figures,
+    gains,
+    information,
+    over_images,
+    perceptual,
+    restorers,
+    shift,
+    svg,
+    tables,
+)
 from dsr.experiments.analysis.against import against_view
 from dsr.experiments.analysis.first_screen import headline_chart, key_strip
 from dsr.experiments.analysis.formats import FILTERS
 from dsr.experiments.analysis.headline import Effect, headline, points_apart
 from dsr.experiments.analysis.inference_times import STAGES, costs
 from dsr.experiments.analysis.page import environment, inlined
+from dsr.experiments.analysis.pictures import GAIN, LOSS, MAP_BITS, NO_CHANGE
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.samples import PSNR, gallery, sample_views
 from dsr.experiments.results import Results, TrainingResult, from_json, to_json
@@ -38,6 +49,7 @@ MEANINGS = {
 TABLES = {
     "miou.csv": tables.miou_table,
     "differences.csv": tables.differences_table,
+    "bjontegaard.csv": gains.gains_table,
     "restorers.csv": restorers.restorers_table,
     "per_class.csv": tables.per_class_table,
     "rate_distortion.csv": tables.rate_distortion_table,
@@ -45,6 +57,9 @@ TABLES = {
     "perceptual.csv": perceptual.perceptual_table,
     "shift.csv": shift.shift_table,
     "activations.csv": shift.activations_table,
+    "information.csv": information.differences_table,
+    "losses.csv": information.losses_table,
+    "information_images.csv": information.images_table,
 }
 """The files beside the page that hold its numbers, and what is in them."""
 
@@ -110,6 +125,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         per_class=lambda variant, point: tables.per_class(results, variant.configuration, point, variant.restorer),
         differences=tables.DIFFERENCES,
         difference=lambda *case: tables.difference(results, *case),
+        gains=gains.gains(results),
         effect=Effect.of,
         object_means=tables.object_means,
         heat=heat,
@@ -129,6 +145,11 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         curve_ranges=curve_ranges(results.trainings),
         perceptual_view=perceptual.perceptual_view(results),
         shift_view=shift.shift_view(results),
+        information_view=information.information_view(results),
+        information_lead=information.lead(results),
+        information_parts=information.PARTS,
+        information_legend=information_legend(results),
+        is_clear=information.clear,
         measures=[PSNR, *(variant.label for variant in tables.variants(results))],
         gallery=gallery(results),
         gallery_point=ranked[0].point if ranked else "",
@@ -154,3 +175,14 @@ def heat(score: float | None, reference: float | None) -> tuple[str, str]:
     if not apart:
         return "", "0"
     return ("gain" if apart > 0 else "loss"), f"{min(1.0, abs(apart) / HEAT_FULL):.2f}"
+
+
+def information_legend(results: Results) -> Optional[dict[str, str]]:
+    """The ends and the middle of the maps of lost information as CSS; None if there is no such map."""
+    if not any(sample.information for sample in results.samples):
+        return None
+    colors = {"gained": (GAIN, "#fff"), "same": (NO_CHANGE, "#1a1d21"), "lost": (LOSS, "#fff")}
+    return {
+        "bits": f"{MAP_BITS:g}",
+        **{name: f"background: rgb{color}; color: {ink}" for name, (color, ink) in colors.items()},
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Optional
 
 import numpy as np
@@ -14,6 +15,7 @@ from dsr.experiments.analysis.formats import compact, filesize
 from dsr.experiments.analysis.pictures import (
     IGNORE,
     Picture,
+    information_map,
     label_map,
     photograph,
     read_ids,
@@ -26,6 +28,9 @@ from dsr.experiments.results import ClassFacts, Results, SampleImages
 PSNR = "PSNR"
 """The measure beside the configurations' labels by which images are put into an order."""
 
+CAPTIONS = {"label": "ground truth", "information": "information lost"}
+"""Of pictures that are not called what they are."""
+
 Scores = dict[str, dict[str, dict[str, float]]]
 """Of an image: {measure: {operating point: {class, or "" for all: value}}}.
 
@@ -37,7 +42,7 @@ MARKUP = 700  # characters at most around a picture in the page, of names that a
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """One picture of a sample. `name` is unique within the sample; `drawn` is true for label maps."""
+    """One picture of a sample. `name` is unique within the sample; `drawn` is true for maps."""
 
     id: str
     name: str
@@ -164,6 +169,7 @@ def _sample_view(results: Results, prefix: str, key: str, by_point: Mapping[str,
                 images = sample.restored.get(variant.restorer, {}) if variant.restorer else sample.images
                 role = variant.configuration
                 _add(strip, here, role, images.get(role), classes, _by(results, variant.restorer))
+            _add(strip, here, "information", sample.information, classes)
             strips.append(strip)
             if point.point == hardest:
                 opening = _opening(shared, strip)
@@ -206,8 +212,9 @@ def _add(
     if not path:
         return
     drawn = role not in ("original", "compressed", "restored")
+    draw = information_map if role == "information" else partial(label_map, classes=classes) if drawn else photograph
     shared = role in ("original", "label", "OO")
-    caption = " ".join(filter(None, ({"label": "ground truth"}.get(role, role), restorer)))
+    caption = " ".join(filter(None, (CAPTIONS.get(role, role), restorer)))
     name, detail = caption, ""
     if role in CONFIGURATIONS:
         name = f"{caption} prediction"
@@ -218,7 +225,7 @@ def _add(
             name=name if shared else f"{name}, {strip.title}",
             caption=caption,
             detail=detail,
-            picture=label_map(path, classes) if drawn else photograph(path),
+            picture=draw(path),
             drawn=drawn,
         )
     )

@@ -35,7 +35,7 @@ from dsr.data_pipelines.codecs.bpg.codec import CHROMAS
 from dsr.data_pipelines.codecs.bpg.colour import rgb_to_ycbcr
 from dsr.data_pipelines.codecs.bpg.hevc import PRESETS
 from dsr.data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, write_parameter_sets
-from dsr.experiments.analysis.rate_distortion import bd_rate
+from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate
 
 QPS = (28, 34, 40, 46)
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
@@ -187,7 +187,7 @@ def main(
         anchor = anchor or curves
         differences = {
             kind: np.mean([
-                bd_rate(base.bpp, getattr(base, kind), curve.bpp, getattr(curve, kind))
+                bd_rate(*(RateCurve(kind, one.bpp, getattr(one, kind)) for one in (base, curve)))
                 for base, curve in zip(anchor, curves)
             ])
             for kind in ("rgb", "luma")

@@ -35,7 +35,7 @@ class Artefact:
     its cost until one of its kind has been measured.
     """
 
-    group: str  # folder of the work folder: shards, codecs, restorers, segmenters, evaluations, perceptual, features
+    group: str  # folder of the work folder, one of `dsr.experiments.graph.places.GROUPS`
     root: Path  # the work folder
     identity: Identity
     of: Domain | Case
@@ -111,7 +111,8 @@ class Artefact:
 
     @property
     def label(self) -> str:
-        return f"{self.group if self.group in ('shards', 'features') else self.group.removesuffix('s')} {self.name}"
+        several = ("shards", "features", "losses")
+        return f"{self.group if self.group in several else self.group.removesuffix('s')} {self.name}"
 
 
 def place_of(group: str, work: Path, identity: Identity) -> Path:

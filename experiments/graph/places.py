@@ -14,7 +14,17 @@ from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.layout import MANIFEST, SCRATCH
 from dsr.tfrecords.manifest import Manifest
 
-GROUPS = ("shards", "codecs", "restorers", "segmenters", "evaluations", "perceptual", "features")
+GROUPS = (
+    "shards",
+    "codecs",
+    "restorers",
+    "segmenters",
+    "evaluations",
+    "perceptual",
+    "features",
+    "temperatures",
+    "losses",
+)
 """The folders of a work folder, each for one kind of artefact."""
 
 NAMED = re.compile(r"-([0-9a-f]{8})$")

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Optional
 
-from dsr.experiments.domain import Domain
+from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.measurements.files import FITTED_IMAGES
 from dsr.experiments.measurements.perceptual import build_perceptual
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.metrics.perceptual import INDEXES
@@ -16,6 +18,7 @@ from dsr.tfrecords.manifest import Identity, release
 # Costs on two cores, used in plans until the work folder holds a measurement of the same kind.
 SECONDS_PER_SCORED_IMAGE = 0.1
 SECONDS_PER_IMAGE_OF_FEATURES = 0.05
+SECONDS_PER_IMAGE_OF_LOSSES = 0.12
 
 
 def measurements(study: Study) -> list[Artefact]:
@@ -24,7 +27,10 @@ def measurements(study: Study) -> list[Artefact]:
     A segmenter that is trained on originals sees features, if there is one.
     """
     measures = (perceptual,) if study.came_compressed else (perceptual, features)
-    return [measure(study, domain) for domain in study.domains() for measure in measures]
+    return [
+        *(measure(study, domain) for domain in study.domains() for measure in measures),
+        *(losses(study, case) for case in cases_of_losses(study)),
+    ]
 
 
 def perceptual(study: Study, domain: Domain) -> Artefact:
@@ -78,4 +84,75 @@ def features(study: Study, domain: Domain) -> Artefact:
         build=build,
         units=study.images("test"),
         seconds_per_unit=SECONDS_PER_IMAGE_OF_FEATURES,
+    )
+
+
+def cases_of_losses(study: Study) -> list[Case]:
+    """The six configurations, and RR, which trains and tests on restored images; those of one segmenter together.
+
+    RR is no configuration of the paper's: nobody would restore to both ends for its own sake. Its loss says whether
+    restored images hold more that a segmenter can use than compressed ones.
+    """
+    by_segmenter: dict[tuple[Domain, int], list[Case]] = {}
+    for case in (*study.cases(), *study.cases("RR")):
+        by_segmenter.setdefault((case.train, case.seed), []).append(case)
+    return [case for cases in by_segmenter.values() for case in cases]
+
+
+def losses(study: Study, case: Case) -> Artefact:
+    """What the segmenter of a case loses on each test image of the case."""
+
+    def build(artefact: Artefact, progress: Progress) -> None:
+        from dsr.experiments.measurements.losses import build_losses
+
+        build_losses(study.config.segmenter, study.config.samples, study.source.table, artefact, progress)
+
+    evaluation, fitted = study.evaluation(case), temperature(study, case.train, case.seed)
+    inputs = {**evaluation.inputs, **({"temperature": fitted} if fitted else {})}
+    return Artefact(
+        group="losses",
+        root=study.work,
+        identity=Identity(
+            "losses",
+            evaluation.name,
+            {"samples": study.config.samples, "dsr": release()},
+            {role: artefact.fingerprint for role, artefact in inputs.items()},
+        ),
+        of=case,
+        inputs=inputs,
+        build=build,
+        units=study.images("test"),
+        seconds_per_unit=SECONDS_PER_IMAGE_OF_LOSSES,
+    )
+
+
+def temperature(study: Study, domain: Domain, seed: int) -> Optional[Artefact]:
+    """The temperature of the segmenter trained on a domain; None where no image set apart has a label to fit it to.
+
+    It is fitted in the domain that the segmenter was trained on: what it takes the probabilities of its classes to be
+    belongs to it, whatever it is tested on. That it is too sure of itself on other images is part of their shift.
+    """
+    if all(sample.label is None for sample in study.source.samples(study.split("restore"))):
+        return None
+
+    def build(artefact: Artefact, progress: Progress) -> None:
+        from dsr.experiments.measurements.losses import build_temperature
+
+        build_temperature(study.config.segmenter, study.source.table, artefact, progress)
+
+    inputs = {"segmenter": study.segmenter(domain, seed), "shards": study.shards(domain, "restore")}
+    return Artefact(
+        group="temperatures",
+        root=study.work,
+        identity=Identity(
+            "temperature",
+            inputs["segmenter"].name,
+            {"dsr": release()},
+            {role: artefact.fingerprint for role, artefact in inputs.items()},
+        ),
+        of=domain,
+        inputs=inputs,
+        build=build,
+        units=min(study.images("restore"), FITTED_IMAGES),
+        seconds_per_unit=SECONDS_PER_IMAGE_OF_LOSSES,
     )

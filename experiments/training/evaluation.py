@@ -35,7 +35,7 @@ def build_evaluation(
       TrainingError: the segmenter had diverged.
     """
     shards = ShardSet(artefact.inputs["shards"].folder)
-    shown = {int((n + 0.5) * shards.num_images / samples): n for n in range(min(samples, shards.num_images))}
+    shown = spread(samples, shards.num_images)
     with (
         in_one_sentence(artefact),
         building(artefact.folder, artefact.identity) as build,
@@ -62,20 +62,37 @@ def build_evaluation(
         )
 
 
+def spread(samples: int, images: int) -> dict[int, int]:
+    """Of so many images as many samples as there can be, spread evenly: {position: number of the sample}."""
+    shown = min(samples, images)
+    return {int((n + 0.5) * images / shown): n for n in range(shown)}
+
+
 def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
     """A trained segmenter for inference, the caller's own.
 
     Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
     """
-    path = intact(folder, WEIGHTS)
+    model = untrained(config, table)
+    load_weights(model, folder)
+    return model
+
+
+def untrained(config: SegmenterConfig, table: LabelTable) -> Segmenter:
+    """A segmenter with random weights, to load some into."""
     network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
-    network.load_weights(str(path))
-    lost = not_finite(network.variables)
+    return Segmenter(network, table.num_classes)
+
+
+def load_weights(model: Segmenter, folder: Path) -> None:
+    """Give a segmenter the weights of a trained one; raises what `load_segmenter` does."""
+    path = intact(folder, WEIGHTS)
+    model.network.load_weights(str(path))
+    lost = not_finite(model.network.variables)
     if lost:
         raise TrainingError(
             f"{path}: the weight {lost} is not finite, the training had diverged; remove {folder} and train again"
         )
-    return Segmenter(network, table.num_classes)
 
 
 @functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds

@@ -1,4 +1,4 @@
-"""Codecs side by side: the arithmetic of BD-rates, and a page whose numbers are those of the CSV."""
+"""Codecs side by side: a page whose numbers are those of the CSV."""
 
 from __future__ import annotations
 
@@ -6,27 +6,9 @@ import csv
 import re
 from pathlib import Path
 
-import numpy as np
-import pytest
-
-from dsr.experiments.analysis.rate_distortion import RatePoint, bd_rate, render, write_rate_distortion
+from dsr.experiments.analysis.rate_distortion import RatePoint, render, write_rate_distortion
 
 BPP, DB = [0.1, 0.2, 0.5, 1.1], [28.0, 31.5, 35.0, 39.0]
-
-
-@pytest.mark.parametrize("factor", [0.5, 0.9, 1.0, 1.25])
-def test_bytes_scaled_by_a_factor_are_that_much_bd_rate(factor):
-    assert bd_rate(BPP, DB, [factor * bpp for bpp in BPP], DB) == pytest.approx(100 * (factor - 1))
-
-
-def test_bd_rate_of_straight_lines_is_their_distance():
-    # log rate = dB / 10 against dB / 10 - 0.2: equal fidelity for exp(-0.2) of the rate, on the 8 dB that both share
-    anchor_db, db = np.array([20.0, 24, 28, 32]), np.array([24.0, 27, 31, 35])
-    assert bd_rate(np.exp(anchor_db / 10), anchor_db, np.exp(db / 10 - 0.2), db) == pytest.approx(100 * np.expm1(-0.2))
-
-
-def test_curves_that_share_no_fidelity_have_no_bd_rate():
-    assert np.isnan(bd_rate(BPP, DB, BPP, [db + 50 for db in DB]))
 
 
 def points() -> list[RatePoint]:
