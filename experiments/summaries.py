@@ -114,8 +114,9 @@ class PerceptualSummary:
 
 @dataclass(frozen=True)
 class TemperatureSummary:
-    """Of a segmenter's temperature: the labelled pixels that it was fitted to; 1 if there were none."""
+    """Of a segmenter's temperature, which is 1 if none of the images has a labelled pixel to fit it to."""
 
+    images: int
     pixels: int
     temperature: float
 

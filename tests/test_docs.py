@@ -109,7 +109,19 @@ def _is_module(path: Path) -> bool:
 
 
 @pytest.mark.parametrize(
-    "page", ["architecture", "camvid", "decisions", "fleet", "perceptual", "reading", "README", "restorer", "scale"]
+    "page",
+    [
+        "architecture",
+        "camvid",
+        "decisions",
+        "fleet",
+        "information",
+        "perceptual",
+        "reading",
+        "README",
+        "restorer",
+        "scale",
+    ],
 )
 def test_no_line_of_the_documentation_is_longer_than_160_characters(page: str) -> None:
     lines = (ROOT / "docs" / f"{page}.md").read_text(encoding="utf-8").splitlines()

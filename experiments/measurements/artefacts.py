@@ -107,7 +107,8 @@ def losses(study: Study, case: Case) -> Artefact:
 
         build_losses(study.config.segmenter, study.config.samples, study.source.table, artefact, progress)
 
-    evaluation, fitted = study.evaluation(case), temperature(study, case.train, case.seed)
+    evaluation = study.evaluation(case)
+    fitted = temperature(study, evaluation.inputs["segmenter"], case.train)
     inputs = {**evaluation.inputs, **({"temperature": fitted} if fitted else {})}
     return Artefact(
         group="losses",
@@ -126,11 +127,11 @@ def losses(study: Study, case: Case) -> Artefact:
     )
 
 
-def temperature(study: Study, domain: Domain, seed: int) -> Optional[Artefact]:
-    """The temperature of the segmenter trained on a domain; None where no image set apart has a label to fit it to.
+def temperature(study: Study, segmenter: Artefact, domain: Domain) -> Optional[Artefact]:
+    """The temperature of a segmenter that is at home in a domain; None if no image set apart has a label to fit it to.
 
-    It is fitted in the domain that the segmenter was trained on: what it takes the probabilities of its classes to be
-    belongs to it, whatever it is tested on. That it is too sure of itself on other images is part of their shift.
+    It is fitted in that domain: how sure a segmenter is of itself belongs to it, whatever it is tested on. That it is
+    too sure on other images is part of their shift.
     """
     if all(sample.label is None for sample in study.source.samples(study.split("restore"))):
         return None
@@ -140,13 +141,13 @@ def temperature(study: Study, domain: Domain, seed: int) -> Optional[Artefact]:
 
         build_temperature(study.config.segmenter, study.source.table, artefact, progress)
 
-    inputs = {"segmenter": study.segmenter(domain, seed), "shards": study.shards(domain, "restore")}
+    inputs = {"segmenter": segmenter, "shards": study.shards(domain, "restore")}
     return Artefact(
         group="temperatures",
         root=study.work,
         identity=Identity(
             "temperature",
-            inputs["segmenter"].name,
+            segmenter.name,
             {"dsr": release()},
             {role: artefact.fingerprint for role, artefact in inputs.items()},
         ),

@@ -55,7 +55,11 @@ def build_temperature(config: SegmenterConfig, table: LabelTable, artefact: Arte
                     wanted.append(label[inside])
                 meter.update(chosen[number] + 1)
         logits, labels = np.concatenate(found), np.concatenate(wanted)
-        build.summary.update(pixels=len(labels), temperature=fit_temperature(logits, labels) if len(labels) else 1.0)
+        build.summary.update(
+            images=len(chosen),
+            pixels=len(labels),
+            temperature=fit_temperature(logits, labels) if len(labels) else 1.0,
+        )
 
 
 def build_losses(

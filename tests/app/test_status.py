@@ -31,7 +31,7 @@ MADE = {
     "evaluations": ("evaluation", EvaluationSummary(12, 0.4321, 0.9, {}, []), "mIoU 43.21 %"),
     "perceptual": ("perceptual", PerceptualSummary(12, None, 21.5), "hosa 21.50"),
     "features": ("features", ImagesSummary(12), "12 images"),
-    "temperatures": ("temperature", TemperatureSummary(99, 1.25), "temperature 1.250"),
+    "temperatures": ("temperature", TemperatureSummary(12, 99, 1.25), "temperature 1.250"),
     "losses": ("losses", LossesSummary(12, 0.43217, 0.4, []), "0.4322 bits a pixel"),
 }
 

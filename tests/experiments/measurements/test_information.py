@@ -10,13 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow as tf
+from PIL import Image
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
 
+from dsr.experiments.analysis.pictures import information_levels
+from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
+from dsr.experiments.graph.artefacts import CURVES
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements import artefacts as measurements
@@ -80,9 +84,13 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
         last.set_weights(weights)
         with building(segmenter.folder, segmenter.identity) as build:
             network.save_weights(str(build.path / WEIGHTS))
+            (build.path / CURVES).write_text("{}")
+            build.summary.update(steps=1, parameters=1, images=3, seconds=0.5)
     restorer, generator = study.restorer(changing, "gan"), config.restorer.gan.generator
     with building(restorer.folder, restorer.identity) as build:
         save_network(generator.build(), generator, build.path)
+        (build.path / CURVES).write_text("{}")
+        build.summary.update(steps=1, parameters=1, images=3, seconds=0.5)
     make([losses(study, case) for case in measured(study)], Progress())
     return study
 
@@ -96,6 +104,12 @@ def logits_and_labels(study: Study, domain: Domain, tested: Domain, role: str) -
     ]
 
 
+def fitted(study: Study, domain: Domain) -> TemperatureSummary:
+    artefact = temperature(study, study.segmenter(domain, 0), domain)
+    assert artefact is not None
+    return artefact.summary(TemperatureSummary)
+
+
 def table(study: Study, case: Case) -> dict[str, np.ndarray]:
     with np.load(losses(study, case).folder / LOSSES, allow_pickle=False) as archive:
         return dict(archive)
@@ -103,7 +117,7 @@ def table(study: Study, case: Case) -> dict[str, np.ndarray]:
 
 def test_a_temperature_is_the_best_one_for_the_images_set_apart_in_the_domain_trained_on(study: Study) -> None:
     for domain in (ORIGINAL, Domain("C", study.degradations[0])):
-        artefact = temperature(study, domain, 0)
+        artefact = temperature(study, study.segmenter(domain, 0), domain)
         assert artefact is not None and artefact.inputs["shards"] is study.shards(domain, "restore")
         found = artefact.summary(TemperatureSummary)
         pairs = logits_and_labels(study, domain, domain, "restore")
@@ -122,7 +136,7 @@ def test_a_temperature_is_the_best_one_for_the_images_set_apart_in_the_domain_tr
 def test_losses_are_the_surprise_at_each_label_by_image_and_class(study: Study) -> None:
     case = Case.of("OC", study.degradations[0], "gan", 0)
     found, classes = table(study, case), study.source.table.num_classes
-    warm = temperature(study, ORIGINAL, 0).summary(TemperatureSummary).temperature  # type: ignore[union-attr]
+    warm = fitted(study, ORIGINAL).temperature
     assert found["nats"].dtype == np.float64 and found["nats"].shape == (IMAGES, classes)
     assert found["keys"].tolist() == [record.key for record in records(study.shards(case.test, "test").folder)]
     for number, (logits, label) in enumerate(logits_and_labels(study, ORIGINAL, case.test, "test")):
@@ -136,7 +150,7 @@ def test_losses_are_the_surprise_at_each_label_by_image_and_class(study: Study) 
 
 def test_a_blind_segmenter_loses_what_its_fixed_probabilities_say(study: Study) -> None:
     found, classes = table(study, Case.of("RR", study.degradations[0], "gan", 0)), study.source.table.num_classes
-    warm = temperature(study, Domain("R", study.degradations[0], "gan"), 0).summary(TemperatureSummary)  # type: ignore[union-attr]
+    warm = fitted(study, Domain("R", study.degradations[0], "gan"))
     surprise = -log_softmax(np.linspace(-1, 2, classes) / warm.temperature)
     np.testing.assert_allclose(found["nats"], found["pixels"] * surprise, rtol=1e-5)
 
@@ -161,11 +175,32 @@ def test_sample_images_keep_the_surprise_of_each_pixel(study: Study) -> None:
         assert np.nansum(bits.astype(np.float64)) * math.log(2) == pytest.approx(found["nats"][number].sum(), rel=1e-3)
 
 
+def test_a_report_gets_a_map_of_each_sample_and_small_pictures_of_what_loses_most(study: Study) -> None:
+    changing = study.degradations[0]
+    both = [Case.of(name, changing, "gan", 0) for name in ("CC", "OO")]
+    make([study.evaluation(both[0])], Progress())
+    results = collect(study)
+    compressed, original = (surprises(study, case) for case in both)
+    samples = [sample for sample in results.samples if sample.point == changing.point]
+    assert [sample.key for sample in samples] == list(compressed)
+    for sample in samples:
+        apart = compressed[sample.key].astype(np.float32) - original[sample.key].astype(np.float32)
+        assert sample.information is not None
+        np.testing.assert_array_equal(np.asarray(Image.open(sample.information)), information_levels(apart))
+    assert results.information is not None
+    originals = {record.key: record.pixels() for record in records(study.shards(ORIGINAL, "test").folder)}
+    for images in results.information.images:
+        assert set(images.pictures) == set(originals)  # there are fewer than are shown
+        for key, path in images.pictures.items():
+            small = np.asarray(Image.open(path))
+            np.testing.assert_array_equal(small, originals[key])  # none is larger than the pictures may be
+    report_of(study, results)
+
+
 def test_made_again_the_losses_are_the_same_bytes(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.work, tmp_path, dirs_exist_ok=True)
     again, case = Study(study.config, tmp_path), Case.of("CC", study.degradations[0], "gan", 0)
-    for artefact in (losses(again, case), temperature(again, case.train, 0)):
-        assert artefact is not None
+    for artefact in (losses(again, case), losses(again, case).inputs["temperature"]):
         shutil.rmtree(artefact.folder)
     make([losses(again, case)], Progress())
     for name in (LOSSES, "surprises.npz"):
@@ -230,7 +265,7 @@ def test_without_labels_set_apart_there_is_no_temperature(
         "samples",
         lambda split: [dataclasses.replace(s, label=None) if split == "restore" else s for s in samples(split)],
     )
-    assert temperature(bare, ORIGINAL, 0) is None
+    assert temperature(bare, bare.segmenter(ORIGINAL, 0), ORIGINAL) is None
     case = Case.of("OO", study.degradations[0], "gan", 0)
     assert set(losses(bare, case).inputs) == {"segmenter", "shards"}
     assert losses(bare, case).fingerprint != losses(study, case).fingerprint
