@@ -204,8 +204,8 @@ class Shift:
 class CrossEntropy:
     """The cross-entropy of a segmenter on the test images of a domain, in bits a labelled pixel.
 
-    `configuration` is one of the six or RR; `temperature` is None where there were no labels to fit it to; `per_class`
-    is over the pixels of each class, None where there are none.
+    `configuration` is one of the six, RR or CO recalibrated; `temperature` is None where there were no labels to fit it
+    to; `per_class` is over the pixels of each class, None where there are none.
     """
 
     configuration: str

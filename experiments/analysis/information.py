@@ -19,6 +19,8 @@ DIFFERENCES = {
     ("OC", "CC"): "shift: tested on other images than trained on",
     ("OC", "OO"): "compressing the test images: both together",
     ("CO", "OO"): "compressing the training images",
+    ("CO", "CO recalibrated"): "shift of CO, at least: what recalibrating its batch normalisation saves",
+    ("CO recalibrated", "OO"): "at most what compression kept from being learned",
     ("RO", "OO"): "compressing and restoring the training images",
     ("CO", "RO"): "what restoring the training images saves",
     ("CC", "RR"): "usable information that restoring adds",
@@ -28,15 +30,29 @@ DIFFERENCES = {
 }
 """A configuration minus another, and what the difference of their cross-entropies is."""
 
-SPLITS: dict[str, Sequence[tuple[str, tuple[str, str]]]] = {
-    "OC": (("information", ("CC", "OO")), ("shift", ("OC", "CC"))),
-    "OR": (("information", ("RR", "OO")), ("shift", ("OR", "RR"))),
-    "CO": (("whole", ("CO", "OO")),),
-    "RO": (("whole", ("RO", "OO")),),
-}
-"""What a configuration loses against OO: the parts of OC and OR add up exactly, CO and RO do not come apart."""
+ADAPTED = {"CO recalibrated": ("CO", "recalibrated")}
+"""What is called otherwise than its configuration: this, and the adaptation of its segmenter."""
 
-PARTS = {"information": "usable information", "shift": "shift", "whole": "not told apart"}
+SPLITS: dict[str, Sequence[Sequence[tuple[str, tuple[str, str]]]]] = {
+    "OC": [[("information", ("CC", "OO")), ("shift", ("OC", "CC"))]],
+    "OR": [[("information", ("RR", "OO")), ("shift", ("OR", "RR"))]],
+    "CO": [
+        [("learning", ("CO recalibrated", "OO")), ("shift", ("CO", "CO recalibrated"))],
+        [("whole", ("CO", "OO"))],
+    ],
+    "RO": [[("whole", ("RO", "OO"))]],
+}
+"""The parts of what a configuration loses against OO, which add up exactly; of several ways the first measured one.
+
+CO comes apart where it was recalibrated, RO never.
+"""
+
+PARTS = {
+    "information": "usable information",
+    "shift": "shift (of CO at least)",
+    "learning": "at most what was kept from being learned",
+    "whole": "not told apart",
+}
 
 WORST = 24
 """So many of the images that lose most are shown."""
@@ -229,17 +245,25 @@ def _picture(images: ImageLosses, key: str) -> Optional[Picture]:
     return thumbnail(path) if path else None
 
 
+def _pieces(
+    results: Results, way: Sequence[tuple[str, tuple[str, str]]], point: str, restorer: Optional[str]
+) -> list[tuple[str, LossDifference]]:
+    """The parts of a split; empty unless all were measured."""
+    found = [(part, difference_of(results, *pair, point, restorer)) for part, pair in way]
+    measured = [(part, one) for part, one in found if one is not None]
+    return measured if len(measured) == len(way) else []
+
+
 def _chart(results: Results, points: Sequence[str]) -> Markup:
     """A bar for each configuration at an operating point: its parts end to end, less than nothing to the left of 0."""
     bars: list[tuple[str, list[tuple[str, list[tuple[str, LossDifference]], LossDifference]]]] = []
     for point in points:
         rows = []
-        for configuration, parts in SPLITS.items():
+        for configuration, ways in SPLITS.items():
             for name in restorers(results) if "R" in configuration else [None]:
                 total = difference_of(results, configuration, "OO", point, name)
-                found = [(part, difference_of(results, *pair, point, name)) for part, pair in parts]
-                pieces = [(part, one) for part, one in found if one is not None]
-                if total is not None and len(pieces) == len(parts):
+                pieces = next(filter(None, (_pieces(results, way, point, name) for way in ways)), None)
+                if total is not None and pieces:
                     rows.append((label_of(results, configuration, name), pieces, total))
         if rows:
             bars.append((point, rows))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Optional
 
+from dsr.experiments.analysis.information import ADAPTED
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
@@ -91,11 +92,13 @@ def cases_of_losses(study: Study) -> list[Case]:
     """The six configurations, and RR, which trains and tests on restored images; those of one segmenter together.
 
     RR is no configuration of the paper's: nobody would restore to both ends for its own sake. Its loss says whether
-    restored images hold more that a segmenter can use than compressed ones.
+    restored images hold more that a segmenter can use than compressed ones. Where a study has recalibrated segmenters,
+    theirs of CO is among them: what recalibrating saves was shift.
     """
-    by_segmenter: dict[tuple[Domain, int], list[Case]] = {}
-    for case in (*study.cases(), *study.cases("RR")):
-        by_segmenter.setdefault((case.train, case.seed), []).append(case)
+    recalibrated = [case for case in study.rivals() if (case.configuration, case.adaptation) in ADAPTED.values()]
+    by_segmenter: dict[tuple[Domain, int, Optional[str]], list[Case]] = {}
+    for case in (*study.cases(), *study.cases("RR"), *recalibrated):
+        by_segmenter.setdefault((case.train, case.seed, case.adaptation), []).append(case)
     return [case for cases in by_segmenter.values() for case in cases]
 
 
@@ -108,7 +111,8 @@ def losses(study: Study, case: Case) -> Artefact:
         build_losses(study.config.segmenter, study.config.samples, study.source.table, artefact, progress)
 
     evaluation = study.evaluation(case)
-    fitted = temperature(study, evaluation.inputs["segmenter"], case.train)
+    home = ORIGINAL if case.adaptation else case.train  # what is adapted is adapted to originals
+    fitted = temperature(study, evaluation.inputs["segmenter"], home)
     inputs = {**evaluation.inputs, **({"temperature": fitted} if fitted else {})}
     return Artefact(
         group="losses",

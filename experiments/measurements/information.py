@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import Any, Optional
 
@@ -9,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.analysis.information import DIFFERENCES
+from dsr.experiments.analysis.information import ADAPTED, DIFFERENCES
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.measurements.artefacts import cases_of_losses, losses
@@ -23,6 +24,8 @@ from dsr.models.restorers.registry import RestorerName
 
 LEAST_IMAGES = 4
 """Fewer say nothing about others."""
+
+NAMES: dict[tuple[str, Optional[str]], str] = {case: name for name, case in ADAPTED.items()}
 
 DRAWS = 1000
 """Of the images, for an interval: its length is then itself off by 2 %."""
@@ -85,7 +88,7 @@ def _cross_entropy(case: Case, artefact: Artefact, found: Losses, names: list[st
     fitted = artefact.inputs.get("temperature")
     temperature = fitted.summary(TemperatureSummary) if fitted else None
     return CrossEntropy(
-        configuration=case.configuration,
+        configuration=NAMES.get((case.configuration, case.adaptation), case.configuration),
         point=case.changed.point,
         restorer=case.changed.restorer,
         seed=case.seed,
@@ -133,8 +136,13 @@ def _pairs(
     restorer: RestorerName,
 ) -> list[tuple[Losses, Losses]]:
     """Both of a pair of configurations, seed by seed."""
-    both = [tuple(Case.of(one, degradation, restorer, seed) for one in pair) for seed in study.seeds]
+    both = [tuple(_case(one, degradation, restorer, seed) for one in pair) for seed in study.seeds]
     return [(measured[a], measured[b]) for a, b in both if a in measured and b in measured]
+
+
+def _case(name: str, degradation: Degradation, restorer: RestorerName, seed: int) -> Case:
+    configuration, adaptation = ADAPTED.get(name, (name, None))
+    return dataclasses.replace(Case.of(configuration, degradation, restorer, seed), adaptation=adaptation)
 
 
 def _estimate(found: Difference) -> Estimate:

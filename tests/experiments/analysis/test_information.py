@@ -106,6 +106,21 @@ def test_a_part_below_zero_stands_left_of_zero(results):
     assert x1 < x0 == zero == shift[0] < shift[2]
 
 
+def test_co_comes_apart_where_it_was_recalibrated(results):
+    changed = copy.deepcopy(results)
+    whole = information.difference_of(changed, "CO", "OO", HARDEST)
+    for pair, share in ((("CO", "CO recalibrated"), 0.25), (("CO recalibrated", "OO"), 0.75)):
+        part = copy.deepcopy(whole)
+        part.configuration, part.minus = pair
+        part.bits.value *= share
+        changed.information.differences.append(part)
+    chart = information.information_view(changed).chart
+    assert chart.count("lost-learning") == 1 and information.information_view(results).chart.count("lost-learning") == 0
+    assert chart.count("lost-whole") == information.information_view(results).chart.count("lost-whole") - 1
+    said = re.search("CO: at most what was kept from being learned ([0-9.]+), shift .of CO at least. ([0-9.]+);", chart)
+    assert float(said[1]) == pytest.approx(3 * float(said[2]), rel=0.02)
+
+
 def test_words_say_what_intervals_carry_and_nothing_of_one_seed(results):
     said = information.findings(results)
     assert said[0].startswith(f"At {HARDEST}, compression takes usable information, ")

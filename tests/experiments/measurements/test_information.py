@@ -289,6 +289,18 @@ def test_a_damaged_measurement_is_named_and_not_read(study: Study, tmp_path: Pat
         information_results(other)
 
 
+def test_a_recalibrated_segmenter_is_asked_too_at_a_temperature_of_originals(tmp_path: Path) -> None:
+    study = Study(apply_overrides(preset("demo"), [*OVERRIDES, "adaptations=recalibrated"]), tmp_path)
+    (case, _) = adapted = [case for case in cases_of_losses(study) if case.adaptation]
+    assert [one.configuration for one in adapted] == ["CO", "CO"]  # at both points
+    artefact = losses(study, case)
+    assert artefact.inputs["segmenter"] is study.adapted(case.train, case.seed, "recalibrated")
+    home = artefact.inputs["temperature"].inputs
+    assert home["segmenter"] is artefact.inputs["segmenter"] and home["shards"] is study.shards(ORIGINAL, "restore")
+    plain = losses(study, dataclasses.replace(case, adaptation=None))
+    assert plain.name != artefact.name and plain.inputs["segmenter"] is study.segmenter(case.train, case.seed)
+
+
 def test_every_case_of_a_study_is_measured_once_and_those_of_a_segmenter_follow_each_other(tmp_path: Path) -> None:
     study = Study(apply_overrides(preset("demo"), [*OVERRIDES, "seeds=2", "restorers=gan,rdn-psnr"]), tmp_path)
     cases = cases_of_losses(study)
