@@ -17,6 +17,7 @@ from dsr.app.help import DRY_RUN, Names, Shared, is_asked
 from dsr.data_pipelines.codecs import CODECS, codec_class
 from dsr.data_pipelines.datasets import DATASETS
 from dsr.data_pipelines.degradations import DEGRADATIONS
+from dsr.experiments.adaptations import ADAPTATIONS, AdaptationName
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.config.schema import OperatingPoint, StudyConfig
@@ -39,6 +40,8 @@ Function = Callable[..., Any]
 QualityOf = Callable[[str], Optional[float]]
 
 RESTORER_LABELS = ", ".join(f"{restorer.name} ({restorer.label})" for restorer in RESTORERS.values())
+
+ADAPTATION_LABELS = ", ".join(f"{name} ({adaptation.label})" for name, adaptation in ADAPTATIONS.items())
 
 work_option = click.option(
     "--work",
@@ -102,6 +105,10 @@ class Request:
     def restored_by(self, *restorers: RestorerName) -> Request:
         """The same request with these restorers."""
         return dataclasses.replace(self, config=dataclasses.replace(self.config, restorers=restorers))
+
+    def adapted_by(self, *adaptations: AdaptationName) -> Request:
+        """The same request with these rivals of restoring."""
+        return dataclasses.replace(self, config=dataclasses.replace(self.config, adaptations=adaptations))
 
     def repeated(self, seeds: int) -> Request:
         """The same request with so many seeds."""
@@ -335,6 +342,23 @@ def with_restorers(command: Function) -> Function:
         type=Names("restorer", RESTORERS),
         multiple=True,
         help=f"What restores: {RESTORER_LABELS}; again for a comparison.  [default: the preset's]",
+    )(wrapped)
+    return wrapped
+
+
+def with_adaptations(command: Function) -> Function:
+    """Add --adapt, which may be given several times; the command's `request` is then with these adaptations."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, adaptations: tuple[AdaptationName, ...], **arguments: Any) -> Any:
+        return command(request=request.adapted_by(*adaptations) if adaptations else request, **arguments)
+
+    click.option(
+        "--adapt",
+        "adaptations",
+        type=Names("adaptation", ADAPTATIONS),
+        multiple=True,
+        help=f"A rival of restoring, tested on originals: {ADAPTATION_LABELS}; again for several.",
     )(wrapped)
     return wrapped
 

@@ -11,6 +11,7 @@ import click
 from dsr.app.console import show
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.restorers import blocks
+from dsr.experiments.analysis.rivals import contests
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
 from dsr.experiments.results import Results
@@ -25,7 +26,8 @@ def show_results(results: Results, page: Optional[Path] = None) -> None:
         if page is not None:
             click.echo(f"report: {page.resolve().as_uri()}")
 
-    value = {"study": results.study.name, "points": results.points, "evaluations": results.evaluations}
+    value = {"study": results.study.name, "points": results.points}
+    value |= {"evaluations": results.evaluations, "adapted": results.adapted}
     show({**value, "report": page and page.resolve()}, text)
 
 
@@ -50,6 +52,17 @@ def print_results(results: Results) -> None:
     if len(names) > 1 or seeds > 1:
         click.echo()
         _print_restorers(results, paired=seeds > 1)
+    _print_rivals(results)
+
+
+def _print_rivals(results: Results) -> None:
+    """What else the originals of a restorer are good for, if that was asked, and who wins."""
+    for contest in contests(results):
+        click.echo(f"\n{contest.point.point:<20}{'mIoU':>26} {'minus CO':>23}")
+        for row in contest.rows:
+            effect = _effect_text(contest.effect(row.gain)) if row.competes else ""
+            click.echo(f"  {row.name:<30}{_score(row.miou):>14} {effect:>23}".rstrip())
+        click.echo(contest.verdict)
 
 
 def _print_restorers(results: Results, paired: bool) -> None:
@@ -108,7 +121,11 @@ def _score(score: Optional[BySeed]) -> str:
 
 def _effect(difference: Optional[BySeed]) -> str:
     """A difference of fractions in points: `+1.9`, of several seeds `+1.9 [+0.3, +3.5]`."""
-    effect = Effect.of(difference)
+    return _effect_text(Effect.of(difference))
+
+
+def _effect_text(effect: Optional[Effect]) -> str:
+    """The same of an effect that was judged already."""
     if effect is None:
         return "-"
     return f"{effect.points:+.1f}" + (" [{:+.1f}, {:+.1f}]".format(*effect.interval) if effect.interval else "")

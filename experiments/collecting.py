@@ -25,6 +25,7 @@ from dsr.experiments.measurements.information import information_results, surpri
 from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES
 from dsr.experiments.measurements.shift import perceptual_results, shift_results
 from dsr.experiments.results import (
+    AdaptedResult,
     ArtefactFacts,
     ClassFacts,
     DatasetFacts,
@@ -61,7 +62,8 @@ def collect(study: Study) -> Results:
     evaluations = [e for e in study.evaluations() if e.exists]
     if not evaluations:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
-    artefacts = [a for a in closure([*evaluations, *measurements(study)]) if a.exists]
+    rivals = [e for e in map(study.evaluation, study.rivals()) if e.exists]
+    artefacts = [a for a in closure([*evaluations, *rivals, *measurements(study)]) if a.exists]
     table = study.source.table
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
     points = [point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists]
@@ -87,6 +89,7 @@ def collect(study: Study) -> Results:
         points=points,
         original_bpp=original.bpp,
         evaluations=[_evaluation(e) for e in evaluations],
+        adapted=[_adapted(e) for e in rivals],
         perceptual=perceptual_results(study),
         shift=shift_results(study),
         information=_information(study),
@@ -190,6 +193,13 @@ def _information(study: Study) -> Optional[Information]:
     return found
 
 
+def _adapted(artefact: Artefact) -> AdaptedResult:
+    case, segmenter = artefact.of, artefact.inputs["segmenter"]
+    assert isinstance(case, Case) and case.adaptation is not None
+    seconds = segmenter.seconds if segmenter.exists else None
+    return AdaptedResult(**asdict(_evaluation(artefact)), adaptation=case.adaptation, seconds=seconds)
+
+
 def _training(artefact: Artefact) -> TrainingResult:
     """A restorer's or segmenter's size, time and curves."""
     domain, summary = artefact.of, artefact.summary(TrainingSummary)
@@ -205,6 +215,7 @@ def _training(artefact: Artefact) -> TrainingResult:
         seconds=artefact.seconds,
         parameters=summary.parameters,
         curves=load(artefact.file(CURVES)),
+        adaptation=artefact.by,
     )
 
 

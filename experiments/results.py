@@ -132,6 +132,14 @@ class OverImages:
 
 
 @dataclass
+class AdaptedResult(EvaluationResult):
+    """The same on originals of a segmenter that was adapted to them; `seconds` is what making it took."""
+
+    adaptation: str
+    seconds: Optional[float]
+
+
+@dataclass
 class ImageScores:
     """Perceptual indexes of the test images of a domain, one an image in the order of keys."""
 
@@ -310,6 +318,7 @@ class TrainingResult:
     seconds: float
     parameters: int
     curves: dict[str, list[list[Optional[float]]]]  # name -> [[step, value], ...]
+    adaptation: Optional[str] = None  # that a segmenter was trained with
 
 
 @dataclass
@@ -373,6 +382,7 @@ class Results:
     original_bpp: Optional[float]  # of the test split as lossless PNG
     evaluations: list[EvaluationResult]
     over_images: list[OverImages] = field(default_factory=list)  # of what was trained elsewhere
+    adapted: list[AdaptedResult] = field(default_factory=list)
     perceptual: list[ImageScores] = field(default_factory=list)
     shift: Optional[Shift] = None
     information: Optional[Information] = None

@@ -8,7 +8,7 @@ import click
 
 from dsr.app.console import show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import Request, study_argument, study_options_without, with_restorers, with_seeds
+from dsr.app.options import Request, study_argument, study_options_without, with_adaptations, with_restorers, with_seeds
 from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, other_results, report_of
 
@@ -16,6 +16,7 @@ from dsr.experiments.collecting import collect, other_results, report_of
 @click.command("report", cls=Command)
 @study_options_without("workers", "max_errors")
 @with_restorers
+@with_adaptations
 @with_seeds
 @study_argument
 @click.option(

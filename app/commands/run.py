@@ -6,7 +6,15 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorers, with_seeds
+from dsr.app.options import (
+    Request,
+    plan_and_make,
+    study_argument,
+    study_options,
+    with_adaptations,
+    with_restorers,
+    with_seeds,
+)
 from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.measurements.artefacts import measurements
@@ -16,6 +24,7 @@ from dsr.experiments.stored_study import store
 @click.command("run", cls=Command)
 @study_options
 @with_restorers
+@with_adaptations
 @with_seeds
 @study_argument
 @dry_run_option
@@ -33,6 +42,7 @@ def command(request: Request) -> None:
       dsr run --preset demo --set points=bpg-qp40,jpeg-quality10 --set segmenter.steps=600
       dsr run --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
       dsr run --preset camvid --root ~/CamVid --seeds 3
+      dsr run --preset camvid --root ~/CamVid --seeds 3 --adapt recalibrated --adapt mixed --adapt consistency
       dsr run --preset paper --root ~/cityscapes --weights model.ckpt.index --dry-run
       dsr run --config study.toml
       dsr run demo

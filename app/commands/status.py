@@ -152,6 +152,8 @@ def _headline(manifest: Manifest, folder: Path) -> str:
         return f"temperature {summary_of(manifest, TemperatureSummary, folder).temperature:.3f}"
     if manifest.kind == "losses":
         return f"{summary_of(manifest, LossesSummary, folder).bits:.4f} bits a pixel"
+    if manifest.kind == "segmenter" and "steps" not in manifest.summary:  # it was not trained
+        return f"statistics of {summary_of(manifest, ImagesSummary, folder).images} images"
     if manifest.kind == "restorer" and "steps" not in manifest.summary:  # it came trained
         return f"{summary_of(manifest, ShippedSummary, folder).parameters:,} parameters"
     training = summary_of(manifest, TrainingSummary, folder)

@@ -6,7 +6,15 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer, with_seeds
+from dsr.app.options import (
+    Request,
+    at_point,
+    plan_and_make,
+    study_options_without,
+    with_adaptations,
+    with_restorer,
+    with_seeds,
+)
 from dsr.app.tables import show_evaluations
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.summaries import EvaluationSummary
@@ -15,6 +23,7 @@ from dsr.experiments.summaries import EvaluationSummary
 @click.command("train", cls=Command)
 @study_options_without("settings")
 @with_restorer
+@with_adaptations
 @with_seeds
 @at_point
 @click.option(
@@ -37,10 +46,12 @@ def command(request: Request, configuration: str) -> None:
       dsr train --config RO
       dsr train --config RO --restorer rdn-psnr
       dsr train --config RO --seeds 3
+      dsr train --config CO --adapt recalibrated
       dsr train --config CO --codec bpg --qp 40 --set segmenter.steps=1000
       dsr train --config OO --dataset camvid --root ~/CamVid --preset camvid
     """
     study = request.study()
-    targets = [study.evaluation(case) for case in study.cases(configuration)]
+    cases = (study.rivals if study.config.adaptations else study.cases)(configuration)
+    targets = [study.evaluation(case) for case in cases]
     plan_and_make(targets, Console())
     show_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])

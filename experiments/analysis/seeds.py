@@ -47,12 +47,12 @@ class BySeed:
         return BySeed(paired) if paired else None
 
 
-def t_interval(values: Sequence[float]) -> Optional[tuple[float, float]]:
-    """The two-sided t-interval of the mean of `values` at CONFIDENCE; None for a single one."""
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Optional[tuple[float, float]]:
+    """The two-sided t-interval of the mean of `values`; None for a single one."""
     from scipy.special import stdtrit  # a tenth of a second, for which no --help should wait
 
     if len(values) < 2:
         return None
-    reach = float(stdtrit(len(values) - 1, (1 + CONFIDENCE) / 2)) * statistics.stdev(values) / math.sqrt(len(values))
+    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * statistics.stdev(values) / math.sqrt(len(values))
     middle = statistics.fmean(values)
     return middle - reach, middle + reach

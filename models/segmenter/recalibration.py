@@ -17,6 +17,7 @@ computed twice. Where that is too much to keep, the images start anew from what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 import tensorflow as tf
@@ -29,8 +30,6 @@ LEAST = 2
 
 MOST = 1 << 30
 """Bytes that are kept of all images together; while new ones are, the old ones are there too."""
-
-Norm = tf.keras.layers.BatchNormalization
 
 
 def recalibrate(
@@ -63,15 +62,15 @@ def recalibrate(
         return (tf.cast(image, tf.float32) / 127.5 - 1.0 for image in images)
 
     layers, count = len(inside.norms) + len(outside.norms), 0
-    for number, count in enumerate(_in_turn(inside, lambda: map(prepare, scaled())), start=1):
+    in_turn = chain(_in_turn(inside, lambda: map(prepare, scaled())), _in_turn(outside, scaled))
+    for number, seen in enumerate(in_turn, start=1):
         done(number, layers)
-    for number, count in enumerate(_in_turn(outside, scaled), start=len(inside.norms) + 1):
-        done(number, layers)
+        count = seen
     return count
 
 
-def _norms(layers: Iterable[tf.keras.layers.Layer]) -> list[Norm]:
-    return [layer for layer in layers if isinstance(layer, Norm)]
+def _norms(layers: Iterable[tf.keras.layers.Layer]) -> list[tf.keras.layers.BatchNormalization]:
+    return [layer for layer in layers if isinstance(layer, tf.keras.layers.BatchNormalization)]
 
 
 class _Path:
@@ -87,7 +86,11 @@ class _Path:
         layers = model.layers
         given = [layer.inbound_nodes[-1].keras_inputs for layer in layers]  # of an operator all that it takes
         made = [tf.nest.flatten(layer.get_output_at(-1)) for layer in layers]
-        places = [place for place, layer in enumerate(layers) if isinstance(layer, Norm) and layer.trainable]
+        places = [
+            place
+            for place, layer in enumerate(layers)
+            if isinstance(layer, tf.keras.layers.BatchNormalization) and layer.trainable
+        ]
         self.start = model.input
         self.sources = {id(tensor): inputs for inputs, outputs in zip(given, made) for tensor in outputs}
         self.norms = [layers[place] for place in places]
@@ -122,6 +125,7 @@ class _Path:
 def _in_turn(path: _Path, images: Callable[[], Iterable[tf.Tensor]]) -> Iterator[int]:
     """Recalibrate one normalisation after the other on what the model takes of each image; yields how many images."""
     here, kept = [path.start], None
+    next_kept: list[list[tf.Tensor]]
     for norm, given, ahead in zip(path.norms, path.given, path.ahead):
         own = next(place for place, tensor in enumerate(ahead) if tensor is given)
         go_on = path.between(here, ahead)
