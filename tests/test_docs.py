@@ -110,6 +110,7 @@ def _is_module(path: Path) -> bool:
 
 @pytest.mark.parametrize(
     "page",
+    "page",
     [
         "architecture",
         "camvid",
@@ -120,6 +121,7 @@ def _is_module(path: Path) -> bool:
         "reading",
         "README",
         "restorer",
+        "rivals",
         "scale",
     ],
 )

@@ -1,8 +1,8 @@
 """What else the originals of a restorer are good for: adaptations beside restoring, all against CO, at equal data.
 
 What is claimed holds for all comparisons of the table together (Bonferroni). With m differences to CO in the table,
-each of its intervals is at a confidence of 1 - 5 % / m, so that all hold together at 95 %. A winner is named where it is
-above CO and above each other rival at that same confidence. At a point with k rivals one of the k + 1 is the best, and
+each of its intervals is at a confidence of 1 - 5 % / m, so that all hold together at 95 %. A winner is named where it
+is above CO and above each other rival at that confidence. At a point with k rivals one of the k + 1 is the best, and
 naming another takes one of the k others to be above that one; there are m such mistakes in the table, too.
 """
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 from dsr.data_pipelines.augmentation import GRAY, random_scaled_crop
-from dsr.data_pipelines.input import Share, evaluation_dataset, pair_dataset, training_dataset
+from dsr.data_pipelines.input import Share, crop_pair_dataset, evaluation_dataset, pair_dataset, training_dataset
 from dsr.models.errors import UserError
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
@@ -219,3 +219,65 @@ def test_a_flipped_bit_in_an_image_stops_the_training(damaged: tuple[ShardSet, P
     path.write_bytes(data)
     with pytest.raises(tf.errors.InvalidArgumentError):
         list(training_dataset(shards, batch=1, crop=(8, 8)).take(3))
+
+
+class TestVersions:
+    """Samples of one of several domains, and pairs of crops; `Inverter` makes negatives of the originals."""
+
+    options: ClassVar[dict[str, Any]] = {"batch": 4, "crop": (16, 20), "seed": 5}
+
+    def test_a_sample_is_that_of_a_training_without_versions_or_its_version(
+        self, folders: dict[str, Path], original: ShardSet
+    ) -> None:
+        negative = ShardSet(folders["compressed"])
+        plain = arrays(training_dataset(original, **self.options), 30)
+        inverted = arrays(training_dataset(negative, **self.options), 30)
+        mixed = arrays(training_dataset(original, versions=[negative], **self.options), 30)
+        drawn = []
+        for ours, one, other in zip(mixed, plain, inverted):
+            np.testing.assert_array_equal(ours["label"], one["label"])
+            for at in range(4):
+                same = [bool(np.all(ours["image"][at] == version["image"][at])) for version in (one, other)]
+                assert sum(same) == 1
+                drawn.append(same[1])
+        assert 40 < sum(drawn) < 80, "of 120, each as likely"
+
+    def test_versions_follow_from_seed_and_step(self, folders: dict[str, Path], original: ShardSet) -> None:
+        options = {**self.options, "versions": [ShardSet(folders["compressed"])]}
+        whole = list(arrays(training_dataset(original, **options), 8))
+        resumed = list(arrays(training_dataset(original, start_step=3, **options), 5))
+        for expected, got in zip(whole[3:], resumed):
+            np.testing.assert_array_equal(got["image"], expected["image"])
+
+    def test_versions_of_other_images_are_refused(self, folders: dict[str, Path], original: ShardSet) -> None:
+        with pytest.raises(ArtefactError, match="does not hold all images of"):
+            training_dataset(original, versions=[ShardSet(folders["other"])], **self.options)
+
+    def test_a_pair_is_one_crop_of_an_image_and_of_its_version(
+        self, folders: dict[str, Path], original: ShardSet
+    ) -> None:
+        pairs = crop_pair_dataset(ShardSet(folders["compressed"]), original, scale=(0.5, 2.0), **self.options)
+        seen = set()
+        for batch in arrays(pairs, 12):
+            inside = batch["inside"] == 0
+            assert set(np.unique(batch["inside"])) <= {0, 255} and inside.any()
+            # The negative of an interpolated value is the interpolated value of negatives, but for rounding.
+            together = batch["compressed"].astype(int) + batch["original"]
+            assert np.all(np.abs(together[inside] - 255) <= 1)
+            seen |= {int(number) for number in np.unique(batch["original"][..., 0][inside])}
+        assert len(seen) == IMAGES
+
+    def test_pairs_resume_alike_and_stay_within_the_first_images(
+        self, folders: dict[str, Path], original: ShardSet
+    ) -> None:
+        options = {**self.options, "scale": (1.0, 1.0), "images": 3}
+        sets = ShardSet(folders["compressed"]), original
+        whole = list(arrays(crop_pair_dataset(*sets, **options), 9))
+        resumed = list(arrays(crop_pair_dataset(*sets, start_step=6, **options), 3))
+        for expected, got in zip(whole[6:], resumed):
+            np.testing.assert_array_equal(got["original"], expected["original"])
+        assert {int(number) for batch in whole for number in np.unique(batch["original"][..., 0])} == {0, 1, 2}
+
+    def test_pairs_of_different_images_are_refused(self, folders: dict[str, Path], original: ShardSet) -> None:
+        with pytest.raises(ArtefactError, match="do not hold the same images"):
+            crop_pair_dataset(original, ShardSet(folders["other"]), **self.options)

@@ -1,0 +1,144 @@
+"""A winner is named where the intervals, corrected for all comparisons, carry it, and nowhere else."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dsr.experiments.analysis.report import render
+from dsr.experiments.analysis.rivals import Contest, contests, rivals_table
+from dsr.experiments.results import AdaptedResult, EvaluationResult, Results
+from tests.experiments.analysis import example
+
+POINT = "bpg-qp45"
+WAYS = ("recalibrated", "mixed", "consistency")
+
+
+def study(co: Sequence[float], ro: Sequence[float] = (), **adapted: Sequence[float]) -> Results:
+    """One point, with these scores in points of each seed; OO far above."""
+    results = example.single_point()
+
+    def entry(configuration: str, seed: int, score: float, restorer: str | None = None) -> EvaluationResult:
+        point = None if configuration == "OO" else POINT
+        return EvaluationResult(configuration, point, restorer, seed, score / 100, 0.9, {})
+
+    results.evaluations = [entry("CO", seed, score) for seed, score in enumerate(co)]
+    results.evaluations += [entry("OO", seed, 90 + seed) for seed in range(len(co))]
+    results.evaluations += [entry("RO", seed, score, "gan") for seed, score in enumerate(ro)]
+    results.adapted = [
+        AdaptedResult(**vars(entry("CO", seed, score)), adaptation=way, seconds=60.0 + seed)
+        for way, scores in adapted.items()
+        for seed, score in enumerate(scores)
+    ]
+    return results
+
+
+def contest(results: Results) -> Contest:
+    (only,) = contests(results)
+    return only
+
+
+CO = [50.0, 51.0, 49.5, 50.2]
+
+
+def plus(difference: float, spread: float = 0.05) -> list[float]:
+    return [score + difference + spread * (-1) ** seed for seed, score in enumerate(CO)]
+
+
+def test_without_adaptations_there_is_no_table() -> None:
+    results = example.study(restorers=("gan", "rdn-psnr"), seeds=(7, 8, 9))
+    assert contests(results) == [] and rivals_table(results).rows == []
+    assert "Rivals of restoring" not in render(results)
+
+
+@pytest.mark.parametrize(("rivals", "confidence"), [(1, 0.95), (2, 0.975), (4, 0.9875)])
+def test_intervals_are_those_of_students_t_at_the_confidence_of_bonferroni(rivals: int, confidence: float) -> None:
+    adapted = {way: plus(1 + n, 0.3) for n, way in enumerate(WAYS[: min(rivals, 3)])}
+    one = contest(study(CO, plus(2, 0.4) if rivals == 4 else (), **adapted))
+    assert one.confidence == pytest.approx(confidence)
+    row = next(row for row in one.rows if row.adaptation == "recalibrated")
+    gaps = np.subtract(adapted["recalibrated"], CO)
+    low, high = stats.t.interval(confidence, len(gaps) - 1, gaps.mean(), stats.sem(gaps))
+    found = one.effect(row.gain)
+    assert found is not None and found.interval == (pytest.approx(low, abs=0.051), pytest.approx(high, abs=0.051))
+
+
+def test_comparisons_at_all_points_count() -> None:
+    results = example.study(seeds=(7, 8, 9))
+    results.adapted = [
+        AdaptedResult("CO", point, None, seed, 0.6, 0.9, {}, "mixed", 1.0)
+        for point in example.POINTS
+        for seed in (7, 8, 9)
+    ]
+    found = contests(results)
+    assert [one.confidence for one in found] == [pytest.approx(1 - 0.05 / 6)] * 3  # mixed and RO gan, at three points
+
+
+def test_the_bound_does_not_compete() -> None:
+    results = study(CO, mixed=plus(1))
+    results.adapted += [
+        AdaptedResult("OO", None, None, seed, 0.95, 0.9, {}, "recalibrated", 1.0) for seed in range(len(CO))
+    ]
+    one = contest(results)
+    assert [row.name for row in one.rows] == ["OO", "OO recalibrated", "CO", "CO mixed"]
+    assert one.verdict.startswith(f"At {POINT} CO mixed wins: above CO (CO mixed +1.0, ")
+    assert one.confidence == pytest.approx(0.95)
+
+
+@pytest.mark.parametrize(
+    ("results", "said"),
+    [
+        (study(CO[:1], mixed=[60.0]), "one seed does not decide who wins: repeat with --seeds 3."),
+        (study(CO, plus(1), mixed=plus(3)), "mixed wins: above CO (CO mixed +3.0, +2.9 to +3.1), and above the other."),
+        (study(CO, plus(4), mixed=plus(3), recalibrated=plus(1)), "RO gan wins: "),
+        (study(CO, plus(3), mixed=plus(3.1, -0.4)), "there is no winner: above CO: CO mixed +3.1, "),
+        (study(CO, plus(3), mixed=plus(3.1, -0.4)), "but none of them above all others."),
+        (study(CO, plus(0.1, 3), mixed=plus(0.2, 3)), "there is no winner: no rival of 2 is shown to score above CO."),
+        (study(CO, mixed=plus(0.2, 3)), "there is no winner: no rival is shown to score above CO."),
+        (study(CO, plus(0.1, 3), mixed=plus(-2)), "is shown to score above CO; below CO: CO mixed -2.0, -2.1 to -1.9."),
+        (study(CO, plus(-1), mixed=plus(-2)), "CO wins: every rival scores below it (CO mixed -2.0, "),
+    ],
+)  # fmt: skip
+def test_the_verdict_says_what_the_intervals_carry(results: Results, said: str) -> None:
+    assert said in contest(results).verdict
+
+
+def test_a_difference_that_is_clear_alone_may_not_be_clear_among_many() -> None:
+    """Its 95 % interval excludes zero; that at the confidence of four comparisons does not."""
+    gaps = [0.5, 1.5, 0.6, 1.4]
+    score = [co + gap for co, gap in zip(CO, gaps)]
+    alone = contest(study(CO, mixed=score))
+    among = contest(study(CO, plus(0, 3), mixed=score, recalibrated=plus(0, 3), consistency=plus(0, 3)))
+    assert "CO mixed wins" in alone.verdict
+    assert "no rival of 4 is shown" in among.verdict
+
+
+def test_nothing_wins_where_nothing_differs() -> None:
+    """Of studies whose ways differ by chance alone, at most one in twenty names a winner, or a difference."""
+    rng = np.random.default_rng(0)
+    named = 0
+    for _ in range(200):
+        scores = rng.normal(50, 1, (5, 4))
+        found = contest(study(scores[0], scores[1], **dict(zip(WAYS, scores[2:]))))
+        named += "no winner: no rival" not in found.verdict or "below CO" in found.verdict
+    assert named <= 18  # of 200, 10 expected at most; the binomial's 99 % quantile
+
+
+def test_the_file_has_the_numbers_of_the_page() -> None:
+    results = study(CO, plus(4), mixed=plus(3))
+    rows = list(csv.DictReader(io.StringIO(rivals_table(results).to_csv())))
+    assert [(row["configuration"], row["restorer"], row["adaptation"]) for row in rows] == [
+        ("OO", "", ""), ("CO", "", ""), ("CO", "", "mixed"), ("RO", "gan", ""),
+    ]  # fmt: skip
+    mixed = rows[2]
+    assert float(mixed["minus_co"]) == pytest.approx(0.03) and float(mixed["miou"]) == pytest.approx(0.53175)
+    assert float(mixed["confidence"]) == pytest.approx(0.975) and float(mixed["seconds"]) == pytest.approx(61.5)
+    assert float(mixed["low"]) < 0.03 < float(mixed["high"])
+    assert rows[0]["minus_co"] == rows[1]["minus_co"] == rows[1]["low"] == ""
+    page = render(results)
+    assert contest(results).verdict in page and "Rivals of restoring" in page and 'href="#rivals"' in page
