@@ -59,7 +59,7 @@ def collect(study: Study) -> Results:
     Raises:
       ConfigError: not one evaluation of the study exists yet.
     """
-    evaluations = [e for e in study.evaluations() if e.exists]
+    evaluations = [e for e in map(study.evaluation, study.cases()) if e.exists]
     if not evaluations:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
     rivals = [e for e in map(study.evaluation, study.rivals()) if e.exists]

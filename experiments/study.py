@@ -205,8 +205,8 @@ class Study:
         return cases
 
     def evaluations(self) -> list[Artefact]:
-        """Of all cases."""
-        return [self.evaluation(case) for case in self.cases()]
+        """Of all cases, rivals behind the others."""
+        return [self.evaluation(case) for case in (*self.cases(), *self.rivals())]
 
     def rivals(self, *configurations: str) -> list[Case]:
         """The cases that test on originals, adapted in each way that is for them; of these configurations, or of all.

@@ -84,8 +84,8 @@ class _Path:
 
     def __init__(self, model: tf.keras.Model) -> None:
         layers = model.layers
-        given = [layer.inbound_nodes[-1].keras_inputs for layer in layers]  # of an operator all that it takes
-        made = [tf.nest.flatten(layer.get_output_at(-1)) for layer in layers]
+        given = [layer.inbound_nodes[0].keras_inputs for layer in layers]  # of an operator all that it takes
+        made = [tf.nest.flatten(layer.get_output_at(0)) for layer in layers]
         places = [
             place
             for place, layer in enumerate(layers)
