@@ -31,7 +31,7 @@ def build_recalibrated(
     Raises:
       ArtefactError: a damaged or missing segmenter, damaged shards, a full disk.
       TrainingError: the segmenter had diverged.
-      UserError: there are too few images.
+      UserError: there are no images.
     """
     shards = ShardSet(artefact.inputs["original"].folder)
     with in_one_sentence(artefact), building(artefact.folder, artefact.identity) as build:

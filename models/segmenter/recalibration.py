@@ -10,6 +10,10 @@ of all images, in the network as it then stands. They are taken layer by layer, 
 So they depend on the set of images alone: neither on an order, nor on a momentum, nor on how images are batched. (One
 pass in training mode that averages would normalise each batch by itself on the way, which is not what inference does.)
 
+A layer that is given one value an image, as in the pooled branch of the spatial pyramid, keeps the statistics that it
+was trained with. Of it they tell how images differ as wholes: of a few originals, which may all be of one drive, that is no
+estimate, and of whole images it is another thing than of the crops that it learnt from.
+
 All images go together from layer to layer: what the layers ahead will take of an image is kept, so that no layer is
 computed twice. Where that is too much to keep, the images start anew from what was kept last.
 """
@@ -25,9 +29,6 @@ from numpy.typing import NDArray
 
 from dsr.models.errors import UserError
 
-LEAST = 2
-"""Images; the pyramid's pooled branch has one value an image, and a single value no variance."""
-
 MOST = 1 << 30
 """Bytes that are kept of all images together; while new ones are, the old ones are there too."""
 
@@ -37,7 +38,8 @@ def recalibrate(
 ) -> int:
     """Give batch normalisations that were trained with statistics of their batches those of what these images give.
 
-    Frozen ones stay: what they do was part of the network before it was trained.
+    Frozen ones stay: what they do was part of the network before it was trained. So do those that are given one value
+    an image.
 
     Args:
       network: of `build_deeplab`. Layers know more calls of them afterwards; weights and function are those of before.
@@ -48,7 +50,7 @@ def recalibrate(
       How many images there are.
 
     Raises:
-      UserError: there are fewer than `LEAST` images, or normalisations that cannot be reached.
+      UserError: there are no images, or normalisations that cannot be reached.
     """
     backbone = network.get_layer("backbone")
     body = next(layer for layer in backbone.layers if isinstance(layer, tf.keras.Model))
@@ -138,13 +140,12 @@ def _in_turn(path: _Path, images: Callable[[], Iterable[tf.Tensor]]) -> Iterator
                 next_kept.clear()
             else:
                 next_kept.append(found)
-        if len(moments) < LEAST:
-            raise UserError(
-                f"{len(moments)} images have no statistics to recalibrate a network with: take {LEAST} or more"
-            )
-        mean, variance = _pooled(moments)
-        norm.moving_mean.assign(mean)
-        norm.moving_variance.assign(variance)
+        if not moments:
+            raise UserError("there are no images to recalibrate a network with: set some apart")
+        if any(positions > 1 for _, _, positions in moments):
+            mean, variance = _pooled(moments)
+            norm.moving_mean.assign(mean)
+            norm.moving_variance.assign(variance)
         if next_kept:
             here, kept = ahead, next_kept
         yield len(moments)

@@ -41,7 +41,16 @@ def write(results, folder) -> str:
 def test_the_folder_holds_page_numbers_and_tables_and_nothing_unfinished(written):
     _, folder, _ = written
     tables = {"miou", "differences", "restorers", "per_class", "rate_distortion", "timings"}
-    tables |= {"perceptual", "shift", "activations", "information", "losses", "information_images", "bjontegaard"}
+    tables |= {
+        "perceptual",
+        "rivals",
+        "shift",
+        "activations",
+        "information",
+        "losses",
+        "information_images",
+        "bjontegaard",
+    }
     names = {"report.html", "results.json", *(f"{name}.csv" for name in tables)}
     assert {path.name for path in folder.iterdir()} == names
 
