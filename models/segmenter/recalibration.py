@@ -11,8 +11,8 @@ So they depend on the set of images alone: neither on an order, nor on a momentu
 pass in training mode that averages would normalise each batch by itself on the way, which is not what inference does.)
 
 A layer that is given one value an image, as in the pooled branch of the spatial pyramid, keeps the statistics that it
-was trained with. Of it they tell how images differ as wholes: of a few originals, which may all be of one drive, that is no
-estimate, and of whole images it is another thing than of the crops that it learnt from.
+was trained with. Of it they tell how images differ as wholes: a few originals, which may all be of one drive, are no
+estimate of that, and of whole images it is another thing than of the crops that it learnt from.
 
 All images go together from layer to layer: what the layers ahead will take of an image is kept, so that no layer is
 computed twice. Where that is too much to keep, the images start anew from what was kept last.
