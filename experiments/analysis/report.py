@@ -154,7 +154,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         information_legend=information_legend(results),
         is_clear=information.clear,
         measures=[PSNR, *(variant.label for variant in tables.variants(results))],
-        gallery=gallery(results),
+        gallery=[] if results.information else gallery(results),  # what loses most says more
         gallery_point=ranked[0].point if ranked else "",
         anchors={artefact.fingerprint: f"artefact-{i}" for i, artefact in enumerate(results.artefacts)},
     )
@@ -181,11 +181,8 @@ def heat(score: float | None, reference: float | None) -> tuple[str, str]:
 
 
 def information_legend(results: Results) -> Optional[dict[str, str]]:
-    """The ends and the middle of the maps of lost information as CSS; None if there is no such map."""
+    """The ends and the middle of the maps of lost information as CSS colours; None if there is no such map."""
     if not any(sample.information for sample in results.samples):
         return None
-    colors = {"gained": (GAIN, "#fff"), "same": (NO_CHANGE, "#1a1d21"), "lost": (LOSS, "#fff")}
-    return {
-        "bits": f"{MAP_BITS:g}",
-        **{name: f"background: rgb{color}; color: {ink}" for name, (color, ink) in colors.items()},
-    }
+    colors = {"gained": GAIN, "same": NO_CHANGE, "lost": LOSS}
+    return {"bits": f"{MAP_BITS:g}", **{name: f"rgb{color}" for name, color in colors.items()}}

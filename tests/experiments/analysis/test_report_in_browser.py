@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dsr.experiments.analysis.pictures import GAIN, LOSS, information_levels
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.analysis.samples import image_ious
 from dsr.experiments.results import GalleryImage, Results
@@ -60,27 +61,39 @@ def path(study: Results, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_report(study, tmp_path_factory.mktemp("report"), example.study(seeds=(7, 8)))
 
 
+@pytest.fixture(scope="module")
+def informed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study that also measured what compression takes of each pixel."""
+    folder = tmp_path_factory.mktemp("informed")
+    results = measured.lose(example.study(folder, seeds=(7, 8)), pictures={"test/00": str(folder / "map.png")})
+    Image.fromarray(information_levels(np.linspace(-6, 6, 24 * 32).reshape(24, 32))).save(folder / "map.png")
+    for sample in results.samples:
+        sample.information = str(folder / "map.png")
+    results.gallery = [GalleryImage("x", str(folder / "map.png"), {"bpg-qp45": 21.0})]
+    return write_report(results, folder / "page")
+
+
 @pytest.fixture
 def visit(chromium, path):
     """Opens the page, and looks at the end that nothing went wrong and nothing was asked for."""
     contexts = []
 
-    def opened(viewport=DESK, scheme="light", **options):
+    def opened(viewport=DESK, scheme="light", at=path, **options):
         context = chromium.new_context(viewport=viewport, color_scheme=scheme, **options)
         page = context.new_page()
         troubles, requests = [], []
         page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", lambda request: requests.append(request.url))
-        page.goto(path.as_uri())
-        contexts.append((context, troubles, requests))
+        page.goto(at.as_uri())
+        contexts.append((context, at, troubles, requests))
         return page
 
     yield opened
-    for context, troubles, requests in contexts:
+    for context, at, troubles, requests in contexts:
         context.close()
         assert troubles == []
-        assert [url for url in requests if not url.startswith("data:")] == [path.as_uri()]
+        assert [url for url in requests if not url.startswith("data:")] == [at.as_uri()]
 
 
 def order(page, items: str, key: str) -> list[str]:
@@ -105,13 +118,14 @@ def choose(page, name: str, label: str) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("viewport", [DESK, PHONE], ids=["desk", "phone"])
-def test_the_page_fits_its_screen_and_has_no_barriers(visit, viewport, scheme):
+def test_the_page_fits_its_screen_and_has_no_barriers(visit, path, informed, viewport, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe, which the extra dev installs")
-    page = visit(viewport, scheme)
-    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
-    page.eval_on_selector_all("details", "all => all.forEach(details => details.open = true)")
-    found = axe.Axe().run(page).response["violations"]
-    assert [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]] == []
+    for at in (path, informed):
+        page = visit(viewport, scheme, at)
+        assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+        page.eval_on_selector_all("details", "all => all.forEach(details => details.open = true)")
+        found = axe.Axe().run(page).response["violations"]
+        assert [(one["id"], node["html"][:200]) for one in found for node in one["nodes"]] == []
 
 
 def test_a_dark_screen_gets_a_dark_page(visit):
@@ -171,6 +185,19 @@ def test_three_pictures_are_wiped_by_two_dividers_that_never_cross(visit):
     assert (split(page, "first"), split(page, "second")) == (30, 30)
     choose(page, "third", "nothing")
     assert split(page, "second") == 100 and not second.is_visible()
+
+
+def test_what_compression_takes_of_each_pixel_is_wiped_beside_the_pictures(visit, informed):
+    page = visit(at=informed)
+    choose(page, "third", "information lost, bpg-qp45")
+    assert page.locator(".tag[data-pane=third]").text_content() == "information lost, bpg-qp45"
+    page.get_by_role("button", name="8×").click()
+    page.locator("input[data-divider=first]").fill("0")
+    page.locator("input[data-divider=second]").fill("0")
+    page.add_style_tag(content=".tag, .divider { visibility: hidden }")
+    shown = np.asarray(Image.open(io.BytesIO(page.locator(".stage").screenshot())).convert("RGB"))
+    assert (*shown[4, 12],) == GAIN and (*shown[-4, -4],) == LOSS
+    assert page.locator("#images .gallery").count() == 0  # the images that lose most stand in their own section
 
 
 def test_a_picture_that_is_clicked_stands_beside_the_left_and_another_image_shows_the_same_kinds(visit):
