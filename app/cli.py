@@ -19,6 +19,7 @@ GROUPS = {
         "run": "A whole study: the six configurations at each operating point, and the report.",
         "train": "Train and evaluate one configuration (OO CO RO CC OC OR), making what it needs.",
         "evaluate": "Evaluate configurations whose networks are trained, or train what is missing.",
+        "scaling": "More images compressed harder, or fewer compressed less: a law from a few trainings.",
         "restorer-images": "Draw accuracy against the number of images the restorer learned from.",
         "config": "All settings of a study, with types and meanings, as a file for --config.",
         "report": "Write the report page of a study from what exists.",
@@ -34,6 +35,8 @@ GROUPS = {
         "encode": "Encode images, as a device sends them.",
         "decode": "Decode bitstreams to images.",
         "restore": "Restore a folder of received bitstreams to images.",
+        "plan": "Which codec, rate, repair and number of images, for a budget.",
+        "watch": "Whether what arrives still is what the plan was made for, by sizes and headers.",
         "export": "Write shards as files that any trainer reads.",
     },
     "Models": {

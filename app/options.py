@@ -97,6 +97,7 @@ class Request:
     converting: Converting
     hint: str = ""  # that the user sees once the study is known to be one
     preset: str = SMALLEST  # what the configuration is a change of
+    arguments: tuple[str, ...] = ()  # that tell another command of the same study
 
     def at(self, *points: OperatingPoint) -> Request:
         """The same request at these operating points."""
@@ -265,6 +266,19 @@ def _request(
         Converting(How(workers, max_errors=max_errors or 0)),
         hint if own and base == SMALLEST else "",
         base,
+        _told(
+            [
+                ("--preset", preset_name),
+                ("--dataset", dataset),
+                ("--root", root),
+                ("--name", name),
+                ("--weights", weights),
+                ("--vgg", vgg),
+                *(("--set", override) for override in overrides),
+                ("--work", str(work)),
+            ],
+            skip_others,
+        ),
     )
 
 
@@ -297,6 +311,11 @@ def check_qp(codec: str) -> None:
     scale = codec_class(codec).scale if codec in CODECS else None
     if scale is None or scale.name != "qp":
         raise click.UsageError(f"{codec} has no QP: leave --qp out, or give --{'quality' if scale else 'codec bpg'}")
+
+
+def _told(options: Sequence[tuple[str, Optional[str]]], skip_others: bool) -> tuple[str, ...]:
+    given = ((name, value) for name, value in options if value is not None)
+    return (*(part for pair in given for part in pair), *(["--skip-others"] * skip_others))
 
 
 def at_point(command: Function) -> Function:

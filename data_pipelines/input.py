@@ -9,6 +9,7 @@ a shuffle buffer's memory, and the first batch does not wait for one to fill.
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -53,26 +54,43 @@ def training_dataset(
     start_step: int = 0,
     share: Share = WHOLE,
     versions: Sequence[ShardSet] = (),
+    chosen: NDArray[np.int64] | None = None,
 ) -> tf.data.Dataset:
     """Endless batches {"image": uint8 (batch, *crop, 3), "label": uint8 (batch, *crop)} for training a segmenter.
 
     `label` holds train ids, 255 where there is none. `scale` bounds the random scaling, `flip` mirrors half of the
     crops. The first batch is the one of step `start_step`. `versions` hold the images of `shards`, one set, in other
     domains: each sample is then of one of all these sets, each as likely, and the order of the images and their crops
-    are what they are without. Raises ArtefactError if a shard is damaged, or an image has no such version.
+    are what they are without. `chosen` are the places of the images to train on, all if None, see `subset`. Raises
+    ArtefactError if a shard is damaged, or an image has no such version.
     """
     plain, images = _reader(shards)
     several = (*([shards] if isinstance(shards, ShardSet) else shards), *versions)
     version = _any_version(several, seed) if versions else lambda _, image: plain(image)
+    places = np.arange(images) if chosen is None else chosen
 
     def sample(number: tf.Tensor, image: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = ShardSet.parse(version(number, image))
+        record = ShardSet.parse(version(number, tf.gather(places, image)))
         pixels, label = random_scaled_crop(
             record["image"], record["label"], crop=crop, scale=scale, flip=flip, seed=tf.stack([seed, number])
         )
         return {"image": pixels, "label": label}
 
-    return _batches(_order(images, seed, start_step * batch), sample, batch, share)
+    return _batches(_order(len(places), seed, start_step * batch), sample, batch, share)
+
+
+def subset(shards: ShardSet, images: int, seed: int) -> NDArray[np.int64]:
+    """The places (images,), rising, of so many images of a set, drawn by their keys and a seed.
+
+    More images of the same seed contain fewer, and the same keys are drawn in every domain, also in one that lacks some
+    images. All if there are no more.
+    """
+
+    def drawn(key: str) -> bytes:
+        return hashlib.sha256(f"subset {seed} {key}".encode(errors="surrogateescape")).digest()
+
+    keys = list(_sizes(shards))
+    return np.sort(_places(shards, sorted(keys, key=drawn)[:images]))
 
 
 def pair_dataset(

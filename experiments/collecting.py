@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 import sys
 from collections.abc import Collection
@@ -22,7 +23,7 @@ from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.measurements.artefacts import losses, measurements
 from dsr.experiments.measurements.information import information_results, surprises
-from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES
+from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES, SCALING
 from dsr.experiments.measurements.shift import perceptual_results, shift_results
 from dsr.experiments.results import (
     AdaptedResult,
@@ -59,14 +60,30 @@ def collect(study: Study) -> Results:
     Raises:
       ConfigError: not one evaluation of the study exists yet.
     """
+    scores = _collect(study, measurements(study))
+    return dataclasses.replace(
+        scores,
+        perceptual=perceptual_results(study),
+        shift=shift_results(study),
+        information=_information(study),
+        samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
+        gallery=_gallery(study, scores.points),
+    )
+
+
+def collect_scores(study: Study) -> Results:
+    """The same without what takes time: distances with their intervals, indexes of images, and pictures."""
+    return _collect(study, [])
+
+
+def _collect(study: Study, measured: list[Artefact]) -> Results:
     evaluations = [e for e in map(study.evaluation, study.cases()) if e.exists]
     if not evaluations:
         raise ConfigError(f"study {study.config.name} has no evaluation in {study.work} yet: run dsr run first")
     rivals = [e for e in map(study.evaluation, study.rivals()) if e.exists]
-    artefacts = [a for a in closure([*evaluations, *rivals, *measurements(study)]) if a.exists]
+    artefacts = [a for a in closure([*evaluations, *rivals, *measured]) if a.exists]
     table = study.source.table
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
-    points = [point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists]
     return Results(
         study=StudyFacts(
             name=study.config.name,
@@ -86,18 +103,14 @@ def collect(study: Study) -> Results:
             width=original.width,
             file_bpp=original.source.bpp if original.source else None,
         ),
-        points=points,
+        points=[point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
         original_bpp=original.bpp,
         evaluations=[_evaluation(e) for e in evaluations],
         adapted=[_adapted(e) for e in rivals],
-        perceptual=perceptual_results(study),
-        shift=shift_results(study),
-        information=_information(study),
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
+        scaling=SCALING.kept(study),
         trainings=[_training(a) for a in artefacts if a.batch is not None],
-        samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
-        gallery=_gallery(study, points),
         timings=[_timing(a) for a in artefacts if a.units],
         artefacts=[artefact_facts(a) for a in artefacts],
     )

@@ -48,7 +48,7 @@ def last_conversion(study: Study) -> OperatingPoint:
         raise ConfigError(f"{path} is damaged ({error}); remove it, or name --codec and --quality") from None
     if study.source.received:
         return study.config.points[0]  # the study is at what came, whatever is named
-    found = _converted(study)
+    found = converted(study)
     if len(found) > 1:
         raise ConfigError(
             f"{study.work} has {', '.join(sorted(found))} of {study.source.name}: say which with --codec and --quality"
@@ -56,7 +56,7 @@ def last_conversion(study: Study) -> OperatingPoint:
     return next(iter(found.values()), study.config.points[0])
 
 
-def _converted(study: Study) -> dict[str, OperatingPoint]:
+def converted(study: Study) -> dict[str, OperatingPoint]:
     """The operating points of which the work folder has compressed shards of the study's images."""
     originals = {study.shards(ORIGINAL, role).fingerprint for role in ROLES}
     found = {}

@@ -281,6 +281,17 @@ class ImagesTrial:
 
 
 @dataclass
+class ScalingTrial:
+    """mIoU, one a seed, of CO (`restorer` None) or RO trained on so many images, which take so many bytes each."""
+
+    point: str
+    restorer: Optional[str]
+    images: int
+    bytes: float
+    miou: list[float]
+
+
+@dataclass
 class StageTimes:
     """Seconds of a stage (encode, decode, restore, segment), one an image."""
 
@@ -388,6 +399,7 @@ class Results:
     information: Optional[Information] = None
     restorer_images: Optional[list[ImagesTrial]] = None
     inference_times: Optional[InferenceTimes] = None
+    scaling: Optional[list[ScalingTrial]] = None
     trainings: list[TrainingResult] = field(default_factory=list)
     samples: list[SampleImages] = field(default_factory=list)
     gallery: list[GalleryImage] = field(default_factory=list)

@@ -127,6 +127,9 @@ class Study:
         wanted, apart = config.restorer.images, found.get("restore")
         if wanted is not None and apart is not None and wanted > apart:
             raise ConfigError(f"restorer.images is {wanted}, but only {apart} images are set apart for restorers")
+        wanted, there = config.segmenter.images, found.get("train")
+        if wanted is not None and there is not None and wanted > there:
+            raise ConfigError(f"segmenter.images is {wanted}, but there are only {there} images to train segmenters on")
 
     @property
     def came_compressed(self) -> bool:

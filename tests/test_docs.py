@@ -118,6 +118,7 @@ def _is_module(path: Path) -> bool:
         "fleet",
         "information",
         "perceptual",
+        "planning",
         "reading",
         "README",
         "restorer",

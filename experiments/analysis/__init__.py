@@ -23,6 +23,7 @@ Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams,
     restorer_images  [{point, restorer or None (CO), images, miou [a seed each]}]; or None if not tried
     inference_times  device, height, width, stages [{stage encode | decode | restore | segment, point, restorer,
                  seconds [an image each]}]; or None if not measured
+    scaling      [{point, restorer or None (CO), images, bytes [of an image], miou [a seed each]}]; or None if not tried
     trainings    [{kind, name, point, domain, restorer, seed, steps, seconds, parameters,
                  curves {name: [[step, value], ...]}}]
     samples      [{key, point, images {original, compressed, label, OO, CO, CC, OC: PNG path},

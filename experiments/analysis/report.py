@@ -28,8 +28,10 @@ from dsr.experiments.analysis.headline import Effect, headline, points_apart
 from dsr.experiments.analysis.inference_times import STAGES, costs
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.pictures import GAIN, LOSS, MAP_BITS, NO_CHANGE
+from dsr.experiments.analysis.plan import plan_view
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.samples import PSNR, gallery, sample_views
+from dsr.experiments.analysis.scaling import scaling_view
 from dsr.experiments.results import Results, TrainingResult, from_json, to_json
 from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically
@@ -143,6 +145,8 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         inference_costs=costs(results.inference_times) if results.inference_times else [],
         stages=STAGES,
         at_chance=restorers.at_chance,
+        scaling_view=scaling_view(results.scaling),
+        plan=plan_view(results),
         curve_charts=figures.curve_charts,
         flat_classes=figures.flat_classes,
         curve_ranges=curve_ranges(results.trainings),

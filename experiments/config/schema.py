@@ -211,6 +211,7 @@ class SegmenterConfig:
       label_smoothing: the share of a label that is spread over all classes.
       warmup: the share of the steps in which the learning rate rises to its full height.
       backbone_rate: learning rate of the backbone, in that of the heads.
+      images: train on so many images, drawn by the seed; all if none.
       checkpoint_every: steps between two states that an interrupted training can go on from.
       log_every: steps between two points of the curves.
     """
@@ -229,6 +230,7 @@ class SegmenterConfig:
     label_smoothing: float = 0.0
     warmup: float = 0.0
     backbone_rate: float = 1.0
+    images: Optional[int] = None
     checkpoint_every: int = 1000
     log_every: int = 100
 
@@ -237,7 +239,7 @@ class SegmenterConfig:
 
         So segmenters that were trained before stay what they are called.
         """
-        later = {"class_weights", "label_smoothing", "warmup", "backbone_rate"}
+        later = {"class_weights", "label_smoothing", "warmup", "backbone_rate", "images"}
         unused = {f.name for f in dataclasses.fields(self) if f.name in later and getattr(self, f.name) == f.default}
         return {name: value for name, value in dataclasses.asdict(self).items() if name not in unused}
 

@@ -8,7 +8,7 @@ from typing import Any, Generic, Optional, TypeVar
 
 from dsr.experiments.analysis.tables import Table
 from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.results import ImagesTrial, InferenceTimes, from_json, load, to_json
+from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial, from_json, load, to_json
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.tfrecords.files import write_atomically
@@ -57,3 +57,4 @@ class Kept(Generic[Value]):
 
 INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes)
 RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept("restorer_images", ImagesTrial, several=True)
+SCALING: Kept[list[ScalingTrial]] = Kept("scaling", ScalingTrial, several=True)

@@ -45,4 +45,5 @@ class MixedTraining(SegmenterTraining):
             start_step=start,
             share=share,
             versions=self.versions,
+            chosen=self.chosen,
         )

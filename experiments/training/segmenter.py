@@ -13,7 +13,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import IGNORE, LabelTable
-from dsr.data_pipelines.input import WHOLE, Batch, Share, training_dataset
+from dsr.data_pipelines.input import WHOLE, Batch, Share, subset, training_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import CLASSES, Artefact
 from dsr.experiments.graph.progress import Progress
@@ -69,7 +69,9 @@ class SegmenterTraining(Training[Segmenter]):
         self, config: SegmenterConfig, seed: int, table: LabelTable, shards: ShardSet, unseen: Optional[Path] = None
     ) -> None:
         schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
-        super().__init__(config, "segmenter", schedule, seed, shards.num_images)
+        self.chosen = None if config.images is None else subset(shards, config.images, seed)
+        images = shards.num_images if self.chosen is None else len(self.chosen)
+        super().__init__(config, "segmenter", schedule, seed, images)
         self.table, self.shards, self.unseen = table, shards, unseen
 
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
@@ -82,17 +84,18 @@ class SegmenterTraining(Training[Segmenter]):
             seed=self.seed,
             start_step=start,
             share=share,
+            chosen=self.chosen,
         )
 
     def build(self) -> Segmenter:
-        refuse_unlabelled(self.shards)
+        refuse_unlabelled(self.shards, self.chosen)
         config, classes = self.config, self.table.num_classes
         network = build_deeplab(config.network, classes)
         if config.network.weights != "none" and not config.network.freeze_batch_norm:
             recalibrate_if_folded(network.get_layer("backbone"), self.first(CALIBRATION)["image"])
         weights = None
         if config.class_weights == "inverse_sqrt":
-            weights = inverse_sqrt(class_frequencies(self.shards, classes))
+            weights = inverse_sqrt(class_frequencies(self.shards, classes, self.chosen))
         model = self.segmenter(network, weights)
         model.compile(
             self._optimizer(1.0), None if config.backbone_rate == 1 else self._optimizer(config.backbone_rate)
@@ -146,30 +149,37 @@ class SegmenterTraining(Training[Segmenter]):
         return build_optimizer(config.optimizer, factor * config.learning_rate, config.steps, config.warmup)
 
 
-def refuse_unlabelled(shards: ShardSet) -> None:
+def refuse_unlabelled(shards: ShardSet, chosen: NDArray[np.int64] | None = None) -> None:
     """Raise ArtefactError if not one pixel has a class: nothing can be learnt from the shards, nor scored on them."""
-    if not any((label != IGNORE).any() for label in _labels(shards)):
+    if not any((label != IGNORE).any() for label in _labels(shards, chosen)):
+        count = shards.num_images if chosen is None else len(chosen)
         raise ArtefactError(
-            f"{shards.folder}: no pixel of its {shards.num_images} images has a class, all are void: "
+            f"{shards.folder}: no pixel of its {count} images has a class, all are void: "
             "compare the ids in the label maps with the list of classes"
         )
 
 
-def class_frequencies(shards: ShardSet, num_classes: int) -> NDArray[np.float64]:
+def class_frequencies(
+    shards: ShardSet, num_classes: int, chosen: NDArray[np.int64] | None = None
+) -> NDArray[np.float64]:
     """The share of each class in the labelled pixels of the images that it is in, 0 if it is in none, (num_classes,).
 
     So counted (as SegNet's are), a class of few images does not seem smaller than it is where it is seen.
     """
     pixels, labelled = np.zeros((2, num_classes), np.int64)
-    for label in _labels(shards):
+    for label in _labels(shards, chosen):
         counts = np.bincount(label.ravel(), minlength=num_classes)[:num_classes]
         pixels += counts
         labelled += counts.sum() * (counts > 0)
     return pixels / np.maximum(labelled, 1)
 
 
-def _labels(shards: ShardSet) -> Iterable[NDArray[np.uint8]]:
-    return shards.serialized().map(lambda record: ShardSet.parse(record)["label"]).as_numpy_iterator()
+def _labels(shards: ShardSet, chosen: NDArray[np.int64] | None) -> Iterable[NDArray[np.uint8]]:
+    records = shards.serialized()
+    if chosen is not None:
+        numbered = records.enumerate().filter(lambda number, _: tf.reduce_any(number == chosen))
+        records = numbered.map(lambda _, record: record)
+    return records.map(lambda record: ShardSet.parse(record)["label"]).as_numpy_iterator()
 
 
 def inverse_sqrt(frequencies: NDArray[np.float64]) -> NDArray[np.float32]:

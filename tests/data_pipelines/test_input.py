@@ -12,7 +12,14 @@ import pytest
 import tensorflow as tf
 
 from dsr.data_pipelines.augmentation import GRAY, random_scaled_crop
-from dsr.data_pipelines.input import Share, crop_pair_dataset, evaluation_dataset, pair_dataset, training_dataset
+from dsr.data_pipelines.input import (
+    Share,
+    crop_pair_dataset,
+    evaluation_dataset,
+    pair_dataset,
+    subset,
+    training_dataset,
+)
 from dsr.models.errors import UserError
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
@@ -56,6 +63,20 @@ def test_a_training_that_starts_at_a_step_sees_what_an_uninterrupted_one_sees(or
     for expected, got in zip(whole[start:], resumed):
         np.testing.assert_array_equal(got["image"], expected["image"])
         np.testing.assert_array_equal(got["label"], expected["label"])
+
+
+def test_a_subset_contains_the_smaller_ones_of_its_seed_and_is_the_same_in_every_domain(
+    folders: dict[str, Path], original: ShardSet
+) -> None:
+    compressed = ShardSet(folders["compressed"])
+    chosen = [subset(original, images, 3).tolist() for images in range(1, IMAGES + 2)]
+    for fewer, more in zip(chosen, chosen[1:]):
+        assert set(fewer) <= set(more) and sorted(more) == more
+    assert [len(one) for one in chosen] == [*range(1, IMAGES + 1), IMAGES]
+    assert [subset(compressed, images, 3).tolist() for images in range(1, IMAGES + 2)] == chosen
+    assert len({tuple(subset(original, 5, seed)) for seed in range(20)}) > 10
+    shown = numbers(training_dataset(original, batch=1, crop=(40, 50), **PLAIN, chosen=subset(original, 4, 3)), 12)
+    assert set(shown) == set(chosen[3]) and all(sorted(shown[i : i + 4]) == chosen[3] for i in (0, 4, 8))
 
 
 def test_the_restorers_training_resumes_alike(folders: dict[str, Path], original: ShardSet) -> None:

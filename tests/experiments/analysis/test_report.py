@@ -178,6 +178,7 @@ def test_what_restoring_did_stands_in_the_heading(tmp_path):
 
 def test_hostile_names_are_text(tmp_path, images):
     hostile = "</script><img src=x onerror=alert(1)>\"'&{{ 7*7 }}"
+    scripts = [tag for tag, _ in Page(write(example.study(images), tmp_path)).tags].count("script")
     results = example.study(images)
     example.update(results.study, name=hostile, command=hostile, config={hostile: [hostile]})
     results.versions = {hostile: hostile}
@@ -197,7 +198,7 @@ def test_hostile_names_are_text(tmp_path, images):
     example.update(results.artefacts[0], name=hostile, kind=hostile, folder=hostile, inputs={hostile: hostile})
     page = Page(write(results, tmp_path))
     assert "x" not in page.attributes("src") and not page.attributes("onerror")
-    assert sum(tag == "script" for tag, _ in page.tags) == 1
+    assert [tag for tag, _ in page.tags].count("script") == scripts
     text = "".join(page.text)
     assert text.count(hostile) > 20 and "49" not in re.findall(r"alert\(1\)>\"'&(\S*)", text)
     for name in ("miou.csv", "per_class.csv"):

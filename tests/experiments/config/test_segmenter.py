@@ -8,7 +8,7 @@ import pytest
 
 from dsr.experiments.config.schema import SegmenterConfig
 
-RECIPE = {"class_weights": "inverse_sqrt", "label_smoothing": 0.05, "warmup": 0.05, "backbone_rate": 0.5}
+RECIPE = {"class_weights": "inverse_sqrt", "label_smoothing": 0.05, "warmup": 0.05, "backbone_rate": 0.5, "images": 20}
 
 
 def test_what_a_recipe_does_not_use_is_not_part_of_its_identity() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.linalg import sqrtm
+from scipy.optimize import linear_sum_assignment
 
 from dsr.models.metrics.distances import (
     DISTANCES,
@@ -18,6 +19,7 @@ from dsr.models.metrics.distances import (
     frechet_distance,
     kernel_distance,
     resamples,
+    sliced_distance,
 )
 
 seeds = st.integers(0, 1000)
@@ -62,6 +64,29 @@ def test_frechet_of_large_samples_is_that_of_the_gaussians_they_were_drawn_from(
     deviations, shift = np.array([[1.0, 2.0, 0.5], [2.0, 1.0, 0.5]]), np.array([1.0, 0.0, -0.5])
     x, y = (random.normal(size=(200_000, 3)) * deviation for deviation in deviations)
     assert frechet_distance(x, y + shift) == pytest.approx(1.25 + 2.0, rel=0.01)
+
+
+@given(seeds)
+def test_the_sliced_distance_of_a_shift_is_its_square_whatever_the_bases(seed: int) -> None:
+    x, _ = pair(seed, 20, 5)
+    shift = np.array([1.0, -2.0, 0.0, 0.5, 3.0])
+    assert sliced_distance(x, x + shift, seed) == pytest.approx(float(shift @ shift))
+    assert sliced_distance(x, x[::-1], seed) == pytest.approx(0, abs=1e-12)  # sets have no order
+
+
+@given(seeds)
+def test_the_sliced_distance_of_a_line_is_the_best_assignment_of_images(seed: int) -> None:
+    x, y = (part[:, :1] for part in pair(seed, 12, 3))
+    rows, columns = linear_sum_assignment((x - y.T) ** 2)
+    assert sliced_distance(x, y) == pytest.approx(float(np.mean((x[rows] - y[columns]) ** 2)))
+
+
+@given(seeds)
+def test_the_sliced_distance_is_at_most_that_of_the_best_assignment(seed: int) -> None:
+    """On no line are two sets farther apart than their images are when assigned at best (Wasserstein)."""
+    x, y = pair(seed, 15, 4)
+    cost = ((x[:, None] - y[None]) ** 2).sum(axis=-1)
+    assert sliced_distance(x, y) <= float(cost[linear_sum_assignment(cost)].mean()) + 1e-9
 
 
 @given(seeds)

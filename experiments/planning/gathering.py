@@ -1,0 +1,122 @@
+"""From a work folder to what a plan stands on."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from dsr.experiments.analysis.plan import growth
+from dsr.experiments.analysis.tables import difference, miou
+from dsr.experiments.collecting import collect_scores
+from dsr.experiments.config.schema import OperatingPoint
+from dsr.experiments.domain import Domain
+from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.last_conversion import converted
+from dsr.experiments.measurements.artefacts import features
+from dsr.experiments.measurements.files import FEATURES
+from dsr.experiments.planning.errors import PlanningError
+from dsr.experiments.planning.known import Known, known, pooled, score_of
+from dsr.experiments.planning.untrained import Foretelling, Seen, foretell
+from dsr.experiments.results import Results
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.models.metrics.distances import frechet_distance, kernel_distance, sliced_distance
+
+SEEDS_LOOKED_FOR = 10
+
+DISTANCES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "frechet": frechet_distance,
+    "kernel": kernel_distance,
+    "sliced": sliced_distance,
+}
+
+
+def gather(study: Study) -> Known:
+    """What was measured of a study's dataset with its settings, at its points and at all others that were converted.
+
+    Raises:
+      ConfigError: the work folder has no evaluation of it.
+      PlanningError: none of compressed or restored training images.
+    """
+    results = collect_scores(widened(study))
+    return known(results, growth(results))
+
+
+def widened(study: Study, more: Sequence[OperatingPoint] = ()) -> Study:
+    """The study at more points and at all that the work folder has its images at, with all seeds there may be."""
+    config = study.config
+    if study.came_compressed:
+        points = config.points
+    else:
+        mine = {point.make().point: point for point in (*config.points, *more)}
+        points = tuple({**mine, **converted(study)}.values())
+    seeds = max(config.seeds, SEEDS_LOOKED_FOR)
+    return Study(dataclasses.replace(config, points=points, seeds=seeds), study.work, study.converting)
+
+
+def to_foretell(study: Study, more: Sequence[OperatingPoint]) -> list[Artefact]:
+    """The features that tell what points nobody trained at would lose: theirs, and those of all that were trained at.
+
+    Raises:
+      PlanningError: no segmenter is trained on originals, whose features they are, or too few points are trained at.
+    """
+    if study.came_compressed or not study.segmenter(ORIGINAL, study.config.seed).exists:
+        raise PlanningError(
+            "features are those of a segmenter trained on originals, and there is none: run dsr train --config OO"
+        )
+    wide = widened(study, more)
+    losses = _losses(collect_scores(wide))
+    wanted = {*losses, *(point.make().point for point in more)}
+    foretell([Seen(point, {"any": 1.0}, loss) for point, loss in losses.items()])  # raises if there are too few
+    domains = [Domain("C", degradation) for degradation in wide.degradations if degradation.point in wanted]
+    return [features(wide, domain) for domain in (ORIGINAL, *domains)]
+
+
+def gather_foretold(study: Study, more: Sequence[OperatingPoint]) -> tuple[Known, Foretelling]:
+    """What `gather` gives, with scores of more points from the features that `to_foretell` names, where they are sound.
+
+    Points that were converted meanwhile count as measured rates.
+    """
+    wide = widened(study, more)
+    results = collect_scores(wide)
+    losses = _losses(results)
+    originals = _high(features(wide, ORIGINAL))
+    seen = []
+    for degradation in wide.degradations:
+        artefact = features(wide, Domain("C", degradation))
+        if artefact.exists:
+            seen.append(Seen(degradation.point, _distances(originals, _high(artefact)), losses.get(degradation.point)))
+    foretelling = foretell(seen)
+    reference = miou(results, "OO", "")
+    assert reference is not None, "losses are against it"
+    score = score_of(reference, pooled([reference]))
+    told = {one.point: foretelling.score(one, score) for one in seen if one.loss is None and foretelling.sound}
+    return known(results, growth(results), told), foretelling
+
+
+def _losses(results: Results) -> dict[str, float]:
+    """By point, of those that were trained at: mIoU of OO minus that of CO, over common seeds."""
+    found = {point.point: difference(results, "OO", "CO", point.point) for point in results.points}
+    return {point: loss.mean for point, loss in found.items() if loss is not None}
+
+
+def _high(artefact: Artefact) -> dict[str, np.ndarray]:
+    """The last features (channels,) of each image by its key."""
+    with np.load(artefact.file(FEATURES), allow_pickle=False) as archive:
+        return dict(zip(archive["keys"].tolist(), archive["high"].astype(np.float64)))
+
+
+def _distances(originals: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> dict[str, float]:
+    keys = sorted(originals.keys() & other.keys())
+    x, y = (np.stack([side[key] for key in keys]) for side in (originals, other))
+    return {name: distance(x, y) for name, distance in DISTANCES.items()}
+
+
+def said(foretelling: Foretelling) -> str:
+    """What a plan says about it."""
+    how = f"{foretelling.curve} of the {foretelling.distance} distance of features, from {foretelling.points} points"
+    off = f"off by {100 * foretelling.error:.1f} points on average where a point is left out"
+    if foretelling.sound:
+        return f"predicted by {how}, {off}"
+    return f"features predict nothing here: {how}, is {off}, and 1.5 is the most that counts"

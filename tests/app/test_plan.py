@@ -1,0 +1,87 @@
+"""`dsr plan` says what a budget leaves, ranks what was measured, and refuses what is no budget."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from dsr.app.cli import cli
+from tests.experiments.planning.made_up import RATES, measure, study
+
+OO, FINE, COARSE, RESTORED = (("OO", None), ("CO", 30), ("CO", 42), ("RO", 42))
+
+
+def planned(work: Path, *arguments: str, ends: int = 0) -> str:
+    result = CliRunner().invoke(cli, ["plan", "--work", str(work), *arguments], catch_exceptions=True)
+    assert result.exit_code == ends, (result.output, result.exception)
+    return result.output if not isinstance(result.exception, Exception) else str(result.exception)
+
+
+@pytest.fixture(scope="module")
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """CO at QP 30 and 42 and RO at QP 42, with two seeds, of which the preset's points are none."""
+    folder = tmp_path_factory.mktemp("measured")
+    made = study(folder, "seeds=2", "points=bpg-qp30,bpg-qp42")
+    measure(made, {OO: 0.50, FINE: 0.48, COARSE: 0.40, RESTORED: 0.43}, RATES)
+    return folder
+
+
+def test_the_table_ranks_what_is_measured_and_what_lies_between(work: Path) -> None:
+    said = planned(work, "--budget", "10MB", "--images", "1000")
+    assert "10.0 MB for 1,000 images of 256x128: 2.44 bits a pixel" in said
+    assert "OO, trained on 120 originals: mIoU 50.5 [" in said
+    lines = {line.split()[1]: line for line in said.splitlines() if line.startswith("  ") and "bpg-qp" in line}
+    assert "48.5 [" in lines["bpg-qp30"] and "measured" not in lines["bpg-qp36"]
+    assert "interpolated" in lines["bpg-qp36"] and "rate interpolated" in lines["bpg-qp36"]
+    assert "what more than 120 images add is not counted" in said
+    assert "times are not measured: run dsr inference-times" in said
+
+
+def test_the_next_command_is_for_the_same_study(work: Path) -> None:
+    said = planned(work, "--budget", "10MB", "--images", "120", "--set", "samples=3")
+    command = said.splitlines()[-1].strip()
+    assert command.startswith("dsr train --config ") and command.endswith(f"--set samples=3 --work {work}")
+
+
+def test_a_channel_is_a_rate_times_hours_and_a_camera_takes_images_meanwhile(work: Path) -> None:
+    said = planned(work, "--channel", "8kbit/s", "--fps", "0.5", "--hours", "1", "--label-budget", "120")
+    assert "3.6 MB for 1,800 images of 256x128, 120 of them labelled: 0.488 bits a pixel" in said
+
+
+def test_json_holds_every_row_and_the_command(work: Path) -> None:
+    told = json.loads(planned(work, "--budget", "1MB", "--max-loss", "5", "--json", "--top", "1"))
+    rows = told["plan"]["rows"]
+    assert told["plan"]["reference"]["value"] == pytest.approx(0.505)
+    assert [row["score"]["value"] >= 0.455 - 1e-9 for row in rows] == [True] * len(rows)
+    assert len(rows) > 1 and told["command"].startswith("dsr ") and told["bpp"] is None
+    assert {row["basis"] for row in rows} <= {"measured", "interpolated", "extrapolated"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ((), "--budget and --channel"),
+        (("--budget", "1GB", "--channel", "1Mbit/s"), "--budget and --channel"),
+        (("--budget", "200"), "as 200GB"),
+        (("--budget", "1Gb"), "as 200GB"),
+        (("--channel", "2Mbps", "--hours", "1"), "as 2Mbit/s"),
+        (("--channel", "2Mbit/s"), "--hours"),
+        (("--channel", "2Mbit/s", "--hours", "1", "--fps", "1", "--images", "5"), "--fps and --images"),
+        (("--budget", "1GB", "--fps", "1"), "--images"),
+        (("--budget", "1GB", "--size", "2048"), "2048x1024"),
+        (("--budget", "1GB", "--images", "0"), "images"),
+        (("--budget", "1GB", "--max-loss", "-1"), "max-loss"),
+    ],
+)
+def test_what_is_no_budget_is_a_wrong_use(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
+    assert says in planned(tmp_path, *arguments, ends=2)
+
+
+def test_a_work_folder_without_scores_says_what_to_run(work: Path, tmp_path: Path) -> None:
+    assert "dsr run" in planned(tmp_path, "--budget", "1GB", ends=1)
+    measure(study(tmp_path), {OO: 0.5}, RATES)
+    assert "dsr train --config CO" in planned(tmp_path, "--budget", "1GB", ends=1)
+    assert "not one image" in planned(work, "--budget", "10B", ends=1)

@@ -1,0 +1,89 @@
+"""What a work folder knows is found: converted points, all seeds, the scaling law, and features that foretell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dsr.experiments.analysis.scaling import scaling_table
+from dsr.experiments.config.schema import OperatingPoint
+from dsr.experiments.domain import Domain
+from dsr.experiments.measurements.artefacts import features
+from dsr.experiments.measurements.files import FEATURES
+from dsr.experiments.measurements.kept import SCALING
+from dsr.experiments.planning.errors import PlanningError
+from dsr.experiments.planning.gathering import gather, gather_foretold, said, to_foretell, widened
+from dsr.experiments.study import ORIGINAL, Study
+from dsr.tfrecords.building import building
+from tests.experiments.measurements.test_scaling import TRIALS
+from tests.experiments.planning.made_up import convert, measure, study
+
+RATES = {30: 0.8, 33: 0.57, 36: 0.4, 42: 0.2, 45: 0.14}
+TRAINED = {30: 0.02, 36: 0.05, 42: 0.10}
+
+
+@pytest.fixture
+def measured(tmp_path: Path) -> Study:
+    made = study(tmp_path, "points=bpg-qp30,bpg-qp36,bpg-qp42")
+    measure(made, {("OO", None): 0.5, **{("CO", qp): 0.5 - loss for qp, loss in TRAINED.items()}}, RATES)
+    return made
+
+
+def test_points_and_seeds_that_the_request_does_not_name_are_found(measured: Study, tmp_path: Path) -> None:
+    asked = study(tmp_path, "points=bpg-qp33")
+    found = gather(asked)
+    assert {point for point, _ in found.scores} == {"bpg-qp30", "bpg-qp36", "bpg-qp42"}
+    assert found.images == 120 and found.growth is None
+    assert len(widened(asked).seeds) == 10
+
+
+def test_a_scaling_law_that_was_kept_moves_the_scores(measured: Study) -> None:
+    SCALING.keep(measured, TRIALS, scaling_table(TRIALS))
+    law = gather(measured).growth
+    assert law is not None and law.images == (15, 120)
+    assert law.change(60, 120).value == pytest.approx(60**-0.4 - 120**-0.4, abs=2e-3)
+
+
+def see(study: Study, domain: Domain, far: float) -> None:
+    """Features of 24 images that are the originals', moved by `far`."""
+    artefact = features(study, domain)
+    high = np.random.default_rng(0).normal(size=(24, 3)) + [far, 0, 0]
+    keys = np.array([f"test{i:02d}" for i in range(24)])
+    with building(artefact.folder, artefact.identity) as build:
+        np.savez(build.path / FEATURES, keys=keys, low=high, high=high)
+        build.summary.update(images=24)
+
+
+def test_a_point_that_was_not_trained_at_is_foretold_by_its_features(measured: Study) -> None:
+    asked = [OperatingPoint("bpg", 45)]
+    wanted = to_foretell(measured, asked)
+    assert [getattr(artefact.of, "point", "") for artefact in wanted] == [
+        None,
+        "bpg-qp30",
+        "bpg-qp36",
+        "bpg-qp42",
+        "bpg-qp45",
+    ]
+    wide = widened(measured, asked)
+    see(wide, ORIGINAL, 0.0)
+    for degradation in wide.degradations:
+        # A shift by m is m^2 apart; the loss goes with the square of m.
+        loss = {**TRAINED, 45: 0.12}[int(degradation.level or 0)]
+        see(wide, Domain("C", degradation), float(np.sqrt(loss)))
+    convert(wide, 45, RATES)
+    known, foretelling = gather_foretold(measured, asked)
+    assert foretelling.sound and foretelling.points == 3 and foretelling.error < 1e-6
+    assert known.predicted["bpg-qp45"].value == pytest.approx(0.5 - 0.12)
+    assert "off by 0.0 points on average where a point is left out" in said(foretelling)
+
+
+def test_without_originals_or_with_two_trained_points_nothing_is_made(tmp_path: Path) -> None:
+    made = study(tmp_path, "points=bpg-qp30,bpg-qp36")
+    asked = [OperatingPoint("bpg", 45)]
+    with pytest.raises(PlanningError, match="--config OO"):
+        to_foretell(made, asked)
+    measure(made, {("OO", None): 0.5, ("CO", 30): 0.48, ("CO", 36): 0.45}, RATES)
+    with pytest.raises(PlanningError, match="takes 3"):
+        to_foretell(made, asked)
