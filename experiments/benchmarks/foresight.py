@@ -6,7 +6,7 @@ Trains the design of `dsr scaling` over three QPs and some numbers of images, wr
 cells of the grid into FOLDER/predictions.json, and only then trains those. Prints, for each, the prediction with its
 interval and what came out; and for three budgets the mIoU of the cell that the law chose before, of the best cell of
 the whole grid, and their difference, the regret. Resumable: what is trained stays, and predictions that were written
-are never written again. docs/planning.md has what came out; the networks are tiny, and the streets are drawn.
+are never written again. The networks are tiny, and the streets are drawn.
 """
 
 from __future__ import annotations

@@ -56,6 +56,9 @@ def test_a_class_is_as_frequent_as_it_is_where_it_is_seen() -> None:
     found = segmentation.class_frequencies(Labels(labels), 5)  # type: ignore[arg-type]
     np.testing.assert_allclose(found, expected, rtol=1e-12)
     assert found[3] == 0 and found.min() >= 0
+    some = segmentation.class_frequencies(Labels(labels), 5, np.array([0, 2]))  # type: ignore[arg-type]
+    whole = segmentation.class_frequencies(Labels([labels[0], labels[2]]), 5)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(some, whole)
 
 
 def test_a_class_that_is_four_times_as_frequent_weighs_half_and_an_absent_one_nothing() -> None:
@@ -65,8 +68,8 @@ def test_a_class_that_is_four_times_as_frequent_weighs_half_and_an_absent_one_no
 
 
 def test_a_recipe_enters_the_training_and_a_killed_one_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
-    """Two optimizers, whose state the checkpoint holds, and weights of the classes, which are counted anew."""
-    recipe = ["class_weights=inverse_sqrt", "label_smoothing=0.1", "warmup=0.4", "backbone_rate=0.5"]
+    """Two optimizers, whose state the checkpoint holds, and weights of the classes, counted anew, of a subset."""
+    recipe = ["class_weights=inverse_sqrt", "label_smoothing=0.1", "warmup=0.4", "backbone_rate=0.5", "images=3"]
     config = apply_overrides(preset("demo"), [*TINY, *(f"segmenter.{value}" for value in recipe)])
     whole, killed = (Study(config, tmp_path / name).segmenter(ORIGINAL, 0) for name in ("whole", "killed"))
     make([whole], Progress())
@@ -76,6 +79,7 @@ def test_a_recipe_enters_the_training_and_a_killed_one_ends_like_an_uninterrupte
     make([killed], Progress())
     for ours, theirs in zip(saved_weights(killed), saved_weights(whole)):
         np.testing.assert_array_equal(ours, theirs)
+    assert whole.manifest.summary["images"] == 3
     rates = json.loads((whole.folder / CURVES).read_text())["learning_rate"]
     shape = np.array([1, (3 / 4) ** 0.9, (1 / 4) ** 0.9])  # of the second, fourth and sixth step; two lead up
     np.testing.assert_allclose([rate for _, rate in rates], config.segmenter.learning_rate * shape, rtol=1e-5)
