@@ -52,12 +52,12 @@ def command(
     \b
     Examples:
       dsr export-model seg/ --segmenter camvid/deeplab-mobilenet_v2-original --format onnx \\
-          --check dsr-work/shards/camvid/test/original-f4e4ad9a
+          --check dsr-work/shards/camvid/test/original-f4e4ad9a/
       dsr export-model seg8/ --segmenter camvid/deeplab-mobilenet_v2-original --format tflite-int8 \\
-          --check dsr-work/shards/camvid/test/original-f4e4ad9a \\
-          --calibrate dsr-work/shards/camvid/train/original-7b9c117f
+          --check dsr-work/shards/camvid/test/original-f4e4ad9a/ \\
+          --calibrate dsr-work/shards/camvid/train/original-7b9c117f/
       dsr export-model restorer/ --restorer shipped --format savedmodel \\
-          --check dsr-work/shards/camvid/test/bpg-qp36-d26476a7
+          --check dsr-work/shards/camvid/test/bpg-qp36-d26476a7/
     """
     if (segmenter is None) == (restorer is None):
         raise click.UsageError("give either --segmenter or --restorer")
