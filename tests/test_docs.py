@@ -110,7 +110,6 @@ def _is_module(path: Path) -> bool:
 
 @pytest.mark.parametrize(
     "page",
-    "page",
     [
         "architecture",
         "camvid",
@@ -121,6 +120,7 @@ def _is_module(path: Path) -> bool:
         "planning",
         "reading",
         "README",
+        "report",
         "restorer",
         "rivals",
         "scale",
