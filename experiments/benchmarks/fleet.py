@@ -9,7 +9,8 @@ in one run, and medians are given, of two ratios:
 
   CPU    seconds an image in one process, which other work on the machine changes little: reading, checking, codec or
          network, writing and digests, against codec or network
-  clock  images a second with two processes, from the first image to the last, so that starting them does not count
+  clock  images a second with two processes, from the first image to the last, so that starting them does not count;
+         a process does eight files in a row, so --images is to be a multiple of 16
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ the end. Then the folder must hold the same bytes as after a run that nobody dis
 in a finished batch when a kill came must be the same file afterwards.
 
 encode: 201 kills in 26 runs, none with other files or bytes, no finished file made again.
+restore: 236 kills in 11 runs, the same; on a machine so busy that most of the last run came before its first file.
 """
 
 from __future__ import annotations
