@@ -53,7 +53,7 @@ def command(
     Examples:
       dsr watch fleet/ --like fleet-of-may/
       dsr watch fleet/ --preset camvid --root ~/CamVid --codec bpg --qp 36
-      dsr watch dsr-work/shards/streets/train/bpg-qp42-0f49717d/manifest.json --like fleet/ --images 500
+      dsr watch dsr-work/shards/streets/train/bpg-qp42/ --like fleet/ --images 500
     """
     reference = like or _of_study(request, codec, quality_of)
     before, now = read_arrivals(reference, reference_images), read_arrivals(arrived, images)
