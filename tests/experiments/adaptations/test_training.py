@@ -41,7 +41,8 @@ def compressed(study: Study) -> Domain:
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """One whose segmenter of compressed images is made, with and without adaptation."""
     study = Study(CONFIG, tmp_path_factory.mktemp("work"))
-    make(map(study.evaluation, (*study.rivals("CO"), *study.cases("CO"))), Progress())
+    seen = study.shards(compressed(study), "test")  # of which a report has the rate
+    make([seen, *map(study.evaluation, (*study.rivals("CO"), *study.cases("CO")))], Progress())
     return study
 
 
