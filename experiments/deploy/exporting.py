@@ -1,7 +1,8 @@
 """Trained networks as files for other runtimes, each compared with Keras on stored images before it gets its name.
 
 All take an image as float32 RGB in [-1, 1], (1, H, W, 3), called `image`. A segmenter gives logits, (1, H, W, classes),
-a restorer the restored image. SavedModel and ONNX take any size, TFLite that of the images it is compared on.
+a restorer the restored image. SavedModel and ONNX take any size, TFLite that of the images it is compared on; the
+adversarial generator as ONNX only sides that its multiple divides, as its reflection of indices is lost on the way.
 """
 
 from __future__ import annotations
@@ -224,11 +225,10 @@ def _onnx(network: tf.keras.Model, folder: Path, size: tuple[int, int], calibrat
     except ModuleNotFoundError as error:
         raise DeployError(f"ONNX needs {error.name}: run pip install 'dsr[onnx]'") from None
     path = folder / "model.onnx"
-    run = _signature(network)
-    tf2onnx.convert.from_function(run, input_signature=run.input_signature, opset=OPSET, output_path=str(path))
+    taken = tf.TensorSpec((1, None, None, 3), tf.float32, name="image")
+    tf2onnx.convert.from_keras(network, input_signature=[taken], opset=OPSET, output_path=str(path))
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    (taken,) = session.get_inputs()
-    return lambda image: session.run(None, {taken.name: image})[0]
+    return lambda image: session.run(None, {"image": image})[0]
 
 
 def _tflite(
