@@ -63,7 +63,7 @@ def collect(study: Study) -> Results:
     scores = _collect(study, measurements(study))
     return dataclasses.replace(
         scores,
-        perceptual=perceptual_results(study),
+        perceptual=[] if study.source.teaching else perceptual_results(study),
         shift=shift_results(study),
         information=_information(study),
         samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
@@ -96,12 +96,13 @@ def _collect(study: Study, measured: list[Artefact]) -> Results:
         versions=max(artefacts, key=lambda a: a.manifest.created).manifest.versions,
         dataset=DatasetFacts(
             name=study.source.name,
-            teaching=study.source.name == "streets",
+            teaching=study.source.teaching,
             classes=[ClassFacts(c.name, list(c.color), c.small) for c in table.classes],
             images={role: study.images(role) for role in ROLES},
             height=original.height,
             width=original.width,
             file_bpp=original.source.bpp if original.source else None,
+            photographs=None if study.source.teaching else study.photographs("test"),
         ),
         points=[point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
         original_bpp=original.bpp,

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
-from dsr.data_pipelines.codecs import CODECS, Codec, make_codec
+from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, make_codec
 from dsr.data_pipelines.datasets import DatasetError, Source
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments import sources
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Meter, Progress
+from dsr.experiments.trained_codec import TRAINED, TrainedCodec
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords import conversions, engine
 from dsr.tfrecords.converter import HERE, Conversion
 from dsr.tfrecords.engine import How
-from dsr.tfrecords.errors import one_sentence
+from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.manifest import Manifest, check_if_told
 from dsr.tfrecords.plan import Part, select_samples
 
@@ -84,6 +86,8 @@ def build_received(source: Source, artefact: Artefact, progress: Progress, conve
 
 def build_compressed(degradation: Degradation, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Original shards -> compressed shards."""
+    if isinstance(degradation, TrainedCodec):
+        degradation = degradation.codec  # so that records name the model itself
     conversion = conversions.to_compressed(artefact.inputs["original"].folder, degradation, identity=artefact.identity)
     convert(conversion, artefact, progress)
 
@@ -112,21 +116,49 @@ def build_restored(artefact: Artefact, progress: Progress, convert: Converting) 
     convert(conversion, artefact, progress)
 
 
-def stored_codec(manifest: Manifest) -> Codec | None:
-    """The codec that compressed shards were made with, of what their manifest says; None for other artefacts."""
+def stored_codec(manifest: Manifest, trained: Mapping[str, Path]) -> Codec | None:
+    """The codec that compressed shards were made with, of what their manifest says; None for other artefacts.
+
+    Args:
+      manifest: of an artefact.
+      trained: codecs that studies have trained, fingerprint -> folder.
+
+    Raises:
+      CodecError: there is no such codec, or it is not among those trained.
+    """
     codec = manifest.config.get("codec") if manifest.config.get("domain") == "compressed" else None
     if codec is None or codec["name"] not in CODECS:
         return None  # a chain's pixels are not only what its bitstream decodes to
-    return make_codec(codec["name"], codec["quality"], **codec["options"])
+    options = codec["options"]
+    if options.get("model") == TRAINED:
+        fingerprint = manifest.inputs.get("codec", "")
+        if fingerprint not in trained:
+            raise CodecError(
+                f"the codec that it was made with ({fingerprint[:12]}) is not among what is verified: name the folder "
+                "that it lies in too"
+            )
+        options = {"model": str(trained[fingerprint])}
+    return make_codec(codec["name"], codec["quality"], **options)
 
 
-def sample_pixels(source: Source, split: str) -> list[np.ndarray]:
+def trained_codecs(folders: Iterable[Path]) -> dict[str, Path]:
+    """Those of these artefacts that are learned codecs, fingerprint -> folder; what is damaged is left out."""
+    found = {}
+    for folder in folders:
+        with suppress(ArtefactError):
+            manifest = Manifest.load(folder)
+            if manifest.kind == "codec":
+                found[manifest.fingerprint] = folder
+    return found
+
+
+def sample_pixels(source: Source, split: str, most: int = SAMPLE_IMAGES) -> list[np.ndarray]:
     """A few images, uint8 (H, W, 3), spread evenly over a split: what a rate is estimated on.
 
     None that cannot be read.
     """
     samples = source.samples(split)
-    count = min(SAMPLE_IMAGES, len(samples))
+    count = min(most, len(samples))
     pixels = []
     for i in range(count):
         with suppress(DatasetError):

@@ -68,5 +68,5 @@ def converted(study: Study) -> dict[str, OperatingPoint]:
         codec = manifest.config.get("codec", {})
         if manifest.inputs.get("original") in originals and codec.get("name") in CODECS:
             point = OperatingPoint(codec["name"], codec["quality"], codec["options"])
-            found[point.make().point] = point
+            found[study.degradation(point).point] = point
     return found

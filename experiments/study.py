@@ -27,16 +27,18 @@ from dsr.experiments import conversion, sources
 from dsr.experiments.adaptations import AdaptationName
 from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, StudyConfig
+from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, OperatingPoint, StudyConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import load
+from dsr.experiments.trained_codec import TrainedCodec, is_trained
 from dsr.experiments.training.shipped import build_shipped
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.models.restorers.saved import SavedRestorer
+from dsr.models.segmenter.config import DeepLabConfig
 from dsr.tfrecords.conversions import compressed_identity, original_identity, received_identity, restored_identity
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
@@ -103,7 +105,7 @@ class Study:
             raise ConfigError(f"{config.name!r} cannot be a study's name, which is a folder's: give one by --name")
         self._answers: dict[str, dict[Any, Any]] = {}
         self.source = config.dataset.open()
-        self.degradations: tuple[Degradation, ...] = tuple(point.make() for point in config.points)
+        self.degradations: tuple[Degradation, ...] = tuple(map(self.degradation, config.points))
         if self.came_compressed:
             self.degradations = (self._as_received(),)
         for role in self.roles:
@@ -130,6 +132,12 @@ class Study:
         wanted, there = config.segmenter.images, found.get("train")
         if wanted is not None and there is not None and wanted > there:
             raise ConfigError(f"segmenter.images is {wanted}, but there are only {there} images to train segmenters on")
+
+    def degradation(self, point: OperatingPoint) -> Degradation:
+        """What an operating point does to images; raises UserError for a level or option that it does not have."""
+        if is_trained(point):
+            return TrainedCodec.at(point, self.config.codec, self.trained_codec().folder)
+        return point.make()
 
     @property
     def came_compressed(self) -> bool:
@@ -267,6 +275,12 @@ class Study:
         return found if limit is None else min(found, limit)
 
     @_once
+    def photographs(self, role: str) -> int:
+        """How many image files they are cut from."""
+        samples = select_samples(self.source.samples(self.split(role)), self.config.dataset.limit(role))
+        return len({sample.image for sample in samples})
+
+    @_once
     def shards(self, domain: Domain, role: str) -> Artefact:
         """The shards of a role's images in a domain."""
         build: Callable[..., None]
@@ -295,6 +309,9 @@ class Study:
             assert domain.degradation is not None
             inputs = {"original": self.shards(ORIGINAL, role)}
             identity = compressed_identity(inputs["original"].identity, domain.degradation)
+            if isinstance(domain.degradation, TrainedCodec):
+                inputs["codec"] = self.trained_codec()
+                identity = dataclasses.replace(identity, inputs=_fingerprints(inputs))
             build = partial(conversion.build_compressed, domain.degradation)
         else:
             assert domain.degradation is not None and domain.restorer is not None
@@ -371,7 +388,11 @@ class Study:
             build=build,
             units=training.steps,
             batch=training.batch,
-            seconds_per_unit=restorer.seconds_per_megapixel * training.batch * training.patch**2 / 1e6,
+            seconds_per_unit=restorer.seconds_per_megapixel
+            * _heavier(training.multiply_adds, restorer.multiply_adds)
+            * training.batch
+            * training.patch**2
+            / 1e6,
         )
 
     @_once
@@ -444,6 +465,7 @@ class Study:
             units=training.steps,
             batch=training.batch,
             seconds_per_unit=SECONDS_PER_SEGMENTER_MEGAPIXEL
+            * _heavier(training.network.multiply_adds, DeepLabConfig.small().multiply_adds)
             * (training.batch * training.crop_height * training.crop_width / 1e6),
         )
 
@@ -494,6 +516,11 @@ def _training_identity(config: dict[str, Any], weights: str | None, seed: int) -
     """
     config = {k: v for k, v in config.items() if k not in NOT_IN_THE_RESULT}
     return {**_by_content(config, weights), "seed": seed}
+
+
+def _heavier(multiply_adds: float, measured: float) -> float:
+    """How many times as long a step takes as one of the network whose cost is known; small ones are no faster."""
+    return max(1.0, multiply_adds / measured)
 
 
 def _seeded(seed: int) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import click
 
-from dsr.app.console import Console
+from dsr.app.console import Console, duration, size
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import (
     Request,
     plan_and_make,
+    show_plan,
     study_argument,
     study_options,
     with_adaptations,
@@ -17,8 +18,14 @@ from dsr.app.options import (
 )
 from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, report_of
+from dsr.experiments.costs import BYTES_BASIS, GPU_BASIS, Costs, costs
+from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
 from dsr.experiments.stored_study import store
+from dsr.models.segmenter.config import WeightsError
+
+SHORT = 3600
+"""Seconds of a GPU that nobody needs to plan for."""
 
 
 @click.command("run", cls=Command)
@@ -43,11 +50,14 @@ def command(request: Request) -> None:
       dsr run --preset camvid --root ~/CamVid --restorer gan --restorer rdn-psnr
       dsr run --preset camvid --root ~/CamVid --seeds 3
       dsr run --preset camvid --root ~/CamVid --seeds 3 --adapt recalibrated --adapt mixed --adapt consistency
-      dsr run --preset paper --root ~/cityscapes --weights model.ckpt.index --dry-run
+      dsr run --preset paper-cityscapes --root ~/cityscapes --dry-run
       dsr run --config study.toml
       dsr run demo
     """
     console = Console()
+    needed = ""
+    if is_asked(DRY_RUN):
+        request, needed = _without_missing_weights(request)
     study = request.study()
     seeds = [str(seed) for seed in study.seeds]
     console.say(
@@ -60,9 +70,32 @@ def command(request: Request) -> None:
     # First, so that trainings can show how they do on a few of them.
     seen = [study.shards(domain, "test") for domain in study.domains() if domain.letter != "R"]
     targets = seen + study.evaluations() + measurements(study)
-    if not is_asked(DRY_RUN):
-        store(study, request.preset)
+    if is_asked(DRY_RUN):
+        steps = plan(targets)
+        show_plan(steps)
+        _say_costs(costs(study, [step.artefact for step in steps if not step.artefact.exists]), console)
+        if needed:
+            console.say(f"  before it can start: {needed}")
+        return
+    store(study, request.preset)
     plan_and_make(targets, console)
 
     results = collect(study)
     show_results(results, report_of(study, results))
+
+
+def _without_missing_weights(request: Request) -> tuple[Request, str]:
+    """A request that can be planned, though its segmenter's weights cannot be had yet, and why; "" if they can."""
+    try:
+        request.config.segmenter.network.check_weights()
+    except WeightsError as error:
+        return request.overridden("segmenter.network.weights=none"), str(error)
+    return request, ""
+
+
+def _say_costs(found: Costs, console: Console) -> None:
+    """Print what a study takes beside its hours on this machine, and what the numbers rest on."""
+    if found.bytes:
+        console.say(f"  on disk about {size(found.bytes)} of shards ({BYTES_BASIS})")
+    if found.gpu_seconds >= SHORT:
+        console.say(f"  on one GPU about {duration(found.gpu_seconds)} ({GPU_BASIS})")

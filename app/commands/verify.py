@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import ExitStack
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Optional
@@ -13,7 +14,7 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.help import JSON, Command, is_asked, json_option
 from dsr.app.options import work_option, workers_option
-from dsr.experiments.conversion import stored_codec
+from dsr.experiments.conversion import stored_codec, trained_codecs
 from dsr.experiments.graph.places import below, misplaced
 from dsr.experiments.graph.progress import Meter
 from dsr.tfrecords import files
@@ -54,7 +55,7 @@ def command(paths: tuple[Path, ...], work: Path, deep: bool, workers: Optional[i
             meter = meter or stack.enter_context(console.meter("verify", total))
             meter.update(done)
 
-        decoder_of = stored_codec if deep else lambda _: None
+        decoder_of = partial(stored_codec, trained=trained_codecs(folders)) if deep else lambda _: None
         found = []
         for sentence in chain(sentences, findings(folders, decoder_of=decoder_of, workers=workers, progress=update)):
             found.append(sentence)

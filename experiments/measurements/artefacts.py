@@ -25,9 +25,10 @@ SECONDS_PER_IMAGE_OF_LOSSES = 0.12
 def measurements(study: Study) -> list[Artefact]:
     """All that a study measures of its test images.
 
-    A segmenter that is trained on originals sees features, if there is one.
+    A segmenter that is trained on originals sees features, if there is one. How natural images look is asked of
+    photographs alone: what the perceptual indexes know of nature, no drawing has.
     """
-    measures = (perceptual,) if study.came_compressed else (perceptual, features)
+    measures = [*([] if study.source.teaching else [perceptual]), *([] if study.came_compressed else [features])]
     return [
         *(measure(study, domain) for domain in study.domains() for measure in measures),
         *(losses(study, case) for case in cases_of_losses(study)),

@@ -21,6 +21,7 @@ from dsr.experiments.conversion import sample_pixels
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
+from dsr.experiments.trained_codec import TrainedCodec
 
 
 def measure(study: Study, progress: Progress) -> InferenceTimes:
@@ -41,7 +42,8 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
         raise ConfigError(f"no test image of {study.source.name} can be read: see dsr verify, or give another --root")
     stages: list[StageTimes] = []
     shares: list[float] = []
-    codecs = [degradation for degradation in study.degradations if isinstance(degradation, Codec)]
+    degradations = {d.point: d.codec if isinstance(d, TrainedCodec) else d for d in study.degradations}
+    codecs = {point: degradation for point, degradation in degradations.items() if isinstance(degradation, Codec)}
     works = 2 * len(codecs) + len(study.config.restorers) + 1
     with progress.meter(f"inference times {study.source.name}", works * (len(images) + 1)) as meter:
 
@@ -64,9 +66,9 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
             stages.append(StageTimes(stage, point, restorer, seconds[1:]))
             return outputs[1:]
 
-        for codec in codecs:
-            bitstreams = take("encode", codec.encode, images, point=codec.point)
-            take("decode", codec.decode, bitstreams, point=codec.point)
+        for point, codec in codecs.items():
+            bitstreams = take("encode", codec.encode, images, point=point)
+            take("decode", codec.decode, bitstreams, point=point)
         for name in study.config.restorers:
             take("restore", _restorer(study, name), images, restorer=name)
         take("segment", _segmenter(study), images)

@@ -144,7 +144,7 @@ def _medians(before: Sequence[float], now: Sequence[float]) -> tuple[str, str]:
 
 
 def _in_shards(folder: Path, manifest: Manifest, most: int) -> Arrivals:
-    codec = stored_codec(manifest)
+    codec = stored_codec(manifest, {})
     if codec is None and "codec" in manifest.config:
         raise PlanningError(
             f"{folder} was made by several degradations, whose sizes are not those that a device sends: "

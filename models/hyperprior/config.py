@@ -66,6 +66,16 @@ class HyperpriorConfig:
             if value < 1 or value % multiple:
                 raise HyperpriorError(f"{name} is {value}: set it to a positive multiple of {multiple}")
 
+    @property
+    def multiply_adds(self) -> float:
+        """Of the four transforms, for each pixel."""
+        n, m = self.filters, self.latents
+        convolutions = 25 * (3 * n / 4 + n * n / 16 + n * n / 64 + n * m / 256)
+        normalizations = n * n * (1 / 4 + 1 / 16 + 1 / 64)
+        hyper_analysis = 9 * m * n / 256 + 25 * n * n * (1 / 1024 + 1 / 4096)
+        hyper_synthesis = 25 * (n * m / 4096 + m * 1.5 * m / 1024) + 9 * 1.5 * m * 2 * m / 256
+        return 2 * (convolutions + normalizations) + hyper_analysis + hyper_synthesis
+
     @classmethod
     def low_rate(cls) -> HyperpriorConfig:
         """N = 128, M = 192, as published for the lower rates: 7.0 M parameters."""
@@ -144,6 +154,11 @@ class CodecTrainingConfig:
     def weights(self) -> tuple[float, ...]:
         """lambda, the weight of the distortion, of each of `qualities`."""
         return tuple(weight_of(quality, self.distortion) for quality in self.qualities)
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of a training step, for each pixel of a patch: gradients take twice what the pass before them takes."""
+        return 3 * self.network.multiply_adds
 
     @property
     def decay_step(self) -> int:

@@ -25,6 +25,10 @@ if TYPE_CHECKING:
     from dsr.models.restorers.gan import AdversarialRestorer
 
 
+VGG_MULTIPLY_ADDS = 305_856
+"""Of the 13 convolutions of VGG-16, for each pixel."""
+
+
 @dataclass(frozen=True)
 class GeneratorConfig:
     """Generator c(w) d(2w) .. d(w 2^n), blocks x r(w 2^n), u(w 2^(n-1)) .. u(w), o3: width w, n downsamplings.
@@ -77,6 +81,17 @@ class GeneratorConfig:
         body = 2 * self.blocks * 3 * 3 * widths[-1] ** 2
         normalized = sum(widths) + 2 * self.blocks * widths[-1] + sum(widths[:-1])
         return ends + resampling + body + 2 * normalized
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of its convolutions, for each pixel."""
+        widths = [self.width * 2**i for i in range(self.downsamplings + 1)]
+        resampling = 0.0
+        for level, (fine, coarse) in enumerate(zip(widths, widths[1:])):
+            down, up = level + 1, level if self.upsampling == "resize" else level + 1
+            resampling += 9 * fine * coarse * (4.0**-down + 4.0**-up)
+        body = 2 * self.blocks * 9 * widths[-1] ** 2 / 4.0**self.downsamplings
+        return 2 * 7 * 7 * 3 * self.width + resampling + body
 
     def build(self) -> tf.keras.Model:
         """See `dsr.models.restorers.generator.build_generator`."""
@@ -151,6 +166,13 @@ class DiscriminatorConfig:
         """
         normalized = self.LAYERS if self.normalize_last else self.LAYERS - 1
         return 2 * max(self.scales) * 2**normalized
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of the convolutions of all discriminators, for each pixel at full resolution."""
+        channels = [6, *(self.width * 2**i for i in range(self.LAYERS))]
+        layers = sum(16 * a * b / 4.0**i for i, (a, b) in enumerate(zip(channels, channels[1:]), start=1))
+        return sum((layers + channels[-1] / 4.0**self.LAYERS) / scale**2 for scale in self.scales)
 
     @classmethod
     def paper(cls) -> DiscriminatorConfig:
@@ -290,6 +312,16 @@ class AdversarialConfig:
         from dsr.models.restorers.gan import AdversarialRestorer
 
         return AdversarialRestorer(self)
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of a training step, for each pixel of a patch.
+
+        Gradients take twice what the pass before them takes. Discriminators see original and restored image, and so
+        does VGG, through which the gradient of one of them goes.
+        """
+        vgg = VGG_MULTIPLY_ADDS if self.weights.vgg else 0.0
+        return 3 * self.generator.multiply_adds + 6 * self.discriminator.multiply_adds + 3 * vgg
 
     @property
     def decay_step(self) -> int:

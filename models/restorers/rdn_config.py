@@ -69,6 +69,12 @@ class RdnConfig:
         fusion = (self.blocks * g0 + 1) * g0 + (9 * g0 + 1) * g0
         return shallow + self.blocks * block + fusion + (9 * g0 + 1) * 3
 
+    @property
+    def multiply_adds(self) -> float:
+        """Of its convolutions, for each pixel: each kernel is used once at every one."""
+        biases = (2 + self.blocks + 2) * self.features + self.blocks * self.layers * self.growth + 3
+        return float(self.parameters - biases)
+
     def build(self) -> tf.keras.Model:
         """See `dsr.models.restorers.rdn.build_rdn`."""
         from dsr.models.restorers.rdn import build_rdn
@@ -132,6 +138,11 @@ class DenseConfig:
             raise RestorerError(
                 f"rdn.decay_at is {self.decay_at}: set it to rising shares of the steps, between 0 and 1"
             )
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of a training step, for each pixel of a patch: gradients take twice what the pass before them takes."""
+        return 3 * self.network.multiply_adds
 
     @property
     def weight_file(self) -> Optional[str]:

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Optional, Protocol
 
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
-from dsr.models.restorers.gan_config import GeneratorConfig
-from dsr.models.restorers.rdn_config import RdnConfig
+from dsr.models.restorers.gan_config import AdversarialConfig, GeneratorConfig
+from dsr.models.restorers.rdn_config import DenseConfig, RdnConfig
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,6 +33,10 @@ class NetworkConfig(Protocol):
     @property
     def parameters(self) -> int:
         """How many values all of its variables hold."""
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of its convolutions, for each pixel."""
 
     def build(self) -> tf.keras.Model:
         """The untrained network compressed -> restored, both float32 (B, H, W, 3) in about [-1, 1], of any size."""
@@ -55,6 +59,10 @@ class TrainingConfig(Protocol):
     @property
     def weight_file(self) -> Optional[str]:
         """The path of weights that the training reads, 'imagenet' or None."""
+
+    @property
+    def multiply_adds(self) -> float:
+        """Of a training step, for each pixel of a patch."""
 
     def identity(self) -> dict[str, Any]:
         """All that the outcome depends on beside its data, ready for JSON."""
@@ -91,6 +99,7 @@ class Restorer:
       settings: the group of a study's restorer settings that its training has; None if it needs none.
       objective: what it is trained for, where that is not one of the settings.
       seconds_per_megapixel: of training patches on two cores, a guess for plans until something is measured.
+      multiply_adds: a pixel, of the training of which that is the cost; larger ones take longer.
       folder: of a network that is trained already; None for those that are trained on the images set apart.
     """
 
@@ -100,6 +109,7 @@ class Restorer:
     settings: Optional[str] = None
     objective: Optional[str] = None
     seconds_per_megapixel: float = 0.0
+    multiply_adds: float = 1e6
     folder: Optional[Path] = None
 
     def identity(self, training: TrainingConfig) -> dict[str, Any]:
@@ -112,12 +122,14 @@ class Restorer:
         return {"network": training.identity(), **objective}
 
 
+DENSE = DenseConfig.small().multiply_adds
+
 RESTORERS: dict[str, Restorer] = {
     restorer.name: restorer
     for restorer in (
-        Restorer("gan", "adversarial", GeneratorConfig, "gan", seconds_per_megapixel=8.0),
-        Restorer("rdn-psnr", "residual dense network for PSNR", RdnConfig, "rdn", "mse", 6.0),
-        Restorer("rdn-msssim", "residual dense network for MS-SSIM", RdnConfig, "rdn", "ms-ssim", 6.0),
+        Restorer("gan", "adversarial", GeneratorConfig, "gan", None, 8.0, AdversarialConfig.small().multiply_adds),
+        Restorer("rdn-psnr", "residual dense network for PSNR", RdnConfig, "rdn", "mse", 6.0, DENSE),
+        Restorer("rdn-msssim", "residual dense network for MS-SSIM", RdnConfig, "rdn", "ms-ssim", 6.0, DENSE),
         Restorer(SHIPPED, "adversarial, comes trained with dsr", GeneratorConfig, folder=SHIPPED_FOLDER),
     )
 }

@@ -23,11 +23,13 @@ class KnownBackbone:
 
     Attributes:
       module: has its `build`, see `dsr.models.segmenter.backbones`.
+      multiply_adds: of DeepLabv3+ with it, at output stride 16 and with heads of the paper's widths, for each pixel.
       has_width: whether its channels can be scaled.
       no_imagenet: why Keras has no ImageNet weights of it, and what to do; empty if it has.
     """
 
     module: str
+    multiply_adds: float
     has_width: bool = True
     no_imagenet: str = ""
 
@@ -35,13 +37,14 @@ class KnownBackbone:
 BACKBONES: dict[str, KnownBackbone] = {
     "xception65": KnownBackbone(
         "dsr.models.segmenter.backbones.xception",
+        206_000,
         no_imagenet="Keras has no ImageNet weights of xception65 (its Xception has other layers): give the path of "
         "model.ckpt.index from http://download.tensorflow.org/models/deeplabv3_xception_2018_01_04.tar.gz as weights, "
         "or 'none', or take resnet50 or mobilenet_v2",
     ),
-    "resnet50": KnownBackbone("dsr.models.segmenter.backbones.resnet", has_width=False),
-    "mobilenet_v2": KnownBackbone("dsr.models.segmenter.backbones.mobilenet"),
-    "keras_cv": KnownBackbone("dsr.models.segmenter.backbones.kerascv", has_width=False),
+    "resnet50": KnownBackbone("dsr.models.segmenter.backbones.resnet", 141_000, has_width=False),
+    "mobilenet_v2": KnownBackbone("dsr.models.segmenter.backbones.mobilenet", 21_700),
+    "keras_cv": KnownBackbone("dsr.models.segmenter.backbones.kerascv", 141_000, has_width=False),
 }
 """Name -> what is known of it. `keras_cv:NAME` is the preset NAME of keras-cv."""
 
@@ -101,6 +104,12 @@ class DeepLabConfig:
             raise UserError(f"{self.backbone} has no width multiplier: set width to 1 instead of {self.width}")
         if not (0 <= self.dropout < 1 and 0 <= self.batch_norm_momentum < 1):
             raise UserError("dropout and batch_norm_momentum of the segmenter must be at least 0 and below 1")
+
+    @property
+    def multiply_adds(self) -> float:
+        """About how many there are for each pixel of an image; keras-cv's are taken for ResNet-50."""
+        key, _ = split_name(self.backbone)
+        return BACKBONES[key].multiply_adds * self.width**2 * 16 / self.output_stride
 
     @property
     def rates(self) -> tuple[int, int, int]:

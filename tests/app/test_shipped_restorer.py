@@ -11,10 +11,10 @@ import pytest
 from dsr.app.cli import cli
 from dsr.app.commands.train_restorer import settings_to_start
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.models.errors import UserError
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.tfrecords.manifest import Manifest, records
+from tests.experiments import studies
 
 pytestmark = pytest.mark.tensorflow
 
@@ -152,7 +152,7 @@ def test_a_training_goes_on_from_all_networks_of_a_trained_restorer(
 
 
 def test_settings_to_start_give_the_size_of_the_shipped_networks() -> None:
-    config = preset("demo")
+    config = studies.small()
     gan = apply_overrides(config, settings_to_start(config.restorer.gan, "shipped")).restorer.gan
     base = AdversarialConfig.base()
     assert (gan.start, gan.generator, gan.discriminator) == ("shipped", base.generator, base.discriminator)

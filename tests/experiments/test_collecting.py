@@ -13,7 +13,6 @@ from PIL import Image
 from dsr.experiments import collecting
 from dsr.experiments.collecting import collect, other_results, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
@@ -26,6 +25,7 @@ from dsr.tfrecords.building import building
 from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.png import encode_png
+from tests.experiments import studies
 
 pytestmark = pytest.mark.slow
 
@@ -65,7 +65,7 @@ def scores(study: Study) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    study = Study(apply_overrides(preset("demo"), OVERRIDES), tmp_path_factory.mktemp("work"))
+    study = Study(apply_overrides(studies.small(), OVERRIDES), tmp_path_factory.mktemp("work"))
     expected = scores(study)
     for artefact in closure(study.evaluations()):
         trained = artefact.group == "restorers" and not artefact.inputs
@@ -193,4 +193,4 @@ def test_a_study_of_fewer_seeds_and_restorers_is_reported_from_the_same_folder(s
 
 def test_without_an_evaluation_there_is_nothing_to_report(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no evaluation"):
-        collect(Study(preset("demo"), tmp_path))
+        collect(Study(studies.small(), tmp_path))

@@ -38,10 +38,16 @@ def _file(path: Path, size: int) -> None:
     path.write_bytes(bytes(size))
 
 
+UNTUNED = ("codec.start=none", "codec.steps=600000")
+
 STUDIES = {
     "demo": (None, [RESTORERS, "seeds=2", "points=bpg-qp34,jpeg-quality10,none"]),
     "camvid": (camvid, [RESTORERS]),
-    "paper": (cityscapes, [RESTORERS, "segmenter.network.weights=none"]),
+    # Of what was the preset `paper`: it had one codec, and none to tune.
+    "paper-cityscapes": (
+        cityscapes,
+        ["points=bpg-qp34,bpg-qp37,bpg-qp40,bpg-qp43", "segmenter.network.weights=none", *UNTUNED],
+    ),
 }
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.last_conversion import LAST, last_conversion, remember_conversion
 from dsr.experiments.study import Study
+from tests.experiments import studies
 
 SMALL = [
     f"dataset.options.{key}={value}"
@@ -23,7 +23,7 @@ SMALL = [
 
 
 def study(work: Path, points: str = "jpeg-quality7") -> Study:
-    return Study(apply_overrides(preset("demo"), [*SMALL, f"points={points}"]), work)
+    return Study(apply_overrides(studies.small(), [*SMALL, f"points={points}"]), work)
 
 
 def convert(work: Path, point: str) -> Study:

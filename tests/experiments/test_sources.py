@@ -12,7 +12,6 @@ import pytest
 from dsr.data_pipelines.datasets.files import read_bytes
 from dsr.experiments import conversion, sources
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import DatasetConfig
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Domain
@@ -23,6 +22,7 @@ from dsr.tfrecords.conversions import compressed_identity
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import Manifest, records
 from tests.data_pipelines.datasets.files import ids, picture, save
+from tests.experiments import studies
 from tests.tfrecords.fakes import inline
 
 
@@ -44,7 +44,7 @@ def _settled(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def study(root: Path, *overrides: str) -> Study:
-    config = preset("demo")
+    config = studies.small()
     config = apply_overrides(
         type(config)(**{**vars(config), "dataset": DatasetConfig.of("folder", str(root))}), ["points=none", *overrides]
     )
@@ -245,7 +245,7 @@ def test_val_plays_restore_where_nothing_else_does(root: Path) -> None:
 
 
 def test_a_dataset_without_labels_is_refused_before_any_work(root: Path) -> None:
-    config = preset("demo")
+    config = studies.small()
     config = type(config)(**{**vars(config), "dataset": DatasetConfig.of("photos", str(root / "images"))})
     without = Study(config, root.parent / "work")
     with pytest.raises(ConfigError, match="dataset photos has no labels in its split all to test segmenters on"):

@@ -11,7 +11,7 @@ from PIL import Image
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import PRESETS, preset
+from dsr.experiments.config.presets import PRESETS
 from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
@@ -19,6 +19,7 @@ from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.registry import RESTORERS
 from dsr.models.segmenter.config import WeightsError
+from tests.experiments import studies
 
 
 def folders(config: StudyConfig, work: Path) -> dict[str, Path]:
@@ -27,7 +28,7 @@ def folders(config: StudyConfig, work: Path) -> dict[str, Path]:
 
 def test_a_study_trains_one_segmenter_and_two_more_for_each_operating_point(tmp_path: Path) -> None:
     for points in (("jpeg-quality10",), ("jpeg-quality10", "webp-quality5", "none")):
-        config = dataclasses.replace(preset("demo"), points=tuple(map(OperatingPoint.parse, points)))
+        config = dataclasses.replace(studies.small(), points=tuple(map(OperatingPoint.parse, points)))
         groups = [a.group for a in closure(Study(config, tmp_path).evaluations())]
         assert groups.count("segmenters") == 1 + 2 * len(points)
         assert groups.count("restorers") == len(points)
@@ -35,7 +36,7 @@ def test_a_study_trains_one_segmenter_and_two_more_for_each_operating_point(tmp_
 
 
 def test_the_first_letter_is_the_training_domain_and_the_second_the_test_domain(tmp_path: Path) -> None:
-    study = Study(preset("demo"), tmp_path)
+    study = Study(studies.small(), tmp_path)
     codec = study.degradations[0]
     domain = {"O": "original", "C": codec.point, "R": f"{codec.point}-gan"}
     for configuration in ("OO", "CO", "RO", "CC", "OC", "OR"):
@@ -47,7 +48,7 @@ def test_the_first_letter_is_the_training_domain_and_the_second_the_test_domain(
 
 
 def test_restorers_share_all_that_no_restorer_touches(tmp_path: Path) -> None:
-    config = apply_overrides(preset("demo"), ["points=jpeg-quality10", "restorers=gan,rdn-psnr,rdn-msssim"])
+    config = apply_overrides(studies.small(), ["points=jpeg-quality10", "restorers=gan,rdn-psnr,rdn-msssim"])
     study = Study(config, tmp_path)
     groups = [a.group for a in closure(study.evaluations())]
     assert (groups.count("segmenters"), groups.count("restorers")) == (1 + 1 + 3, 3)
@@ -65,14 +66,14 @@ def test_restorers_share_all_that_no_restorer_touches(tmp_path: Path) -> None:
 
 
 def test_a_study_with_one_restorer_is_part_of_one_with_several(tmp_path: Path) -> None:
-    several = folders(apply_overrides(preset("demo"), ["restorers=rdn-psnr,gan"]), tmp_path)
+    several = folders(apply_overrides(studies.small(), ["restorers=rdn-psnr,gan"]), tmp_path)
     for name in ("gan", "rdn-psnr"):
-        one = folders(apply_overrides(preset("demo"), [f"restorers={name}"]), tmp_path)
+        one = folders(apply_overrides(studies.small(), [f"restorers={name}"]), tmp_path)
         assert one.items() < several.items()
 
 
 def test_seeds_repeat_the_segmenters_and_nothing_that_they_are_trained_on(tmp_path: Path) -> None:
-    config = apply_overrides(preset("demo"), ["points=jpeg-quality10", "restorers=gan,rdn-psnr", "seeds=3"])
+    config = apply_overrides(studies.small(), ["points=jpeg-quality10", "restorers=gan,rdn-psnr", "seeds=3"])
     study = Study(config, tmp_path)
     artefacts = closure(study.evaluations())
     groups = [a.group for a in artefacts]
@@ -83,7 +84,7 @@ def test_seeds_repeat_the_segmenters_and_nothing_that_they_are_trained_on(tmp_pa
 
 
 def test_an_evaluation_tests_the_segmenter_of_its_seed_in_every_domain(tmp_path: Path) -> None:
-    study = Study(apply_overrides(preset("demo"), ["seed=5", "seeds=2"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), ["seed=5", "seeds=2"]), tmp_path)
     codec = study.degradations[0]
     assert list(study.seeds) == [5, 6]
     for seed in study.seeds:
@@ -94,9 +95,9 @@ def test_an_evaluation_tests_the_segmenter_of_its_seed_in_every_domain(tmp_path:
 
 
 def test_a_study_with_fewer_seeds_is_part_of_one_with_more(tmp_path: Path) -> None:
-    several = folders(apply_overrides(preset("demo"), ["seeds=3"]), tmp_path)
-    assert folders(preset("demo"), tmp_path).items() < several.items()
-    second = folders(apply_overrides(preset("demo"), ["seed=1"]), tmp_path)
+    several = folders(apply_overrides(studies.small(), ["seeds=3"]), tmp_path)
+    assert folders(studies.small(), tmp_path).items() < several.items()
+    second = folders(apply_overrides(studies.small(), ["seed=1"]), tmp_path)
     evaluated = {label: folder for label, folder in second.items() if label == "evaluation streets/OO-seed1"}
     assert evaluated and evaluated.items() < several.items()
 
@@ -111,7 +112,7 @@ def test_a_study_with_fewer_seeds_is_part_of_one_with_more(tmp_path: Path) -> No
     ],
 )
 def test_a_setting_changes_the_restorers_that_it_belongs_to(key: str, changed: set[str], tmp_path: Path) -> None:
-    before, after = Study(preset("demo"), tmp_path), Study(apply_overrides(preset("demo"), [key]), tmp_path)
+    before, after = Study(studies.small(), tmp_path), Study(apply_overrides(studies.small(), [key]), tmp_path)
     fingerprints = [
         {name: s.restorer(s.degradations[0], name).fingerprint for name in RESTORERS} for s in (before, after)
     ]
@@ -120,7 +121,7 @@ def test_a_setting_changes_the_restorers_that_it_belongs_to(key: str, changed: s
 
 
 def test_the_restorer_sees_neither_training_nor_test_images(tmp_path: Path) -> None:
-    study = Study(preset("demo"), tmp_path)
+    study = Study(studies.small(), tmp_path)
     restorer = study.restorer(study.degradations[0], "gan")
     keys = {split: {s.key for s in study.source.samples(split)} for split in ("restore", "train", "test")}
     assert all("/restore/" in shards.name for shards in restorer.inputs.values())
@@ -128,7 +129,7 @@ def test_the_restorer_sees_neither_training_nor_test_images(tmp_path: Path) -> N
 
 
 def test_changing_one_operating_point_changes_only_what_depends_on_it(tmp_path: Path) -> None:
-    config = preset("demo")
+    config = studies.small()
     before = folders(apply_overrides(config, ["points=jpeg-quality10,jpeg-quality20"]), tmp_path)
     after = folders(apply_overrides(config, ["points=jpeg-quality10,jpeg-quality30"]), tmp_path)
     changed = set(before.values()) - set(after.values())
@@ -137,12 +138,12 @@ def test_changing_one_operating_point_changes_only_what_depends_on_it(tmp_path: 
 
 @pytest.mark.parametrize("key", ["segmenter.checkpoint_every=7", "segmenter.log_every=5", "name=other"])
 def test_what_does_not_change_the_result_does_not_change_a_fingerprint(key: str, tmp_path: Path) -> None:
-    assert folders(preset("demo"), tmp_path) == folders(apply_overrides(preset("demo"), [key]), tmp_path)
+    assert folders(studies.small(), tmp_path) == folders(apply_overrides(studies.small(), [key]), tmp_path)
 
 
 @pytest.mark.parametrize("key", ["segmenter.steps=7", "seed=1", "segmenter.network.decoder_width=8"])
 def test_what_changes_a_training_changes_its_fingerprint_but_no_shards(key: str, tmp_path: Path) -> None:
-    before, after = folders(preset("demo"), tmp_path), folders(apply_overrides(preset("demo"), [key]), tmp_path)
+    before, after = folders(studies.small(), tmp_path), folders(apply_overrides(studies.small(), [key]), tmp_path)
     for label in before:
         if label.startswith("segmenter"):
             assert before[label] not in after.values()
@@ -154,7 +155,7 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
     fingerprints = []
     for name, content in (("a.h5", b"one"), ("b.h5", b"one"), ("c.h5", b"two")):
         (tmp_path / name).write_bytes(content)
-        config = apply_overrides(preset("demo"), [f"segmenter.network.weights={tmp_path / name}"])
+        config = apply_overrides(studies.small(), [f"segmenter.network.weights={tmp_path / name}"])
         fingerprints.append(Study(config, tmp_path).segmenter(ORIGINAL, 0).fingerprint)
     assert fingerprints[0] == fingerprints[1] != fingerprints[2]
 
@@ -180,7 +181,7 @@ def test_a_weight_file_counts_by_its_content_and_not_by_its_place(tmp_path: Path
 )
 def test_a_study_that_cannot_be_fails_before_any_work(override: str, error: type[Exception], tmp_path: Path) -> None:
     with pytest.raises(error):
-        Study(apply_overrides(preset("demo"), [override]), tmp_path).evaluations()
+        Study(apply_overrides(studies.small(), [override]), tmp_path).evaluations()
     assert not list(tmp_path.iterdir())
 
 
@@ -188,7 +189,7 @@ def test_two_datasets_share_no_folder_under_one_name(tmp_path: Path) -> None:
     def study(root: str) -> Study:
         (tmp_path / root).mkdir(exist_ok=True)
         Image.new("RGB", (8, 8)).save(tmp_path / root / "a.png")
-        config = dataclasses.replace(preset("demo"), dataset=DatasetConfig.of("photos", str(tmp_path / root)))
+        config = dataclasses.replace(studies.small(), dataset=DatasetConfig.of("photos", str(tmp_path / root)))
         return Study(config, tmp_path / "work")
 
     assert study("one").claim_folder() == study("one").claim_folder() == tmp_path / "work" / "studies" / "demo"

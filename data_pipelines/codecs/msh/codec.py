@@ -22,6 +22,9 @@ SHIPPED = Path(__file__).parent / "weights" / "msh.npz"
 
 FINGERPRINT = "sha256:"
 
+LIBRARIES = ("tensorflow", "tensorflow-compression")
+"""Whose versions are part of its identity."""
+
 
 @dataclass(frozen=True)
 class MshCodec(Codec):
@@ -95,7 +98,7 @@ class MshCodec(Codec):
         return self.model[len(FINGERPRINT) :]
 
     def versions(self) -> dict[str, str]:
-        return {name: metadata.version(name) for name in ("tensorflow", "tensorflow-compression")}
+        return {name: metadata.version(name) for name in LIBRARIES}
 
 
 def _model(model: str) -> tuple[Path, SavedHyperprior]:

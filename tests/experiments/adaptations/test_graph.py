@@ -10,18 +10,18 @@ from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.adaptations import ADAPTATIONS, AdaptationConfig
 from dsr.experiments.adaptations.mixed import harder
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact, closure, plan
 from dsr.experiments.study import ORIGINAL, Study
+from tests.experiments import studies
 
 ALL = "adaptations=recalibrated,mixed,consistency"
 POINT = "points=jpeg-quality40"
 
 
 def study(work: Path, *overrides: str) -> Study:
-    return Study(apply_overrides(preset("demo"), [POINT, *overrides]), work)
+    return Study(apply_overrides(studies.small(), [POINT, *overrides]), work)
 
 
 def rivals(work: Path, *overrides: str) -> dict[str, Artefact]:

@@ -11,7 +11,6 @@ from PIL import Image
 
 from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import DatasetConfig
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
@@ -19,6 +18,7 @@ from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
 from dsr.tfrecords.manifest import records
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY
 
 
@@ -42,7 +42,7 @@ def check(study: Study) -> None:
 
 
 def test_each_version_is_the_compressed_image_compressed_harder(tmp_path: Path) -> None:
-    check(Study(apply_overrides(preset("demo"), [*TINY, "points=jpeg-quality40"]), tmp_path))
+    check(Study(apply_overrides(studies.small(), [*TINY, "points=jpeg-quality40"]), tmp_path))
 
 
 def photographs(root: Path, qualities: tuple[int, ...]) -> Path:
@@ -66,7 +66,7 @@ def photographs(root: Path, qualities: tuple[int, ...]) -> Path:
 
 
 def received(root: Path, work: Path) -> Study:
-    config = apply_overrides(preset("demo"), [setting for setting in TINY if not setting.startswith("dataset")])
+    config = apply_overrides(studies.small(), [setting for setting in TINY if not setting.startswith("dataset")])
     dataset = DatasetConfig("folder", str(root), options={"received": "train"})
     return Study(dataclasses.replace(config, dataset=dataset, adaptations=("mixed", "recalibrated")), work)
 

@@ -15,7 +15,6 @@ from dsr.experiments.adaptations import ADAPTATIONS
 from dsr.experiments.analysis.rivals import contests
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.making import make
@@ -25,11 +24,12 @@ from dsr.experiments.training.evaluation import read_segmenter
 from dsr.experiments.training.segmenter import WEIGHTS
 from dsr.models.segmenter.training import ConfusionMatrix
 from dsr.tfrecords.reader import ShardSet
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY, Killed, KilledAt
 from tests.experiments.training.tiny import weights as saved_weights
 
 CONFIG = apply_overrides(
-    preset("demo"), [*TINY, "points=jpeg-quality40", "adaptations=recalibrated,mixed,consistency", "samples=1"]
+    studies.small(), [*TINY, "points=jpeg-quality40", "adaptations=recalibrated,mixed,consistency", "samples=1"]
 )
 
 

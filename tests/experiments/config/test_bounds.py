@@ -11,8 +11,9 @@ from dsr.experiments.config.overrides import apply_overrides, flatten
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
+from tests.experiments import studies
 
-CONFIG = preset("demo")
+CONFIG = studies.small()
 NUMBERS = {
     key: value
     for key, value in flatten(CONFIG).items()

@@ -10,13 +10,13 @@ import pytest
 from dsr.data_pipelines.codecs import CODECS, codec_class
 from dsr.data_pipelines.degradations import DEGRADATIONS, degradation_class
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
 from dsr.tfrecords.manifest import records
+from tests.experiments import studies
 
 TEXTS = [
     "bpg-qp40",
@@ -48,14 +48,14 @@ def test_every_codec_and_degradation_can_be_a_point() -> None:
 @pytest.mark.parametrize("text", ["jpg-quality9", "blur-gaussian", "blur2", "", "+", "bpg-qp40+", "=", "downsample2+"])
 def test_what_is_no_point_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
-        apply_overrides(preset("demo"), [f"points={text or ','}+"])
+        apply_overrides(studies.small(), [f"points={text or ','}+"])
 
 
 def test_one_study_has_points_of_one_codec_with_other_options_and_degradations(tmp_path: Path) -> None:
     sizes = [f"dataset.options.{key}={value}" for key, value in {"height": 24, "width": 32}.items()]
     few = [f"dataset.options.{role}=1" for role in ("restore", "train", "test")]
     points = "jpeg-quality10,jpeg-quality10+chroma=4:4:4,blur-gaussian1,downsample2+jpeg-quality10"
-    study = Study(apply_overrides(preset("demo"), [*sizes, *few, f"points={points}"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), [*sizes, *few, f"points={points}"]), tmp_path)
     shards = [study.shards(Domain("C", degradation), "test") for degradation in study.degradations]
     make(shards, Progress())
     plain, full, blurred, small = (one.manifest.summary["bpp"] for one in shards)

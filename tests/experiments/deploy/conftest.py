@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import ORIGINAL, Study
+from tests.experiments import studies
 
 SETTINGS = ["height=32", "width=48", "test=3", "train=2", "restore=1"]
 
@@ -23,7 +23,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     from dsr.tfrecords.building import building
     from dsr.tfrecords.reader import ShardSet
 
-    config = apply_overrides(preset("demo"), [f"dataset.options.{setting}" for setting in SETTINGS])
+    config = apply_overrides(studies.small(), [f"dataset.options.{setting}" for setting in SETTINGS])
     study = Study(config, tmp_path_factory.mktemp("work"))
     make([study.shards(ORIGINAL, role) for role in ("test", "train")], Progress())
     artefact = segmenter(study)

@@ -13,9 +13,10 @@ from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import DatasetError, open_source
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import DatasetConfig
+from dsr.experiments.costs import BYTES_PER_PIXEL, costs
 from dsr.experiments.domain import Domain
+from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.artefacts import measurements
@@ -23,6 +24,7 @@ from dsr.experiments.study import ORIGINAL, Study
 from dsr.tfrecords.conversions import to_restored
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import records
+from tests.experiments import studies
 from tests.experiments.fleet.conftest import picture
 from tests.experiments.training.tiny import TINY
 from tests.tfrecords.fakes import FakeRestorer
@@ -53,7 +55,7 @@ def root(tmp_path: Path) -> Path:
 
 def received(root: Path, work: Path, split: str = "train") -> Study:
     tiny = [setting for setting in TINY if not setting.startswith("dataset")]
-    config = apply_overrides(preset("demo"), tiny)
+    config = apply_overrides(studies.small(), tiny)
     dataset = DatasetConfig("folder", str(root), options={"received": split})
     return Study(dataclasses.replace(config, dataset=dataset), work)
 
@@ -108,6 +110,14 @@ def test_the_study_has_what_can_be_had_and_says_what_cannot(root: Path, tmp_path
 
 
 @pytest.mark.slow
+def test_its_plan_counts_what_is_stored_without_originals_to_train_on(root: Path, tmp_path: Path) -> None:
+    study = received(root, tmp_path / "work")
+    wanted = closure(study.evaluations())
+    shards = [(artefact.of.letter, artefact.units) for artefact in wanted if artefact.group == "shards"]
+    stored = sum(BYTES_PER_PIXEL[letter] * units for letter, units in shards) * HEIGHT * WIDTH
+    assert shards and costs(study, wanted).bytes == pytest.approx(stored)
+
+
 def test_what_came_is_restored_without_originals(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     compressed = study.shards(Domain("C", *study.degradations), "train")

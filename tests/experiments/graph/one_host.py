@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Meter, Progress
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RestorerName
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY
 
 DENSE = [
@@ -45,7 +45,7 @@ class KilledAt(Progress):
 
 
 def tiny_study(work: Path, gan_batch: int) -> Study:
-    return Study(apply_overrides(preset("demo"), [*TINY, *DENSE, f"restorer.gan.batch={gan_batch}"]), work)
+    return Study(apply_overrides(studies.small(), [*TINY, *DENSE, f"restorer.gan.batch={gan_batch}"]), work)
 
 
 def main(work: str, gan_batch: str, killed_at: str, *restorers: RestorerName) -> None:

@@ -16,10 +16,10 @@ from click.testing import CliRunner
 from dsr.app.cli import cli
 from dsr.experiments.analysis.inference_times import costs, inference_times_table
 from dsr.experiments.config.overrides import ConfigError
-from dsr.experiments.config.presets import preset
 from dsr.experiments.measurements.kept import INFERENCE_TIMES
 from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
+from tests.experiments import studies
 
 pytestmark = pytest.mark.tensorflow
 
@@ -62,7 +62,7 @@ def test_stages_that_a_configuration_does_not_have_are_empty_cells() -> None:
 
 
 def test_what_is_kept_is_found_again_and_damage_is_said(tmp_path: Path) -> None:
-    study = Study(preset("demo"), tmp_path)
+    study = Study(studies.small(), tmp_path)
     assert INFERENCE_TIMES.kept(study) is None
     INFERENCE_TIMES.keep(study, TIMES, inference_times_table(TIMES))
     assert INFERENCE_TIMES.kept(study) == TIMES

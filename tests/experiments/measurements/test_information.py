@@ -17,7 +17,6 @@ from scipy.special import log_softmax
 from dsr.experiments.analysis.pictures import information_levels
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES
@@ -37,6 +36,7 @@ from dsr.tfrecords.building import building
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY
 
 IMAGES, STRIDE = 5, 3
@@ -63,7 +63,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
     That of R is blind: it gives every pixel the same probabilities.
     """
-    config = apply_overrides(preset("demo"), OVERRIDES)
+    config = apply_overrides(studies.small(), OVERRIDES)
     study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))
     make([study.shards(ORIGINAL, "test")], Progress())
     changing, nothing = study.degradations
@@ -290,7 +290,7 @@ def test_a_damaged_measurement_is_named_and_not_read(study: Study, tmp_path: Pat
 
 
 def test_a_recalibrated_segmenter_is_asked_too_at_a_temperature_of_originals(tmp_path: Path) -> None:
-    study = Study(apply_overrides(preset("demo"), [*OVERRIDES, "adaptations=recalibrated"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), [*OVERRIDES, "adaptations=recalibrated"]), tmp_path)
     (case, _) = adapted = [case for case in cases_of_losses(study) if case.adaptation]
     assert [one.configuration for one in adapted] == ["CO", "CO"]  # at both points
     artefact = losses(study, case)
@@ -302,7 +302,7 @@ def test_a_recalibrated_segmenter_is_asked_too_at_a_temperature_of_originals(tmp
 
 
 def test_every_case_of_a_study_is_measured_once_and_those_of_a_segmenter_follow_each_other(tmp_path: Path) -> None:
-    study = Study(apply_overrides(preset("demo"), [*OVERRIDES, "seeds=2", "restorers=gan,rdn-psnr"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), [*OVERRIDES, "seeds=2", "restorers=gan,rdn-psnr"]), tmp_path)
     cases = cases_of_losses(study)
     assert len(cases) == len(set(cases)) == 2 * (1 + 2 * (3 + 2 * 3 + 1 - 1))
     segmenters = [(case.train, case.seed) for case in cases]

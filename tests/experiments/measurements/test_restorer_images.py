@@ -9,12 +9,12 @@ import pytest
 
 from dsr.experiments.analysis.restorer_images import restorer_images_charts, restorer_images_table
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.measurements.restorer_images import trials
 from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
+from tests.experiments import studies
 
 SCORES = [
     ImagesTrial("bpg-qp43", None, 0, [0.3, 0.32]),
@@ -24,7 +24,7 @@ SCORES = [
 
 
 def study(work: Path, *overrides: str) -> Study:
-    return Study(apply_overrides(preset("demo"), ["points=jpeg-quality10", *overrides]), work)
+    return Study(apply_overrides(studies.small(), ["points=jpeg-quality10", *overrides]), work)
 
 
 def test_each_number_of_images_is_a_restorer_and_segmenters_of_its_own(tmp_path: Path) -> None:

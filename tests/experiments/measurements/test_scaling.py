@@ -9,19 +9,19 @@ import pytest
 
 from dsr.experiments.analysis.scaling import laws, scaling_chart, scaling_table, scaling_view
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.measurements.scaling import design, trials
 from dsr.experiments.results import ScalingTrial
 from dsr.experiments.study import Study
+from tests.experiments import studies
 
 SHARES = tuple(map(Fraction, ("1/8", "1/4", "1/2", "1")))
 POINTS = "points=bpg-qp42,bpg-qp30,bpg-qp36"
 
 
 def study(work: Path, *overrides: str) -> Study:
-    return Study(apply_overrides(preset("demo"), [POINTS, *overrides]), work)
+    return Study(apply_overrides(studies.small(), [POINTS, *overrides]), work)
 
 
 @pytest.mark.parametrize(("points", "counts"), [(3, 3), (4, 4), (3, 6), (5, 3)])

@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
@@ -35,6 +34,7 @@ from dsr.tfrecords.building import building
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY
 
 IMAGES = 5
@@ -61,7 +61,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     The networks are untrained: the segmenter's normalisations have seen the test images once, so that its features are
     of a usual size, and the restorer changes nothing.
     """
-    config = apply_overrides(preset("demo"), OVERRIDES)
+    config = apply_overrides(studies.small(), OVERRIDES)
     study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))
     make([study.shards(ORIGINAL, "test")], Progress())
     segmenter, restorer = study.segmenter(ORIGINAL, 0), study.restorer(study.degradations[0], "gan")
@@ -94,7 +94,14 @@ def features(study: Study, domain: Domain) -> dict[str, np.ndarray]:
         return dict(archive)
 
 
-def test_every_domain_of_the_test_images_is_measured_by_both_measures(study: Study) -> None:
+def test_how_natural_drawings_look_is_not_asked(study: Study) -> None:
+    assert {a.group for a in measurements.measurements(study)} == {"features"}
+
+
+def test_every_domain_of_the_test_images_is_measured_by_both_measures(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(type(study.source), "teaching", False)
     found = measurements.measurements(study)
     names = {"original", *(f"{point}{end}" for point in ("jpeg-quality10", "none") for end in ("", "-gan"))}
     for group in ("perceptual", "features"):
@@ -159,7 +166,7 @@ def test_features_are_means_over_each_image_of_what_the_backbone_gives_to_the_de
 
 
 def test_all_domains_are_seen_by_the_first_segmenter_trained_on_originals(tmp_path: Path) -> None:
-    several = Study(apply_overrides(preset("demo"), [*OVERRIDES, "seeds=3"]), tmp_path)
+    several = Study(apply_overrides(studies.small(), [*OVERRIDES, "seeds=3"]), tmp_path)
     for domain in measured(several):
         assert measurements.features(several, domain).inputs["segmenter"] is several.segmenter(ORIGINAL, 0)
 

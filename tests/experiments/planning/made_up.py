@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Optional
 
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
@@ -18,13 +17,14 @@ from dsr.experiments.planning.units import Size
 from dsr.experiments.study import Study
 from dsr.experiments.summaries import EvaluationSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.building import building
+from tests.experiments import studies
 
 BPG = Family.of(OperatingPoint("bpg", 36))
 RATES = {30: 0.8, 36: 0.4, 42: 0.2}
 
 
 def study(work: Path, *overrides: str) -> Study:
-    return Study(apply_overrides(preset("demo"), ["points=bpg-qp36,bpg-qp42", *overrides]), work)
+    return Study(apply_overrides(studies.small(), ["points=bpg-qp36,bpg-qp42", *overrides]), work)
 
 
 def measure(study: Study, scores: Mapping[tuple[str, Optional[int]], float], rates: Mapping[int, float]) -> None:

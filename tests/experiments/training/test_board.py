@@ -15,7 +15,6 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from dsr.experiments.analysis.figures import curve_charts, curve_groups
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.making import make
@@ -27,6 +26,7 @@ from dsr.models.hyperprior.network import HyperpriorTraining
 from dsr.models.losses import TERMS
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY, weights
 
 EVERYWHERE = ["learning_rate", "steps_per_second"]
@@ -83,7 +83,7 @@ def shown(artefact: Artefact) -> dict[str, Any]:
 def test_what_is_shown_of_held_out_images_changes_neither_weights_nor_curves(tmp_path: Path) -> None:
     rdn = ["blocks=1", "layers=1", "growth=2", "features=4"]
     config = apply_overrides(
-        preset("demo"),
+        studies.small(),
         [*TINY, *(f"restorer.rdn.network.{s}" for s in rdn), "restorer.rdn.patch=32", "restorer.rdn.steps=4"]
         + ["restorers=rdn-psnr", "segmenter.steps=4"],
     )
@@ -110,7 +110,7 @@ def test_what_is_shown_of_held_out_images_changes_neither_weights_nor_curves(tmp
 
 
 def test_the_settings_are_in_the_tab_of_hyperparameters(tmp_path: Path) -> None:
-    study = Study(apply_overrides(preset("demo"), [*TINY, "segmenter.steps=2", "segmenter.optimizer=sgd"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), [*TINY, "segmenter.steps=2", "segmenter.optimizer=sgd"]), tmp_path)
     segmenter = study.segmenter(ORIGINAL, 0)
     make([segmenter], Progress())
     (value,) = [v for tag, v in shown(segmenter).items() if tag.endswith("session_start_info")]

@@ -14,7 +14,6 @@ import tensorflow as tf
 
 from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
@@ -31,6 +30,7 @@ from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import Identity
 from dsr.tfrecords.reader import ShardSet
 from tests.crashes import put, states, tree
+from tests.experiments import studies
 from tests.experiments.training.test_loop import TINY
 from tests.tfrecords.fakes import FakeSample, FakeSource, inline
 from tests.tfrecords.writing import write_originals
@@ -40,7 +40,7 @@ TABLE = LabelTable(tuple(Label(n, n, f"class {n}", (n, n, n)) for n in range(12)
 
 @pytest.fixture(scope="module")
 def config() -> SegmenterConfig:
-    return apply_overrides(preset("demo"), TINY).segmenter
+    return apply_overrides(studies.small(), TINY).segmenter
 
 
 def segmenter(root: Path) -> Artefact:

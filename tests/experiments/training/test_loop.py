@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
@@ -21,12 +20,13 @@ from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
 from dsr.experiments.training.board import tag_of
 from dsr.tfrecords.png import decode_png
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
 
 
 @pytest.fixture(scope="module")
 def config() -> StudyConfig:
-    return apply_overrides(preset("demo"), TINY)
+    return apply_overrides(studies.small(), TINY)
 
 
 @pytest.fixture(scope="module")

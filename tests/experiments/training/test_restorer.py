@@ -10,7 +10,6 @@ import pytest
 from dsr.data_pipelines.input import pair_dataset
 from dsr.experiments.collecting import collect
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.making import make
@@ -20,6 +19,7 @@ from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import read_config
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.reader import ShardSet
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
 
 pytestmark = pytest.mark.tensorflow
@@ -36,7 +36,7 @@ RDN = [
 
 
 def configured(*overrides: str) -> StudyConfig:
-    return apply_overrides(preset("demo"), [*RDN, *overrides])
+    return apply_overrides(studies.small(), [*RDN, *overrides])
 
 
 @pytest.fixture(scope="module")

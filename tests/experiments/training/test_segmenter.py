@@ -10,7 +10,6 @@ import pytest
 import tensorflow as tf
 
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.presets import preset
 from dsr.experiments.graph.artefacts import CURVES
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
@@ -18,6 +17,7 @@ from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training import loop
 from dsr.experiments.training import segmenter as segmentation
 from dsr.tfrecords.png import encode_png
+from tests.experiments import studies
 from tests.experiments.training.tiny import TINY, Killed, KilledAt
 from tests.experiments.training.tiny import weights as saved_weights
 
@@ -70,7 +70,7 @@ def test_a_class_that_is_four_times_as_frequent_weighs_half_and_an_absent_one_no
 def test_a_recipe_enters_the_training_and_a_killed_one_ends_like_an_uninterrupted_one(tmp_path: Path) -> None:
     """Two optimizers, whose state the checkpoint holds, and weights of the classes, counted anew, of a subset."""
     recipe = ["class_weights=inverse_sqrt", "label_smoothing=0.1", "warmup=0.4", "backbone_rate=0.5", "images=3"]
-    config = apply_overrides(preset("demo"), [*TINY, *(f"segmenter.{value}" for value in recipe)])
+    config = apply_overrides(studies.small(), [*TINY, *(f"segmenter.{value}" for value in recipe)])
     whole, killed = (Study(config, tmp_path / name).segmenter(ORIGINAL, 0) for name in ("whole", "killed"))
     make([whole], Progress())
     make(killed.inputs.values(), Progress())
@@ -112,7 +112,7 @@ def test_statistics_of_a_pretrained_backbone_are_looked_after_unless_they_are_fr
 
     monkeypatch.setattr(segmentation, "recalibrate_if_folded", look)
     monkeypatch.setattr(loop, "_fit", started)
-    study = Study(apply_overrides(preset("demo"), overrides), tmp_path / "work")
+    study = Study(apply_overrides(studies.small(), overrides), tmp_path / "work")
     with pytest.raises(Looked):
         make([study.segmenter(ORIGINAL, 0)], Progress())
     assert bool(seen) == looked

@@ -1,0 +1,45 @@
+"""A study that tests start from: what it is does not change when the demonstration becomes another."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, RestorerConfig, SegmenterConfig, StudyConfig
+from dsr.models.hyperprior.config import CodecTrainingConfig
+from dsr.models.restorers.gan_config import AdversarialConfig
+from dsr.models.restorers.rdn_config import DenseConfig
+from dsr.models.segmenter.config import DeepLabConfig
+
+
+def small() -> StudyConfig:
+    """Drawn streets at two operating points, one restorer and one seed; tiny networks with random weights."""
+    return StudyConfig(
+        name="demo",
+        dataset=DatasetConfig(
+            name="streets", options={"height": 128, "width": 256, "restore": 40, "train": 120, "test": 40}
+        ),
+        points=(OperatingPoint("bpg", 34), OperatingPoint("bpg", 42)),
+        restorer=RestorerConfig(
+            gan=dataclasses.replace(AdversarialConfig.tiny(), steps=300),
+            rdn=dataclasses.replace(DenseConfig.tiny(), steps=300),
+            checkpoint_every=100,
+            log_every=25,
+        ),
+        segmenter=SegmenterConfig(
+            network=DeepLabConfig.tiny(),
+            steps=250,
+            batch=8,
+            crop_height=128,
+            crop_width=192,
+            scale_min=0.75,
+            scale_max=1.5,
+            optimizer="adam",
+            learning_rate=2e-3,
+            checkpoint_every=125,
+            log_every=25,
+        ),
+        codec=CodecTrainingConfig(
+            patch=128, batch=4, steps=200, learning_rate=1e-4, checkpoint_every=100, log_every=20
+        ),
+        images_per_shard=20,
+    )
