@@ -333,6 +333,13 @@ def at_point(command: Function) -> Function:
     return named(with_quality(wrapped))
 
 
+_restorer_option = click.option(
+    "--restorer",
+    type=Names("restorer", RESTORERS),
+    help=f"What restores: {RESTORER_LABELS}.  [default: the preset's]",
+)
+
+
 def with_restorer(command: Function) -> Function:
     """Add --restorer; the command's `request` is then with that one restorer."""
 
@@ -340,12 +347,19 @@ def with_restorer(command: Function) -> Function:
     def wrapped(request: Request, restorer: Optional[RestorerName], **arguments: Any) -> Any:
         return command(request=request.restored_by(restorer) if restorer else request, **arguments)
 
-    click.option(
-        "--restorer",
-        type=Names("restorer", RESTORERS),
-        help=f"What restores: {RESTORER_LABELS}.  [default: the preset's]",
-    )(wrapped)
-    return wrapped
+    return _restorer_option(wrapped)
+
+
+def with_restorer_to_train(command: Function) -> Function:
+    """Add --restorer as `with_restorer` does; by default gan, where the preset's comes trained."""
+
+    @functools.wraps(command)
+    def wrapped(request: Request, restorer: Optional[RestorerName], **arguments: Any) -> Any:
+        trained = RESTORERS[request.config.restorers[0]].folder is not None
+        chosen = restorer or ("gan" if trained else None)
+        return command(request=request.restored_by(chosen) if chosen else request, **arguments)
+
+    return _restorer_option(wrapped)
 
 
 def with_restorers(command: Function) -> Function:

@@ -11,7 +11,7 @@ import click
 
 from dsr.app.console import Console, duration, made_of, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer
+from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer_to_train
 from dsr.experiments.config.overrides import flatten
 from dsr.experiments.summaries import TrainingSummary
 from dsr.models.restorers.gan_config import AdversarialConfig
@@ -55,7 +55,7 @@ def or_like_fleet(command: Function) -> Function:
 
 @click.command("train-restorer", cls=Command)
 @study_options_without("weights")
-@with_restorer
+@with_restorer_to_train
 @or_like_fleet
 @at_point
 @click.option(

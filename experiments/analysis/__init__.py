@@ -8,7 +8,7 @@ Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams,
     study        name, created (ISO time), seconds, command, config (nested), seed (the first)
     versions     package -> version
     dataset      name, teaching (bool), classes [{name, color [r, g, b], small}], images {restore, train, test},
-                 height, width
+                 height, width, file_bpp, photographs (of the test images, or None)
     points       [{point, codec, quality, compressed {bpp, bpp_min, bpp_max, train_bpp, psnr, ms_ssim, ms_ssim_db},
                  restored {restorer: {psnr, ms_ssim, ms_ssim_db}}}], measured on the test split
     original_bpp rate of the test split as lossless PNG

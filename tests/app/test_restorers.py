@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from dsr.app.cli import cli
 from dsr.models.errors import UserError
 
+TWO = ("--set", "points=bpg-qp34,bpg-qp42", "--seeds", "1")
+
 
 def output(*arguments: str) -> str:
     result = CliRunner().invoke(cli, arguments)
@@ -20,14 +22,14 @@ def output(*arguments: str) -> str:
 
 @pytest.mark.parametrize("name", ["gan", "rdn-psnr", "rdn-msssim"])
 def test_the_plan_of_a_study_is_that_of_its_restorer(name: str, tmp_path: Path) -> None:
-    plan = output("run", "--restorer", name, "--dry-run", "--work", str(tmp_path))
+    plan = output("run", "--restorer", name, *TWO, "--dry-run", "--work", str(tmp_path))
     assert f"restorer streets/{name}-bpg-qp34" in plan and f"streets/train/bpg-qp42-{name}" in plan
     others = {"gan", "rdn-psnr", "rdn-msssim"} - {name}
     assert not any(f"-{other}" in plan or f"/{other}-" in plan for other in others)
 
 
 def test_several_restorers_are_compared_in_one_study(tmp_path: Path) -> None:
-    plan = output("run", "--restorer", "gan", "--restorer", "rdn-psnr", "--dry-run", "--work", str(tmp_path))
+    plan = output("run", "--restorer", "gan", "--restorer", "rdn-psnr", *TWO, "--dry-run", "--work", str(tmp_path))
     assert "restored by gan, rdn-psnr; seed 0" in plan
     for name in ("gan", "rdn-psnr"):
         assert f"restorer streets/{name}-bpg-qp34" in plan
@@ -41,7 +43,9 @@ def test_a_restorer_named_twice_ends_in_one_sentence(tmp_path: Path) -> None:
 
 
 def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path) -> None:
-    plan = output("run", "--seeds", "3", "--set", "seed=4", "--dry-run", "--work", str(tmp_path))
+    plan = output(
+        "run", *TWO, "--restorer", "gan", "--seeds", "3", "--set", "seed=4", "--dry-run", "--work", str(tmp_path)
+    )
     assert "seeds 4, 5, 6" in plan
     for seed in (4, 5, 6):
         assert f"evaluation streets/OO-seed{seed} " in plan
@@ -56,9 +60,14 @@ def test_fewer_than_one_seed_is_refused(command: str) -> None:
     assert result.exit_code == 2 and "--seeds" in result.output
 
 
-def test_without_the_option_the_adversarial_one_restores(tmp_path: Path) -> None:
+def test_without_the_option_the_presets_one_restores_and_gan_is_trained_where_that_comes_trained(
+    tmp_path: Path,
+) -> None:
     arguments = ("run", "--dry-run", "--work", str(tmp_path))
-    assert output(*arguments) == output(*arguments, "--restorer", "gan")
+    assert output(*arguments) == output(*arguments, "--restorer", "shipped")
+    training = ("train-restorer", "--codec", "jpeg", "--dry-run", "--work", str(tmp_path))
+    assert output(*training) == output(*training, "--restorer", "gan")
+    assert "restorer streets/gan-jpeg" in output(*training)
 
 
 @pytest.mark.parametrize(

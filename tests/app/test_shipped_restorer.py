@@ -32,10 +32,20 @@ STREETS = [
     *("--set", "dataset.options.restore=2", "--set", "dataset.options.test=4", "--set", "images_per_shard=1"),
 ]
 TRAINED = [
-    *("--set", "restorer.gan.generator.width=4", "--set", "restorer.gan.generator.blocks=1"),
+    *(
+        "--set",
+        "restorer.gan.start=none",
+        "--set",
+        "restorer.gan.generator.width=4",
+        "--set",
+        "restorer.gan.generator.blocks=1",
+    ),
     *("--set", "restorer.gan.discriminator.width=4", "--set", "restorer.gan.batch=1", "--set", "restorer.gan.steps=2"),
     *("--set", "restorer.log_every=1", "--workers", "1"),
 ]
+
+
+TWO = ["--set", "points=bpg-qp34,bpg-qp42"]
 
 
 def run(*arguments: object) -> None:
@@ -84,7 +94,7 @@ def test_any_number_of_workers_makes_the_same_shards(converted: Path, tmp_path: 
 
 
 def test_a_study_plans_no_training_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    run("run", "--restorer", "shipped", "--restorer", "gan", "--dry-run", "--work", tmp_path)
+    run("run", "--restorer", "shipped", "--restorer", "gan", *TWO, "--dry-run", "--work", tmp_path)
     plan = capsys.readouterr().err
     assert plan.count("restorer streets/shipped ") == 1, "one for all operating points"
     assert "streets/train/bpg-qp42-shipped" in plan and "streets/RO-bpg-qp34-shipped" in plan
