@@ -47,7 +47,8 @@ def received_identity(
 ) -> Identity:
     """What `to_received` makes."""
     original = original_identity(source, split, limit=limit, images_per_shard=images_per_shard)
-    return Identity("shards", f"{source.name}/{split}/received", {**original.config, "domain": "compressed"})
+    config = {**original.config, "domain": "compressed", "headers": True}  # 0.4.0 did not keep what headers say
+    return Identity("shards", f"{source.name}/{split}/received", config)
 
 
 def compressed_identity(original: Identity, degradation: DegradationLike) -> Identity:
