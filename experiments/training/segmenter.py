@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Optional
@@ -61,18 +61,24 @@ def build_segmenter(
 
 
 class SegmenterTraining(Training[Segmenter]):
-    """DeepLabv3+ on randomly scaled crops."""
+    """DeepLabv3+ on randomly scaled crops; with `versions` each in a version of its image that is drawn."""
 
     config: SegmenterConfig
 
     def __init__(
-        self, config: SegmenterConfig, seed: int, table: LabelTable, shards: ShardSet, unseen: Optional[Path] = None
+        self,
+        config: SegmenterConfig,
+        seed: int,
+        table: LabelTable,
+        shards: ShardSet,
+        unseen: Optional[Path] = None,
+        versions: Sequence[ShardSet] = (),
     ) -> None:
         schedule = Schedule(config.steps, config.batch, config.checkpoint_every, config.log_every)
         self.chosen = None if config.images is None else subset(shards, config.images, seed)
         images = shards.num_images if self.chosen is None else len(self.chosen)
         super().__init__(config, "segmenter", schedule, seed, images)
-        self.table, self.shards, self.unseen = table, shards, unseen
+        self.table, self.shards, self.unseen, self.versions = table, shards, unseen, versions
 
     def batches(self, start: int, share: Share = WHOLE) -> tf.data.Dataset:
         config = self.config
@@ -84,6 +90,7 @@ class SegmenterTraining(Training[Segmenter]):
             seed=self.seed,
             start_step=start,
             share=share,
+            versions=self.versions,
             chosen=self.chosen,
         )
 
