@@ -95,7 +95,7 @@ def test_any_number_of_workers_makes_the_same_shards(converted: Path, tmp_path: 
 
 def test_a_study_plans_no_training_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run("run", "--restorer", "shipped", "--restorer", "gan", *TWO, "--dry-run", "--work", tmp_path)
-    plan = capsys.readouterr().err
+    plan = capsys.readouterr().out
     assert plan.count("restorer streets/shipped ") == 1, "one for all operating points"
     assert "streets/train/bpg-qp42-shipped" in plan and "streets/RO-bpg-qp34-shipped" in plan
 

@@ -121,4 +121,4 @@ def test_the_report_has_the_rivals_beside_what_they_rival(study: Study) -> None:
     assert "one seed does not decide" in contest.verdict
     page = report_of(study, results)
     assert contest.verdict in page.read_text()
-    assert (page.parent / "rivals.csv").read_text().count("\r\n") == 1 + 4
+    assert (page.parent / "rivals.csv").read_bytes().count(b"\r\n") == 1 + 4
