@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Optional
@@ -265,7 +265,7 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
         }
 
     rows = {row["key"]: row for row in load(compressed.file(STATISTICS))}
-    information = _information_maps(study, degradation, folder)
+    information = _information_maps(study, list(existing), folder)
     return [
         SampleImages(
             key=key,
@@ -295,11 +295,19 @@ def _sample_folder(study: Study) -> Path:
     return folder
 
 
-def _information_maps(study: Study, degradation: Degradation, folder: Path) -> dict[str, str]:
-    """What compression takes of each pixel of the samples, CC minus OO of the first seed, as PNG: {key: path}."""
-    cases = [Case.of(one, degradation, study.config.restorers[0], study.config.seed) for one in ("CC", "OO")]
-    if study.came_compressed:
+def _information_maps(study: Study, evaluated: Sequence[Case], folder: Path) -> dict[str, str]:
+    """What compression takes of each pixel of the samples, CC minus OO, as PNG: {key: path}.
+
+    Args:
+      study: The study.
+      evaluated: Its cases of one operating point and seed. A network that was trained elsewhere has no CC, and images
+        that came compressed no OO: then there are no maps.
+      folder: Where they are written.
+    """
+    by_configuration = {case.configuration: case for case in evaluated}
+    if not {"CC", "OO"} <= by_configuration.keys():
         return {}
+    cases = [by_configuration["CC"], by_configuration["OO"]]
     compressed, original = (surprises(study, case) for case in cases)
     paths = {}
     for number, key in enumerate(compressed):

@@ -30,7 +30,7 @@ def label(pixels):
     return np.clip(bright // 70, 0, 11)
 """
 
-SETTINGS = ["height=32", "width=48", "test=5", "train=1", "restore=1"]
+SETTINGS = ["height=32", "width=48", "zoom=1", "test=5", "train=1", "restore=1"]
 
 
 def label(pixels: np.ndarray, bias: int = 0) -> np.ndarray:
