@@ -12,8 +12,10 @@ from __future__ import annotations
 import csv
 import importlib.util
 import io
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -34,6 +36,9 @@ Layout = Literal["nchw", "nhwc"]
 
 MAX_OUTPUT = 1 << 31
 """Values that a network may give for one image."""
+
+NO_SCORES = "biuOSUcmM"
+"""Kinds of NumPy's types that are none: whole numbers, objects, text, complex numbers, times."""
 
 _MAX_MAPPING = 1 << 20
 
@@ -171,7 +176,7 @@ class Labeller:
                 low = Image.fromarray(outputs.astype(np.int32))
                 outputs = np.asarray(low.resize((width, height), Image.Resampling.NEAREST)).astype(np.int64)
             return self.mapping(outputs)
-        if given.ndim != 3 or whole:
+        if given.ndim != 3 or given.dtype.kind in NO_SCORES:
             raise ScoreError(
                 f"the network gives {given.dtype} {given.shape}: give a label map, integers (H, W), or scores of each "
                 "class, as --layout says; of several outputs name one with --output"
@@ -298,7 +303,7 @@ class SavedModelNetwork(Network):
 class FunctionNetwork(Network):
     """A function in a Python file: uint8 RGB (H, W, 3) to a label map (h, w), or scores as the layout says.
 
-    Its file is run, as any program that a user starts.
+    Its file is run, as any program that a user starts: what lies beside it can be imported.
     """
 
     path: Path
@@ -312,19 +317,24 @@ class FunctionNetwork(Network):
         return {"kind": "function", "sha256": sha256(self.path), "function": self.function}
 
     def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[Any]:
+        function = self._loaded
         try:
-            return np.asarray(self._loaded(pixels))
-        except Exception as error:
+            with redirect_stdout(sys.stderr):  # standard output holds results only
+                return np.asarray(function(pixels))
+        except (Exception, SystemExit) as error:
             raise ScoreError(f"{self.path}:{self.function} fails ({type(error).__name__}: {error})") from error
 
     @cached_property
     def _loaded(self) -> Callable[[NDArray[np.uint8]], Any]:
-        specification = importlib.util.spec_from_file_location(self.path.stem, self.path)
+        specification = importlib.util.spec_from_file_location(f"scored_{self.path.stem}", self.path)
         assert specification is not None and specification.loader is not None  # it ends in .py
         module = importlib.util.module_from_spec(specification)
+        sys.modules[module.__name__] = module  # dataclasses look their module up there
+        sys.path.insert(0, str(self.path.resolve().parent))
         try:
-            specification.loader.exec_module(module)
-        except Exception as error:
+            with redirect_stdout(sys.stderr):
+                specification.loader.exec_module(module)
+        except (Exception, SystemExit) as error:
             raise ScoreError(f"{self.path}: cannot be imported ({type(error).__name__}: {error})") from error
         found = getattr(module, self.function, None)
         if not callable(found):

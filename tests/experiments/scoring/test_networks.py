@@ -57,6 +57,38 @@ def test_smaller_scores_are_interpolated_as_areas(tmp_path: Path) -> None:
     assert np.array_equal(found[sure], large.argmax(0)[sure])
 
 
+def test_a_functions_file_is_run_as_a_program_is(tmp_path: Path) -> None:
+    """It imports what lies beside it, and may hold dataclasses, which look for their module."""
+    (tmp_path / "beside_mine.py").write_text("THRESHOLD = 90\n")
+    path = tmp_path / "my net.py"
+    path.write_text(
+        "from __future__ import annotations\n"
+        "from dataclasses import dataclass\n"
+        "from beside_mine import THRESHOLD\n\n\n"
+        "@dataclass\nclass Settings:\n    threshold: int = THRESHOLD\n\n\n"
+        "def label(pixels):\n    return (pixels[..., 0] > Settings().threshold).astype('uint8')\n"
+    )
+    labeller = Labeller(open_network(f"{path}:label", Preprocessing()), "nchw", SAME)
+    assert np.array_equal(labeller(PIXELS), PIXELS[..., 0] > 90)
+
+
+@pytest.mark.parametrize("kind", ["object", "complex", "str"])
+def test_scores_of_a_type_that_has_no_order_are_refused(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match="give a label map, integers"):
+        function(tmp_path, f"return np.zeros((3, 12, 16), {kind})")(PIXELS)
+
+
+def test_a_function_that_ends_the_program_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ScoreError, match="fails .SystemExit: 3"):
+        function(tmp_path, "raise SystemExit(3)")(PIXELS)
+
+
+def test_what_a_function_prints_is_no_result(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    function(tmp_path, "print('loaded'); return pixels.argmax(2)")(PIXELS)
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("", "loaded\n")
+
+
 def test_a_smaller_label_map_is_enlarged_without_new_classes(tmp_path: Path) -> None:
     found = function(tmp_path, "return pixels[::2, ::2].argmax(2)")(PIXELS)
     assert np.array_equal(found, PIXELS[::2, ::2].argmax(2).repeat(2, 0).repeat(2, 1))
