@@ -9,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from dsr.experiments.config.overrides import ConfigError
+from dsr.data_pipelines.datasets.files import expanded
+from dsr.experiments.config.overrides import ConfigError, flatten
+from dsr.experiments.config.schema import OperatingPoint, StudyConfig
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements
 from dsr.experiments.results import load
-from dsr.experiments.stored_study import stored_config, stored_names
+from dsr.experiments.stored_study import NO_PATHS, PATHS, stored_config, stored_names
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
@@ -87,20 +89,34 @@ def _alone(folder: Path) -> Iterator[None]:
 
 
 def _of_studies(work: Path) -> set[Path]:
-    """The folders of all artefacts that the stored studies have or would make, and on which reports stand."""
+    """The folders of all artefacts that the stored studies have, name or would make, and on which reports stand."""
     kept: set[Path] = set()
     for name in stored_names(work):
         try:
-            study = Study(stored_config(work, name), work)
+            config = stored_config(work, name)
+            study = Study(config, work)
             kept |= {artefact.folder for artefact in closure([*study.evaluations(), *measurements(study)])}
         except UserError as error:
             raise ConfigError(f"what study {name} needs cannot be told, so nothing is removed: {error}") from None
-    for path in sorted((work / "studies").glob("*/results.json")):
-        try:
-            kept |= {work / artefact["folder"] for artefact in load(path)["artefacts"]}
-        except (UserError, TypeError, KeyError) as error:
-            raise ConfigError(f"what {path} stands on cannot be told, so nothing is removed: {error}") from None
+        for path in _named_files(config):
+            inside = Path(os.path.relpath(os.path.realpath(path), os.path.realpath(work)))
+            kept |= {work / place for place in (inside, *inside.parents)}
+    for pattern in ("studies/*/results.json", "scores/*/*/results.json"):
+        for path in sorted(work.glob(pattern)):
+            try:
+                kept |= {work / artefact["folder"] for artefact in load(path)["artefacts"]}
+            except (UserError, TypeError, KeyError) as error:
+                raise ConfigError(f"what {path} stands on cannot be told, so nothing is removed: {error}") from None
     return kept
+
+
+def _named_files(config: StudyConfig) -> list[Path]:
+    """What a configuration starts from by its path: weights, a restorer, a codec of one's own."""
+    values = flatten(config)
+    texts = [values[key] for key in PATHS if values[key] not in NO_PATHS]
+    stages = [stage for point in config.points for stage in (*map(OperatingPoint.parse, point.before), point)]
+    texts += [value for stage in stages for value in stage.options.values() if isinstance(value, str) and value]
+    return [path for path in map(expanded, texts) if path.exists()]
 
 
 def _is_ours(folder: Path, work: Path) -> bool:

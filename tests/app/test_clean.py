@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from dsr.app.cli import cli
+from dsr.data_pipelines.codecs.msh.codec import SHIPPED
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.stored_study import store
@@ -99,6 +101,26 @@ def test_what_a_report_stands_on_stays_also_where_nothing_else_is_known_of_the_s
     assert cited.exists() and not other.exists()
     report.write_text("{")
     assert "nothing is removed" in str(clean(study.work, "--yes").exception)
+
+
+def test_what_a_report_of_scores_stands_on_stays(study: Study) -> None:
+    cited, other = (make(study.work / f"evaluations/{n}-12345678", Identity("evaluation", n, {})) for n in ("a", "b"))
+    report = study.work / "scores" / "data" / "net" / "results.json"
+    report.parent.mkdir(parents=True)
+    report.write_text(json.dumps({"artefacts": [{"folder": "evaluations/a-12345678"}]}))
+    assert "removed 1 folders" in clean(study.work, "--yes").output
+    assert cited.exists() and not other.exists()
+
+
+@pytest.mark.parametrize(
+    "where", ["restorer.gan.start={}", "codec.start={}/data", "points=msh-quality3+model={}/msh.npz"]
+)
+def test_what_a_study_starts_from_by_its_path_stays(where: str, study: Study) -> None:
+    named, other = (make(study.work / f"codecs/{n}-12345678", Identity("codec", n, {})) for n in ("named", "other"))
+    shutil.copy(SHIPPED, named)
+    store(Study(apply_overrides(study.config, [where.format(named)]), study.work), "demo")
+    assert "removed 1 folders" in clean(study.work, "--yes").output
+    assert named.exists() and not other.exists()
 
 
 def test_nothing_goes_while_a_study_cannot_be_told(study: Study) -> None:
