@@ -92,9 +92,14 @@ class Steps(Sampler[Any]):
         seed: Of order and augmentation.
         start: The first step, from 0: how many batches a training has had already.
         end: The step after the last; None goes on for ever.
+
+    Raises:
+        ValueError: there are no images, a batch would have none, or `start` is below 0.
     """
 
     def __init__(self, images: int, *, batch: int, seed: int = 0, start: int = 0, end: Optional[int] = None) -> None:
+        if images < 1 or batch < 1 or start < 0:
+            raise ValueError(f"images={images} and batch={batch} must be 1 at least, start={start} 0 at least")
         self.images, self.batch, self.seed, self.start, self.end = images, batch, seed, start, end
 
     def __iter__(self) -> Iterator[list[Draw]]:

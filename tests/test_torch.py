@@ -95,6 +95,13 @@ def test_an_image_comes_back_with_another_crop_in_the_next_epoch(folder: Path) -
     assert len(seen) > 5
 
 
+@pytest.mark.parametrize("wrong", [{"batch": 0}, {"start": -1}, {"images": 0}])
+def test_steps_that_draw_nothing_are_refused(wrong: dict[str, int]) -> None:
+    name = next(iter(wrong))
+    with pytest.raises(ValueError, match=f"{name}={wrong[name]}"):
+        Steps(**{"images": 5, "batch": 2, **wrong})
+
+
 def test_without_an_end_it_goes_on() -> None:
     endless = Steps(IMAGES, batch=BATCH, start=10**9)
     assert [number for _, _, number in next(iter(endless))] == [3 * 10**9, 3 * 10**9 + 1, 3 * 10**9 + 2]
