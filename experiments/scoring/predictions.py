@@ -11,6 +11,7 @@ RO-bpg-qp36-esrgan-seed1/NAME.png      restored by this restorer, the training o
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -22,7 +23,7 @@ from urllib.parse import unquote
 
 import numpy as np
 
-from dsr.data_pipelines.datasets import IGNORE, DatasetError, LabelTable, Sample, Source, images
+from dsr.data_pipelines.datasets import IGNORE, DatasetError, Label, LabelTable, Sample, Source, images
 from dsr.data_pipelines.degradations import Degradation
 from dsr.data_pipelines.degradations.base import DegradationError, Degraded
 from dsr.experiments.config.schema import CONFIGURATIONS, OperatingPoint
@@ -214,9 +215,9 @@ def read_label_map(path: Path, table: LabelTable, ids: Ids) -> np.ndarray:
         DatasetError: the file cannot be read as a label map, or holds ids of the dataset that there are not.
         ScoreError: it holds train ids that there are not.
     """
-    written = images.read_labels(path, table)
     if ids == "dataset":
-        return table.to_train_ids(written, path)
+        return table.to_train_ids(images.read_labels(path, table), path)
+    written = images.read_labels(path, _of_train_ids(table))
     if written.ndim != 2:
         raise ScoreError(f"{path}: holds colours; save train ids as 8-bit grey PNG")
     unknown = np.unique(written[(written >= table.num_classes) & (written != IGNORE)])
@@ -226,6 +227,14 @@ def read_label_map(path: Path, table: LabelTable, ids: Ids) -> np.ndarray:
             f"with {IGNORE} for none"
         )
     return written.astype(np.uint8)
+
+
+def _of_train_ids(table: LabelTable) -> LabelTable:
+    """The table in which the classes' ids are their train ids: what palettes and grey of few bits are told by."""
+    taken = {label.color for label in table.classes}
+    free = next(color for grey in range(256) if (color := (grey, grey, grey)) not in taken)
+    classes = [dataclasses.replace(label, id=label.train_id) for label in table.classes]
+    return dataclasses.replace(table, labels=(*classes, Label(IGNORE, IGNORE, "no class", free)))
 
 
 def _truth(source: Source, sample: Sample) -> np.ndarray:

@@ -11,13 +11,13 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dsr.app.cli import cli
-from dsr.data_pipelines.datasets import open_source
+from dsr.data_pipelines.datasets import DatasetError, Label, LabelTable, open_source
 from dsr.data_pipelines.datasets.base import Source
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.scoring.counts import Counts
 from dsr.experiments.scoring.errors import ScoreError
-from dsr.experiments.scoring.predictions import find_cases, parse_case, read_cases
+from dsr.experiments.scoring.predictions import find_cases, parse_case, read_cases, read_label_map
 from tests.experiments.analysis.page import Page
 
 NAMES = ["a/0001", "a/0002", "b/0001"]
@@ -181,6 +181,21 @@ def test_a_folder_of_another_layout_is_explained(make, said: str, dataset: Path,
     make(tmp_path / "pred")
     run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
     assert run.exit_code == 1 and said in str(run.exception)
+
+
+def test_train_ids_in_a_palette_are_the_same_and_in_one_bit_refused_whatever_the_datasets_ids_are(
+    tmp_path: Path,
+) -> None:
+    """Of a dataset of the ids 0 and 255, one bit would be read as these: class 1 as no class."""
+    table = LabelTable((Label(0, 0, "ground", (9, 9, 9)), Label(255, 1, "house", (200, 0, 0))))
+    predicted = np.random.default_rng(0).choice(np.array([0, 1, 255], np.uint8), (8, 10))
+    colours = Image.fromarray(predicted, mode="P")
+    colours.putpalette([*(9, 9, 9), *(200, 0, 0), *[7] * (3 * 254)])
+    colours.save(tmp_path / "palette.png")
+    assert np.array_equal(read_label_map(tmp_path / "palette.png", table, "train"), predicted)
+    Image.fromarray(predicted == 1).save(tmp_path / "bit.png")
+    with pytest.raises(DatasetError, match="few bits has two meanings"):
+        read_label_map(tmp_path / "bit.png", table, "train")
 
 
 def test_of_several_trainings_the_answer_is_over_their_seeds(dataset: Path, tmp_path: Path) -> None:
