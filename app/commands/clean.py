@@ -29,8 +29,9 @@ from dsr.tfrecords.errors import ArtefactError
 def command(work: Path, days: float, yes: bool) -> None:
     """Remove what no study needs that was run in the work folder; shows it with sizes, and asks first.
 
-    That is artefacts of no such study, as of a conversion or a training by itself, and what was begun, not finished,
-    and belongs to none either. What a report stands on stays. What another process makes just now is never touched, nor
+    That is artefacts of no such study, as of a conversion, of a training by itself, or of the trainings of dsr scaling
+    and dsr restorer-images, whose numbers are kept elsewhere; and what was begun, not finished, and belongs to none
+    either. What a report stands on stays. What another process makes just now is never touched, nor
     what lies behind a link.
 
     \b
