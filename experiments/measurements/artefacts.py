@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Optional
 
-from dsr.experiments.analysis.information import ADAPTED
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.loss_differences import ADAPTED
 from dsr.experiments.measurements.files import FITTED_IMAGES
 from dsr.experiments.measurements.perceptual import build_perceptual
 from dsr.experiments.study import ORIGINAL, Study

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.analysis.information import ADAPTED, DIFFERENCES
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES
 from dsr.experiments.measurements.artefacts import cases_of_losses, losses
 from dsr.experiments.measurements.files import LOSSES, SURPRISES
 from dsr.experiments.results import CrossEntropy, Estimate, ImageLosses, Information, LossDifference

@@ -73,6 +73,7 @@ def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> 
 
     Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
     """
+    intact(folder, WEIGHTS)  # before a network is built, which takes seconds
     model = untrained(config, table)
     load_weights(model, folder)
     return model

@@ -178,7 +178,7 @@ def test_sample_images_keep_the_surprise_of_each_pixel(study: Study) -> None:
 def test_a_report_gets_a_map_of_each_sample_and_small_pictures_of_what_loses_most(study: Study) -> None:
     changing = study.degradations[0]
     both = [Case.of(name, changing, "gan", 0) for name in ("CC", "OO")]
-    make([study.evaluation(both[0])], Progress())
+    make([study.evaluation(case) for case in both], Progress())
     results = collect(study)
     compressed, original = (surprises(study, case) for case in both)
     samples = [sample for sample in results.samples if sample.point == changing.point]
