@@ -24,14 +24,12 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset, Sampler
 
+from dsr.data_pipelines.datasets import IGNORE
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.framing import find_records
 from dsr.tfrecords.manifest import check
 from dsr.tfrecords.schema import read_record
-
-IGNORE = 255
-"""The label where there is none."""
 
 Sample = dict[str, np.ndarray]
 Draw = tuple[int, int, int]

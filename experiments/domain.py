@@ -59,6 +59,11 @@ class Domain:
         return f"-{self.point}{by}" if self.degradation else ""
 
 
+def seeded(seed: int) -> str:
+    """What the name of a segmenter, and of what it scored, says of its seed: nothing if it is 0."""
+    return f"-seed{seed}" if seed else ""
+
+
 @dataclass(frozen=True)
 class Case:
     """A segmenter trained on a domain, with a seed, and tested on a domain; `adaptation` says how it was adapted."""
@@ -82,9 +87,8 @@ class Case:
     @property
     def name(self) -> str:
         """`RO-bpg-qp40-seed1`; a seed of 0 goes without saying."""
-        seeded = f"-seed{self.seed}" if self.seed else ""
         adapted = f"-{self.adaptation}" if self.adaptation else ""
-        return f"{self.configuration}{self.changed.suffix}{seeded}{adapted}"
+        return f"{self.configuration}{self.changed.suffix}{seeded(self.seed)}{adapted}"
 
     @property
     def changed(self) -> Domain:

@@ -29,7 +29,7 @@ from dsr.experiments.config.bounds import check_numbers
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, OperatingPoint, StudyConfig
 from dsr.experiments.conversion import Converting
-from dsr.experiments.domain import Case, Domain
+from dsr.experiments.domain import Case, Domain, seeded
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
@@ -455,7 +455,7 @@ class Study:
             root=self.work,
             identity=Identity(
                 "segmenter",
-                f"{self.source.name}/{training.name}-{domain.word}{domain.suffix}{_seeded(seed)}",
+                f"{self.source.name}/{training.name}-{domain.word}{domain.suffix}{seeded(seed)}",
                 _training_identity(training.identity(), training.network.weights, seed),
                 _fingerprints(inputs),
             ),
@@ -521,11 +521,6 @@ def _training_identity(config: dict[str, Any], weights: str | None, seed: int) -
 def _heavier(multiply_adds: float, measured: float) -> float:
     """How many times as long a step takes as one of the network whose cost is known; small ones are no faster."""
     return max(1.0, multiply_adds / measured)
-
-
-def _seeded(seed: int) -> str:
-    """What the name of a segmenter ends in, unless its seed is 0."""
-    return f"-seed{seed}" if seed else ""
 
 
 def _fingerprints(inputs: dict[str, Artefact]) -> dict[str, str]:

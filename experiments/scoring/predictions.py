@@ -271,7 +271,11 @@ def match(folder: Path, samples: Sequence[Sample]) -> tuple[dict[str, Path], lis
         stem = path.with_suffix("")
         keys = by_name.get(stem.as_posix()) or by_name.get(stem.name) or set()
         if len(keys) != 1:
-            why = f"is the name of {len(keys)} test images; keep the folders above it" if keys else "is no test image"
+            why = (
+                f"is the name of {len(keys)} test images; keep the folders above it"
+                if keys
+                else f"is none of the {len(samples)} test images"
+            )
             faults.append(f"{folder / name}: {stem.as_posix()} {why}")
             continue
         (key,) = keys

@@ -9,17 +9,11 @@ import pytest
 from click.testing import CliRunner
 
 from dsr.app.cli import cli
-from dsr.experiments.config.presets import PRESETS
-from tests.experiments import studies
 from tests.experiments.planning.made_up import RATES, measure, study
 
+pytestmark = pytest.mark.usefixtures("small_preset")
+
 OO, FINE, COARSE, RESTORED = (("OO", None), ("CO", 30), ("CO", 42), ("RO", 42))
-
-
-@pytest.fixture(autouse=True)
-def preset(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command's study is the one that is measured here, whatever the demonstration is."""
-    monkeypatch.setitem(PRESETS, "demo", studies.small)
 
 
 def planned(work: Path, *arguments: str, ends: int = 0) -> str:

@@ -17,6 +17,8 @@ from dsr.experiments.planning.units import parse_fraction
 from tests.experiments.analysis.page import Page
 from tests.experiments.planning.made_up import finish, measure, study
 
+pytestmark = pytest.mark.usefixtures("small_preset")
+
 RATES = {30: 0.8, 36: 0.4, 42: 0.2}
 POINTS = "bpg-qp30,bpg-qp36,bpg-qp42"
 

@@ -111,6 +111,12 @@ class FakeCodec:
 
 
 @dataclass(frozen=True)
+class BuggyCodec(FakeCodec):
+    def encode(self, pixels: np.ndarray) -> bytes:
+        raise ZeroDivisionError("a bug")
+
+
+@dataclass(frozen=True)
 class OtherDecoder(FakeCodec):
     """Says that it is FakeCodec, and decodes something else."""
 
@@ -161,6 +167,25 @@ class CountingSource(FakeSource):
             with Path(self.log).open("a") as file:
                 file.write(f"{sample.key}\n")
         return super().read(sample)
+
+
+@dataclass(frozen=True)
+class TracedSource(FakeSource):
+    """Leaves a file for each image that is read, named after the process, and gives the others time to take a shard."""
+
+    delay: float = 0.1
+    trace: str = ""
+
+    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
+        (Path(self.trace) / f"{os.getpid()} {sample.key.rpartition(' ')[2]} {time.monotonic_ns()}").touch()
+        if not in_worker():  # of a cluster: its workers are nobody's children
+            time.sleep(self.delay)
+        return super().read(sample)
+
+
+def readers(trace: Path) -> set[int]:
+    """The processes that read, other than this one."""
+    return {int(path.name.split()[0]) for path in trace.iterdir()} - {os.getpid()}
 
 
 def convert_everything(work: Path, images: int = 6) -> None:

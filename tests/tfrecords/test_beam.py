@@ -9,17 +9,14 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dsr.models.errors import UserError
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.manifest import Manifest
-from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSample, FakeSource
-from tests.tfrecords.writing import write_compressed, write_originals, write_restored
+from tests.tfrecords.fakes import BuggyCodec, FakeCodec, FakeRestorer, FakeSource, TracedSource, readers
+from tests.tfrecords.writing import files_of, write_compressed, write_originals, write_restored
 
 pytest.importorskip("apache_beam", reason="the engine beam needs Apache Beam: pip install 'dsr[beam]'")
 
@@ -29,28 +26,6 @@ pytestmark = pytest.mark.slow
 
 IN_PROCESS = "--runner=DirectRunner --direct_running_mode=in_memory"
 TWO_PROCESSES = "--runner=DirectRunner --direct_running_mode=multi_processing --direct_num_workers=2"
-
-
-@dataclass(frozen=True)
-class TracedSource(FakeSource):
-    """Leaves the number of each process that reads in a folder, and gives the others time to take a shard."""
-
-    delay: float = 0.1
-    trace: str = ""
-
-    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        (Path(self.trace) / str(os.getpid())).touch()
-        return super().read(sample)
-
-
-@dataclass(frozen=True)
-class BuggyCodec(FakeCodec):
-    def encode(self, pixels: np.ndarray) -> bytes:
-        raise ZeroDivisionError("a bug")
-
-
-def files_of(folder: Path) -> dict[str, dict[str, object]]:
-    return Manifest.load(folder).files
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +61,7 @@ def test_two_processes_make_the_shards_of_the_local_engine(converted: Path, tmp_
     source = TracedSource(10, trace=str(trace))
     write_originals(source, "test", tmp_path / "made", images_per_shard=4, engine=BeamEngine(TWO_PROCESSES))
     assert files_of(tmp_path / "made") == files_of(converted / "originals")
-    assert len({int(path.name) for path in trace.iterdir()} - {os.getpid()}) == 2
+    assert len(readers(trace)) == 2
 
 
 def test_workers_of_a_cluster_make_the_shards_of_the_local_engine(

@@ -13,49 +13,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from dsr.models.errors import UserError
 from dsr.tfrecords.clusters import reason_of
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.manifest import Manifest
-from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSample, FakeSource
-from tests.tfrecords.writing import write_compressed, write_originals, write_restored
+from tests.tfrecords.fakes import BuggyCodec, FakeCodec, FakeRestorer, FakeSource, TracedSource, readers
+from tests.tfrecords.writing import files_of, write_compressed, write_originals, write_restored
 
 pytestmark = pytest.mark.slow
 
 SPARK = "local-cluster[2,1,1024]"
-
-
-@dataclass(frozen=True)
-class TracedSource(FakeSource):
-    """Leaves a file for each image that it reads, named after the process, and takes its time."""
-
-    delay: float = 0.3
-    trace: str = ""
-
-    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
-        handle = f"{os.getpid()} {sample.key.rpartition(' ')[2]} {time.monotonic_ns()}"
-        (Path(self.trace) / handle).touch()
-        time.sleep(self.delay)
-        return super().read(sample)
-
-
-@dataclass(frozen=True)
-class BuggyCodec(FakeCodec):
-    def encode(self, pixels: np.ndarray) -> bytes:
-        raise ZeroDivisionError("a bug")
-
-
-def files_of(folder: Path) -> dict[str, dict[str, object]]:
-    return Manifest.load(folder).files
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -107,7 +80,7 @@ def test_two_workers_make_the_shards_of_the_local_engine(engine: Engine, convert
     source = TracedSource(10, trace=str(trace))
     write_originals(source, "test", tmp_path / "originals", images_per_shard=4, engine=engine)
     assert files_of(tmp_path / "originals") == files_of(converted / "originals")
-    assert len({path.name.split()[0] for path in trace.iterdir()} - {str(os.getpid())}) == 2
+    assert len(readers(trace)) == 2
 
 
 def test_compressed_and_restored_shards_are_those_of_the_local_engine(
@@ -124,8 +97,8 @@ def test_compressed_and_restored_shards_are_those_of_the_local_engine(
 def test_a_killed_worker_costs_the_shards_in_flight_only(engine: Engine, tmp_path: Path) -> None:
     trace = tmp_path / "trace"
     trace.mkdir()
-    source = TracedSource(16, trace=str(trace))
-    killed = threading.Thread(target=kill_one_of, args=(lambda: list(trace.iterdir()),))
+    source = TracedSource(16, delay=0.3, trace=str(trace))
+    killed = threading.Thread(target=kill_one_of, args=(trace,))
     killed.start()
     write_originals(source, "test", tmp_path / "made", images_per_shard=2, engine=engine)
     killed.join()
@@ -135,11 +108,11 @@ def test_a_killed_worker_costs_the_shards_in_flight_only(engine: Engine, tmp_pat
     assert 1 <= again <= 4, "of two workers, each with a shard of two images in flight"
 
 
-def kill_one_of(reads: Callable[[], list[Path]]) -> None:
+def kill_one_of(trace: Path) -> None:
     """Kill a process as soon as it reads while another one does."""
-    while len({path.name.split()[0] for path in reads()} - {str(os.getpid())}) < 2:
+    while len(readers(trace)) < 2:
         time.sleep(0.02)
-    last = max(reads(), key=lambda path: path.stat().st_mtime_ns)
+    last = max(trace.iterdir(), key=lambda path: path.stat().st_mtime_ns)
     os.kill(int(last.name.split()[0]), signal.SIGKILL)
 
 

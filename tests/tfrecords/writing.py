@@ -40,6 +40,11 @@ def restored(compressed: Identity, original: Identity, restorer: RestorerLike) -
     return restored_identity(compressed, original, Identity("restorer", "fake", restorer.describe()), "restored")
 
 
+def files_of(folder: Path) -> dict[str, dict[str, object]]:
+    """Name -> bytes and SHA-256, of all files of an artefact."""
+    return Manifest.load(folder).files
+
+
 @contextmanager
 def resign(folder: Path) -> Iterator[dict[str, Any]]:
     """The content of a manifest, to be changed; it is then written as if dsr had written it."""

@@ -147,7 +147,7 @@ def test_every_fault_is_named_at_once(dataset: Path, tmp_path: Path) -> None:
     for part in (
         "CO: has no b/0001.png",
         "CO/a/0002.png",
-        "CO/other.png: other is no test image",
+        "CO/other.png: other is none of the ",
         "CO/0001.png: 0001 is the name of 2 test images",
         "RO/a/0001.png: has 5x4 pixels, its ground truth 10x8",
         "RO/a/0002.png: 80 pixels hold ids that the class list does not have, such as 77",
