@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dsr.experiments.analysis.information import ADAPTED, DIFFERENCES
+from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES
 from dsr.experiments.results import (
     CrossEntropy,
     Estimate,
