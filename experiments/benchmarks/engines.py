@@ -4,8 +4,8 @@
 
 Images of the built-in dataset are compressed with BPG at QP 40, by two processes in each case: Beam's DirectRunner, a
 Dask cluster of two processes and a Spark cluster of one process with two cores, all started for it. Seconds are from
-the call until the folder is whole; an engine's overhead is what it takes longer than `local` in the same round, and
-does not grow with the number of images but by what an idle worker waits. All digests are compared.
+the call until the folder is whole; "more" is what an engine takes longer than `local` in the same round. All digests
+are compared.
 """
 
 from __future__ import annotations
