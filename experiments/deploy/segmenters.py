@@ -137,9 +137,9 @@ class SavedSegmenter:
 
     def load(self) -> Segmenter:
         """The network. Raises ArtefactError for damaged weights."""
-        from dsr.experiments.training.evaluation import load_segmenter
+        from dsr.experiments.training.evaluation import read_segmenter
 
-        return load_segmenter(self.config, self.table, self.folder)
+        return read_segmenter(self.config, self.table, self.folder)
 
 
 def read_config(folder: Path) -> SegmenterConfig:

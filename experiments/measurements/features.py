@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from pathlib import Path
-
 import numpy as np
-import tensorflow as tf
 
 from dsr.data_pipelines.datasets import LabelTable
 from dsr.data_pipelines.input import evaluation_dataset
@@ -41,7 +36,7 @@ def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefac
         building(artefact.folder, artefact.identity) as build,
         progress.meter(artefact.label, shards.num_images) as meter,
     ):
-        means = load_means(config, table, artefact.inputs["segmenter"].folder)
+        means = load_segmenter(config, table, artefact.inputs["segmenter"].folder).feature_means
         keys, lows, highs = [], [], []
         for number, batch in enumerate(evaluation_dataset(shards, batch=1), start=1):
             low, high = means(batch["image"])
@@ -51,16 +46,3 @@ def build_features(config: SegmenterConfig, table: LabelTable, artefact: Artefac
             meter.update(number)
         np.savez(build.path / FEATURES, keys=np.array(keys), low=np.stack(lows), high=np.stack(highs))
         build.summary.update(images=len(keys))
-
-
-@functools.lru_cache(maxsize=1)  # one network sees all domains, and tracing it takes seconds
-def load_means(config: SegmenterConfig, table: LabelTable, folder: Path) -> Callable[[tf.Tensor], list[tf.Tensor]]:
-    """A trained segmenter's function from images, uint8 (B, H, W, 3), to means of `low` and `high`, float32 (B, C)."""
-    backbone = load_segmenter(config, table, folder).network.get_layer("backbone")
-
-    @tf.function(reduce_retracing=True)
-    def means(image: tf.Tensor) -> list[tf.Tensor]:
-        taps = backbone(tf.cast(image, tf.float32) / 127.5 - 1.0, training=False)
-        return [tf.reduce_mean(tf.cast(tap, tf.float32), axis=(1, 2)) for tap in taps]
-
-    return means

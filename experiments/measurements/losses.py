@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -18,11 +15,11 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.files import FITTED_IMAGES, FITTED_PIXELS, LOSSES, SURPRISES
 from dsr.experiments.summaries import TemperatureSummary
-from dsr.experiments.training.evaluation import load_weights, spread, untrained
+from dsr.experiments.training.evaluation import load_segmenter, spread
 from dsr.experiments.training.failures import in_one_sentence
 from dsr.experiments.training.segmenter import refuse_unlabelled
 from dsr.models.metrics.information import Losses, fit_temperature
-from dsr.models.segmenter.training import Segmenter, iou_per_class
+from dsr.models.segmenter.training import iou_per_class
 from dsr.tfrecords.building import building
 from dsr.tfrecords.reader import ShardSet
 
@@ -42,7 +39,7 @@ def build_temperature(config: SegmenterConfig, table: LabelTable, artefact: Arte
         building(artefact.folder, artefact.identity) as build,
         progress.meter(artefact.label, len(chosen)) as meter,
     ):
-        network = load_logits(config, table, artefact.inputs["segmenter"].folder)
+        logits_of = load_segmenter(config, table, artefact.inputs["segmenter"].folder).logits
         found, wanted = [np.zeros((0, table.num_classes), np.float32)], [np.zeros(0, np.uint8)]
         for number, batch in enumerate(evaluation_dataset(shards, batch=1)):
             if number in chosen:
@@ -51,7 +48,7 @@ def build_temperature(config: SegmenterConfig, table: LabelTable, artefact: Arte
                 label = label[rows, columns]
                 inside = label != IGNORE
                 if inside.any():
-                    found.append(network(batch["image"]).numpy()[0, rows, columns][inside])
+                    found.append(logits_of(batch["image"]).numpy()[0, rows, columns][inside])
                     wanted.append(label[inside])
                 meter.update(chosen[number] + 1)
         logits, labels = np.concatenate(found), np.concatenate(wanted)
@@ -88,13 +85,13 @@ def build_losses(
         progress.meter(artefact.label, shards.num_images) as meter,
     ):
         refuse_unlabelled(shards)
-        network = load_logits(config, table, artefact.inputs["segmenter"].folder)
+        logits_of = load_segmenter(config, table, artefact.inputs["segmenter"].folder).logits
         keys, samples_shown, surprises = [], [], {}
         nats, pixels = np.zeros((shards.num_images, classes)), np.zeros((shards.num_images, classes), np.int64)
         confusion = np.zeros(classes**2, np.int64)
         for number, batch in enumerate(evaluation_dataset(shards, batch=1)):
             keys.append(batch["key"].numpy()[0].decode())
-            label, logits = batch["label"].numpy()[0], network(batch["image"])[0]
+            label, logits = batch["label"].numpy()[0], logits_of(batch["image"])[0]
             inside = label != IGNORE
             losses = _nats(logits, label, temperature)
             wanted = label[inside].astype(np.int64)
@@ -116,28 +113,6 @@ def build_losses(
             miou=float(np.nanmean(iou_per_class(confusion.reshape(classes, classes)))),
             samples=samples_shown,
         )
-
-
-def load_logits(config: SegmenterConfig, table: LabelTable, folder: Path) -> Callable[[tf.Tensor], tf.Tensor]:
-    """A trained segmenter's function from an image, uint8 (1, H, W, 3), to logits, float32 (1, H, W, classes).
-
-    It is so until the next one is loaded: building and tracing a network takes longer than a small test does, so there
-    is one that all take turns in. Raises what `dsr.experiments.training.evaluation.load_segmenter` does.
-    """
-    model, logits = _shared(config, table)
-    load_weights(model, folder)
-    return logits
-
-
-@functools.lru_cache(maxsize=1)
-def _shared(config: SegmenterConfig, table: LabelTable) -> tuple[Segmenter, Callable[[tf.Tensor], tf.Tensor]]:
-    model = untrained(config, table)
-
-    @tf.function(reduce_retracing=True)
-    def logits(image: tf.Tensor) -> tf.Tensor:
-        return model(image, training=False)
-
-    return model, logits
 
 
 def _nats(logits: tf.Tensor, label: NDArray[np.uint8], temperature: float) -> NDArray[np.float64]:

@@ -14,6 +14,7 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
 from dsr.experiments.training.segmenter import WEIGHTS, class_names, refuse_unlabelled
+from dsr.models.segmenter.config import DeepLabConfig
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
 from dsr.tfrecords.building import building
@@ -73,33 +74,34 @@ def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> 
 
     Raises ArtefactError if its weights are not those that were written, TrainingError if they are no numbers.
     """
-    intact(folder, WEIGHTS)  # before a network is built, which takes seconds
-    model = untrained(config, table)
-    load_weights(model, folder)
-    return model
+    path = intact(folder, WEIGHTS)  # before a network is built, which takes seconds
+    return _filled(_untrained(config.network, table.num_classes), path)
 
 
-def untrained(config: SegmenterConfig, table: LabelTable) -> Segmenter:
-    """A segmenter with random weights, to load some into."""
-    network = build_deeplab(dataclasses.replace(config.network, weights="none"), table.num_classes)
-    return Segmenter(network, table.num_classes)
+def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
+    """The same, until the next one is loaded.
 
-
-def load_weights(model: Segmenter, folder: Path) -> None:
-    """Give a segmenter the weights of a trained one; raises what `load_segmenter` does."""
+    Building and tracing a network takes longer than a small test does, so there is one that all take turns in.
+    """
     path = intact(folder, WEIGHTS)
+    return _filled(_shared(config.network, table.num_classes), path)
+
+
+def _untrained(config: DeepLabConfig, classes: int) -> Segmenter:
+    return Segmenter(build_deeplab(dataclasses.replace(config, weights="none"), classes), classes)
+
+
+_shared = functools.lru_cache(maxsize=1)(_untrained)
+
+
+def _filled(model: Segmenter, path: Path) -> Segmenter:
     model.network.load_weights(str(path))
     lost = not_finite(model.network.variables)
     if lost:
         raise TrainingError(
-            f"{path}: the weight {lost} is not finite, the training had diverged; remove {folder} and train again"
+            f"{path}: the weight {lost} is not finite, the training had diverged; remove {path.parent} and train again"
         )
-
-
-@functools.lru_cache(maxsize=4)  # one segmenter is tested in up to three domains, and building it takes seconds
-def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
-    """The same, shared by all who ask for it: its weights must stay what they are."""
-    return read_segmenter(config, table, folder)
+    return model
 
 
 def _or_none(value: float) -> float | None:

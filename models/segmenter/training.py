@@ -217,6 +217,17 @@ class Segmenter(tf.keras.Model):
         """The likeliest class of each pixel, uint8 (B, H, W), the whole image at once and at its own scale."""
         return tf.cast(tf.argmax(self(image, training=False), axis=-1), tf.uint8)
 
+    @tf.function(reduce_retracing=True)
+    def logits(self, image: tf.Tensor) -> tf.Tensor:
+        """What `call` gives in inference, float32 (B, H, W, classes)."""
+        return self(image, training=False)
+
+    @tf.function(reduce_retracing=True)
+    def feature_means(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Means over each image, uint8 (B, H, W, 3), of the backbone's `low` and `high`, float32 (B, C) each."""
+        low, high = self.network.get_layer("backbone")(tf.cast(image, tf.float32) / 127.5 - 1.0, training=False)
+        return tuple(tf.reduce_mean(tf.cast(tap, tf.float32), axis=(1, 2)) for tap in (low, high))
+
     def build_optimizers(self) -> None:
         """Create the optimizers' variables, so that a checkpoint restores them before the first step."""
         for optimizer, variables in self._parts():

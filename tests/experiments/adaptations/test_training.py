@@ -53,11 +53,11 @@ def test_a_recalibrated_segmenter_is_the_trained_one_with_other_statistics(study
     before, after = (read_segmenter(config, table, made.folder).network for made in (trained, adapted))
     for ours, theirs in zip(after.trainable_variables, before.trainable_variables):
         np.testing.assert_array_equal(ours, theirs)
-    norm = next(l for l in after.get_layer("backbone")._flatten_layers() if l.name == "bn_Conv1")
+    norm = next(l for l in after.get_layer("backbone")._flatten_layers() if l.name == "norm_0")
     body = next(layer for layer in after.get_layer("backbone").layers if isinstance(layer, tf.keras.Model))
-    first = tf.keras.Model(body.input, body.get_layer("Conv1").output)
+    first = tf.keras.Model(body.input, body.get_layer("conv_0").output)
     images = [batch["image"] for batch in evaluation_dataset(ShardSet(adapted.inputs["original"].folder))]
-    seen = np.concatenate([first(tf.cast(i, tf.float32) / 127.5 - 1).numpy().reshape(-1, 16) for i in images])
+    seen = np.concatenate([first(tf.cast(i, tf.float32) / 127.5 - 1).numpy().reshape(-1, 8) for i in images])
     assert len(images) == adapted.manifest.summary["images"] == study.images("restore")
     np.testing.assert_allclose(norm.moving_mean, seen.mean(axis=0), atol=1e-4)
     np.testing.assert_allclose(norm.moving_variance, seen.var(axis=0), rtol=1e-3, atol=1e-5)

@@ -47,6 +47,9 @@ OVERRIDES = [
     "dataset.options.width=192",
     "images_per_shard=2",
     "segmenter.network.batch_norm_momentum=0",
+    # Random as they are, its features tell pixels apart, so that there is a best temperature.
+    "segmenter.network.backbone=mobilenet_v2",
+    "segmenter.network.width=0.35",
 ]
 
 

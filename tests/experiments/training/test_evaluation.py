@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -21,7 +21,7 @@ from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.features import build_features
 from dsr.experiments.training import evaluation
-from dsr.experiments.training.evaluation import build_evaluation, load_segmenter
+from dsr.experiments.training.evaluation import build_evaluation, load_segmenter, read_segmenter
 from dsr.experiments.training.failures import TrainingError
 from dsr.experiments.training.segmenter import WEIGHTS, SegmenterTraining
 from dsr.models.segmenter.deeplab import build_deeplab
@@ -59,15 +59,13 @@ def network(config: SegmenterConfig) -> tf.keras.Model:
 
 
 @pytest.fixture
-def root(network: tf.keras.Model, tmp_path: Path) -> Iterator[Path]:
+def root(network: tf.keras.Model, tmp_path: Path) -> Path:
     """A work folder with a segmenter, and shards of four images."""
-    load_segmenter.cache_clear()
     save(network, segmenter(tmp_path))
     write_originals(FakeSource(4), "test", tmp_path / "made", images_per_shard=2, engine=inline)
     (tmp_path / "shards").mkdir()
     (tmp_path / "made").rename(shards(tmp_path, tmp_path / "made").folder)
-    yield tmp_path
-    load_segmenter.cache_clear()
+    return tmp_path
 
 
 def shards(root: Path, at: Path | None = None) -> Artefact:
@@ -180,6 +178,22 @@ def test_damage_of_shards_that_tensorflow_meets_is_named(root: Path, config: Seg
         path.write_bytes(written)
     make([evaluated(root, config)], Progress())
     assert evaluated(root, config).manifest.summary["images"] == 4
+
+
+def test_segmenters_that_take_turns_label_as_each_does_alone(
+    root: Path, network: tf.keras.Model, config: SegmenterConfig, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    other = tmp_path_factory.mktemp("other")
+    save(build_deeplab(config.network, TABLE.num_classes), segmenter(other))
+    folders = [segmenter(place).folder for place in (root, other)]
+    image = np.random.default_rng(0).integers(0, 256, (1, 32, 48, 3), np.uint8)
+    alone = [read_segmenter(config, TABLE, folder) for folder in folders]
+    assert np.any(alone[0].label_map(image) != alone[1].label_map(image))
+    for place in (0, 1, 0):
+        found, expected = load_segmenter(config, TABLE, folders[place]), alone[place]
+        np.testing.assert_array_equal(found.label_map(image), expected.label_map(image))
+        for ours, theirs in zip(found.feature_means(image), expected.feature_means(image)):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_kill_at_any_operation_changes_nothing(
