@@ -23,6 +23,17 @@ def shared() -> Path:
     return SHARED
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Several processes that run the suite have a core each.
+
+    A command that a test calls then starts one worker where it would start one a core, unless the test says how many.
+    """
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if worker and hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
 @functools.cache
 def runs_tensorflow(module: Path) -> bool:
     """Whether a test module imports TensorFlow, or says that what it calls does."""

@@ -8,7 +8,11 @@ from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, Restore
 from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
-from dsr.models.segmenter.config import DeepLabConfig
+from dsr.models.segmenter.config import BACKBONES, DeepLabConfig, KnownBackbone
+
+BACKBONES["few_layers"] = KnownBackbone("tests.experiments.few_layers", 1_000)
+FEW_LAYERS = ["segmenter.network.backbone=few_layers", "segmenter.network.width=1"]
+"""Settings of a segmenter that is built in a second, in this process."""
 
 
 def small() -> StudyConfig:

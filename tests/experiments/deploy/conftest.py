@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from dsr.experiments.config.overrides import apply_overrides
@@ -17,14 +19,19 @@ SETTINGS = ["height=32", "width=48", "test=3", "train=2", "restore=1"]
 @pytest.fixture(scope="session")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """Its original test and training shards exist, and the segmenter."""
+    return untrained_study(tmp_path_factory.mktemp("work"))
+
+
+def untrained_study(work: Path, *settings: str) -> Study:
+    """A study of these settings, with its original test and training shards, and the segmenter."""
     import tensorflow as tf
 
     from dsr.experiments.training.segmenter import SegmenterTraining
     from dsr.tfrecords.building import building
     from dsr.tfrecords.reader import ShardSet
 
-    config = apply_overrides(studies.small(), [f"dataset.options.{setting}" for setting in SETTINGS])
-    study = Study(config, tmp_path_factory.mktemp("work"))
+    config = apply_overrides(studies.small(), [*(f"dataset.options.{one}" for one in SETTINGS), *settings])
+    study = Study(config, work)
     make([study.shards(ORIGINAL, role) for role in ("test", "train")], Progress())
     artefact = segmenter(study)
     tf.keras.utils.set_random_seed(3)

@@ -19,7 +19,14 @@ from dsr.models.restorers.rdn import build_rdn
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import load_network, save_network
 from dsr.tfrecords.errors import ArtefactError
-from tests.experiments.deploy.conftest import segmenter
+from tests.experiments.deploy.conftest import segmenter, untrained_study
+from tests.experiments.studies import FEW_LAYERS
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """One whose segmenter is quickly read and converted, and has all kinds of layers that the others have."""
+    return untrained_study(tmp_path_factory.mktemp("work"), *FEW_LAYERS, "segmenter.network.output_stride=8")
 
 
 def shards(study: Study, role: str = "test") -> Path:

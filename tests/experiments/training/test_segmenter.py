@@ -17,7 +17,7 @@ from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.training import loop
 from dsr.experiments.training import segmenter as segmentation
 from dsr.tfrecords.png import encode_png
-from tests.experiments import studies
+from tests.experiments import few_layers, studies
 from tests.experiments.training.tiny import TINY, Killed, KilledAt
 from tests.experiments.training.tiny import weights as saved_weights
 
@@ -98,7 +98,7 @@ def test_statistics_of_a_pretrained_backbone_are_looked_after_unless_they_are_fr
     overrides = [*TINY, f"segmenter.network.freeze_batch_norm={str(frozen).lower()}"]
     if pretrained:
         file = tmp_path / "weights.h5"
-        tf.keras.applications.MobileNetV2((None, None, 3), 0.35, include_top=False, weights=None).save_weights(file)
+        few_layers.build(1.0, None, "").network.save_weights(file)
         overrides.append(f"segmenter.network.weights={file}")
     seen = []
 

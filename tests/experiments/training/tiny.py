@@ -10,9 +10,7 @@ import numpy as np
 
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Meter, Progress
-from dsr.models.segmenter.config import BACKBONES, KnownBackbone
-
-BACKBONES["few_layers"] = KnownBackbone("tests.experiments.training.few_layers", 1_000)
+from tests.experiments.studies import FEW_LAYERS
 
 TINY = [
     "points=jpeg-quality10",
@@ -29,8 +27,7 @@ TINY = [
     "restorer.gan.steps=6",
     "restorer.checkpoint_every=2",
     "restorer.log_every=2",
-    "segmenter.network.backbone=few_layers",
-    "segmenter.network.width=1",
+    *FEW_LAYERS,
     "segmenter.network.aspp_width=8",
     "segmenter.network.decoder_width=8",
     "segmenter.network.low_level_width=8",
