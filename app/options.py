@@ -246,6 +246,7 @@ def _request(
         named, given = stored(work, study)
     if dataset is not None:  # what is said of another is not of this one
         given = [setting for setting in given if not setting.startswith("dataset.")]
+    kept = list(given)
     shortcuts = {
         "dataset.name": dataset,
         "dataset.root": root,
@@ -268,13 +269,13 @@ def _request(
         base,
         _told(
             [
-                ("--preset", preset_name),
+                ("--preset", preset_name or named),
                 ("--dataset", dataset),
                 ("--root", root),
                 ("--name", name),
                 ("--weights", weights),
                 ("--vgg", vgg),
-                *(("--set", override) for override in overrides),
+                *(("--set", setting) for setting in (*kept, *overrides)),
                 ("--work", str(work)),
             ],
             skip_others,

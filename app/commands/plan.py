@@ -11,7 +11,7 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.console import size as readable_size
 from dsr.app.help import Command, json_option
-from dsr.app.options import Request, plan_and_make, study_options_without, with_restorers
+from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorers
 from dsr.app.quantities import BYTES, POINTS, RATE, SIZE
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.planning.demand import Demand
@@ -22,8 +22,9 @@ from dsr.experiments.planning.units import Size
 
 
 @click.command("plan", cls=Command)
-@study_options_without("settings")
+@study_options
 @with_restorers
+@study_argument
 @click.option("--budget", type=BYTES, help="Room for all images together, as 200GB.")
 @click.option("--channel", type=RATE, help="What carries them instead, as 2Mbit/s; needs --hours.")
 @click.option("--fps", type=click.FloatRange(min=0, min_open=True, max=1e6), help="Images a second that are taken.")
@@ -70,6 +71,7 @@ def command(
       dsr plan --channel 2Mbit/s --fps 5 --hours 8 --label-budget 5000
       dsr plan --budget 2MB --predict jpeg-quality20,jpeg-quality40
       dsr plan --budget 50MB --max-loss 2 --preset camvid --root ~/CamVid
+      dsr plan camvid --budget 50MB --max-loss 2
     """
     check_usage(budget, channel, fps, hours, images)
     study = request.study()

@@ -11,7 +11,7 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.console import size as readable_size
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, plan_and_make, study_options_without, with_restorer, with_seeds
+from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorer, with_seeds
 from dsr.app.quantities import BYTES, POINTS, SHARES
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.measurements.kept import SCALING
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 
 
 @click.command("scaling", cls=Command)
-@study_options_without("settings")
+@study_options
 @with_restorer
 @with_seeds
+@study_argument
 @click.option(
     "--points",
     type=POINTS,

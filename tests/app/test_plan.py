@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from dsr.app.cli import cli
+from dsr.experiments.stored_study import store
+from dsr.experiments.study import Study
 from tests.experiments.planning.made_up import RATES, measure, study
 
 pytestmark = pytest.mark.usefixtures("small_preset")
@@ -46,6 +49,19 @@ def test_the_next_command_is_for_the_same_study(work: Path) -> None:
     said = planned(work, "--budget", "10MB", "--images", "120", "--set", "samples=3")
     command = said.splitlines()[-1].strip()
     assert command.startswith("dsr train --config ") and command.endswith(f"--set samples=3 --work {work}")
+
+
+def test_a_study_by_its_name_is_planned_for_as_by_its_options_and_so_goes_on(work: Path) -> None:
+    config = study(work, "seeds=2", "points=bpg-qp30,bpg-qp42", "name=mine").config
+    store(Study(config, work), "demo")
+    options = ["--set", "seeds=2", "--set", "points=bpg-qp30,bpg-qp42"]
+    named, told = (planned(work, "--budget", "10MB", *given).splitlines() for given in (["mine"], options))
+    assert named[:-1] == told[:-1]
+    steps = [
+        CliRunner().invoke(cli, [*shlex.split(lines[-1])[1:], "--dry-run", "--json", "--quiet"]).stdout
+        for lines in (named, told)
+    ]
+    assert steps[0] == steps[1] and any(step["state"] == "to make" for step in json.loads(steps[0])["steps"])
 
 
 def test_a_channel_is_a_rate_times_hours_and_a_camera_takes_images_meanwhile(work: Path) -> None:
