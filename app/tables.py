@@ -38,15 +38,15 @@ def print_results(results: Results) -> None:
     """
     names = restorers(results)
     seeds = len({entry.seed for entry in results.evaluations})
-    by, wide = 12 if len(names) > 1 else 0, 14 if seeds > 1 else 8
-    header = f"{'operating point':<20}{'restorer' if by else '':<{by}}{'bpp':>8}{'PSNR':>8}"
+    by, wide, first = 12 if len(names) > 1 else 0, 14 if seeds > 1 else 8, _first_column(results)
+    header = f"{'operating point':<{first}}{'restorer' if by else '':<{by}}{'bpp':>8}{'PSNR':>8}"
     click.echo(header + "".join(f"{c:>{wide}}" for c in CONFIGURATIONS))
     for point in results.points:
         fidelity = f"{_rate(point.compressed.bpp):>8}{_decibels(point.compressed.psnr, 'inf'):>8}"
         for name in names or [""]:
             scores = [_score(miou(results, c, point.point, name)) for c in CONFIGURATIONS]
             cells = "".join(f"{score:>{wide}}" for score in scores)
-            click.echo(f"{point.point:<20}{name if by else '':<{by}}{fidelity}{cells}")
+            click.echo(f"{point.point:<{first}}{name if by else '':<{by}}{fidelity}{cells}")
     if seeds > 1:
         click.echo(f"mean ± standard deviation of {seed_counts(results)} seeds")
     if len(names) > 1 or seeds > 1:
@@ -57,18 +57,22 @@ def print_results(results: Results) -> None:
 
 def _print_rivals(results: Results) -> None:
     """What else the originals of a restorer are good for, if that was asked, and who wins."""
+    first = _first_column(results)
     for contest in contests(results):
-        click.echo(f"\n{contest.point.point:<20}{'mIoU':>26} {'minus CO':>23}")
+        click.echo(f"\n{contest.point.point:<{first}}{'mIoU':>26} {'minus CO':>23}")
         for row in contest.rows:
             effect = _effect_text(contest.effect(row.gain)) if row.competes else ""
-            click.echo(f"  {row.name:<30}{_score(row.miou):>14} {effect:>23}".rstrip())
+            click.echo(f"  {row.name:<{first + 10}}{_score(row.miou):>14} {effect:>23}".rstrip())
         click.echo(contest.verdict)
 
 
 def _print_restorers(results: Results, paired: bool) -> None:
     """What a segmenter for original images is best trained on at each operating point (paper, Table III)."""
     widths = {"mIoU": 14, "minus CO": 23, "PSNR": 10, "MS-SSIM, dB": 14}
-    click.echo(f"{'operating point':<20}{'trained on':<12}" + "".join(f"{c:>{w}} " for c, w in widths.items()).rstrip())
+    first = _first_column(results)
+    click.echo(
+        f"{'operating point':<{first}}{'trained on':<12}" + "".join(f"{c:>{w}} " for c, w in widths.items()).rstrip()
+    )
     for block in blocks(results):
         for row in block.rows:
             shown = {
@@ -81,8 +85,13 @@ def _print_restorers(results: Results, paired: bool) -> None:
                 f"{text:>{width}}{'*' if block.best(row, column) else ' '}"
                 for (column, text), width in zip(shown.items(), widths.values())
             )
-            click.echo(f"{block.point.point:<20}{row.restorer or 'compressed':<12}{cells}".rstrip())
+            click.echo(f"{block.point.point:<{first}}{row.restorer or 'compressed':<12}{cells}".rstrip())
     click.echo("* the best of its column" + ("; [95 % interval over the seeds]" if paired else ""))
+
+
+def _first_column(results: Results) -> int:
+    """Its width: two more than the longest operating point takes."""
+    return max([20, *(len(point.point) + 2 for point in results.points)])
 
 
 def show_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:

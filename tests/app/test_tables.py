@@ -56,6 +56,18 @@ def test_several_seeds_are_printed_as_mean_and_deviation_with_paired_intervals(
     assert gan[2:6] == [f"{lines[1][6]}*", "+4.6", "[+3.1,", "+6.1]*"]
 
 
+def test_a_long_operating_point_keeps_its_columns_apart(capsys: pytest.CaptureFixture[str]) -> None:
+    results = example.study(None, THREE, (7, 8))
+    chain = "downsample2+bpg-qp28+chroma=4:4:4"
+    for one in (*results.points, *results.evaluations):
+        if one.point == "bpg-qp45":
+            one.point = chain
+    print_results(results)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith(chain)]
+    assert {line.split()[0] for line in lines} == {chain} and len(lines) == 7
+    assert {line.split()[1] for line in lines} == {"compressed", *THREE}
+
+
 def test_configurations_of_unequal_numbers_of_seeds_are_said_to_be(capsys: pytest.CaptureFixture[str]) -> None:
     results = example.study(None, ("gan",), (7, 8, 9))
     results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("RO", 9)]
