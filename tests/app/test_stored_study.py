@@ -75,7 +75,7 @@ def test_a_study_of_a_folder_is_found_again_from_anywhere(tmp_path: Path, monkey
     monkeypatch.chdir("/")
     assert stored_config(tmp_path / "work", "photos").dataset.open().samples("all")
     lines = CliRunner().invoke(cli, ["status", "--work", str(tmp_path / "work")]).output.splitlines()
-    assert lines[1].split() == ["photos", "photos:", "bpg-qp48;", "shipped;", "3", "seeds"]
+    assert lines[1].split() == ["photos", "photos:", "downsample2+bpg-qp28;", "rdn-psnr;", "3", "seeds"]
     assert f'dataset.root = "{tmp_path / "photos"}"' in path.read_text()
 
 
