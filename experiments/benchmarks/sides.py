@@ -19,7 +19,9 @@ class Side:
     def __init__(self, command: list[str]) -> None:
         self._command = " ".join(command)
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        self.name = self._answer()["name"]
+        greeting = self._answer()
+        self.name = str(greeting["name"])
+        self.parameters = greeting.get("parameters")  # of those that have a network
 
     def __call__(self, action: str, first: int, second: int) -> dict[str, float]:
         """Seconds and memory of one call."""

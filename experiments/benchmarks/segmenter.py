@@ -1,0 +1,102 @@
+"""Speed and memory of a segmenter's training and labelling, beside the same network in PyTorch.
+
+    python -m dsr.experiments.benchmarks.segmenter --torch ~/torch/bin/python
+
+`--torch` is the Python of an environment of its own with `torch==2.13.0` (CPU). The network, batch and crops are those
+of the preset camvid. The sides take turns, each in a process of its own with `--threads` threads, on random images.
+Measured are a step of training (weighted cross-entropy with smoothing, penalty, Adam), and labelling one image.
+Printed are medians: wall and CPU seconds of a call and the ratio of CPU seconds. CPU time is what to look at on a
+machine that others use too. PyTorch's memory is laid out channels last, which is the faster way here.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import resource
+import sys
+import time
+from typing import Optional
+
+import click
+import numpy as np
+
+from dsr.experiments.benchmarks.sides import Side, median
+from dsr.experiments.config.presets import preset
+from dsr.experiments.config.schema import SegmenterConfig
+
+CLASSES = 11
+IMAGE = 360, 480
+
+
+def serve(config: SegmenterConfig, threads: int) -> None:
+    """This project's side, with the protocol of `segmenter_torch`."""
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    from dsr.models.segmenter.deeplab import build_deeplab
+    from dsr.models.segmenter.training import Segmenter, build_optimizer
+
+    network = build_deeplab(dataclasses.replace(config.network, weights="none"), CLASSES)
+    rng = np.random.default_rng(0)
+    weights = rng.random(CLASSES).astype(np.float32) + 0.5
+    model = Segmenter(network, CLASSES, config.weight_decay, weights, config.label_smoothing)
+    optimizers = [build_optimizer(config.optimizer, config.learning_rate, config.steps) for _ in range(2)]
+    model.compile(*optimizers)
+    model.build_optimizers()
+    step = tf.function(model.train_step)
+    parameters = sum(int(np.prod(weights.shape)) for weights in network.trainable_weights)
+    print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}", "parameters": parameters}), flush=True)
+    for line in sys.stdin:
+        action, *numbers = line.split()
+        height, width = map(int, numbers)
+        count = config.batch if action == "train" else 1
+        image = tf.constant(rng.integers(0, 256, (count, height, width, 3), np.uint8))
+        label = tf.constant(rng.integers(0, CLASSES, (count, height, width), np.uint8))
+        start, cpu = time.perf_counter(), time.process_time()
+        if action == "train":
+            step({"image": image, "label": label})["loss"].numpy()
+        else:
+            model.label_map(image).numpy()
+        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps({**seconds, "memory": memory}), flush=True)
+
+
+@click.command()
+@click.option("--threads", default=1, show_default=True)
+@click.option("--torch", type=click.Path(exists=True, dir_okay=False), help="The Python that has PyTorch.")
+@click.option("--repetitions", type=click.IntRange(1), default=10, show_default=True)
+@click.option("--side", is_flag=True, hidden=True)
+def main(threads: int, torch: Optional[str], repetitions: int, side: bool) -> None:
+    """Measure the preset's segmenter."""
+    config = preset("camvid").segmenter
+    if side:
+        serve(config, threads)
+        return
+    sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.segmenter", "--side", f"--threads={threads}"])]
+    if torch:
+        network = config.network
+        widths = (CLASSES, network.aspp_width, network.decoder_width, network.low_level_width)
+        numbers = [str(number) for number in (*widths, config.batch, threads)]
+        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), *numbers]))
+        if len({asked.parameters for asked in sides}) > 1:
+            raise click.ClickException("the networks differ: " + ", ".join(str(asked.parameters) for asked in sides))
+    for action, height, width in (("train", config.crop_height, config.crop_width), ("label", *IMAGE)):
+        answers: list[list[dict[str, float]]] = [[] for _ in sides]
+        for _ in range(repetitions + 1):
+            for given, asked in zip(answers, sides):
+                given.append(asked(action, height, width))
+        medians = [median(given) for given in answers]
+        for asked, taken in zip(sides, medians):
+            click.echo(
+                f"{action} {width}x{height}  {asked.name:<24} wall {taken['wall']:6.3f} s  CPU {taken['cpu']:6.3f} s  "
+                f"dsr takes {medians[0]['cpu'] / taken['cpu']:5.2f} of it  "
+                f"at most {taken['memory'] / 1000:.2f} GB so far"
+            )
+    for asked in sides:
+        asked.close()
+
+
+if __name__ == "__main__":
+    main()
