@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from dsr.app.cli import cli
+from dsr.experiments.config.presets import preset
 from dsr.models.errors import UserError
 
 TWO = ("--set", "points=bpg-qp34,bpg-qp42", "--seeds", "1")
@@ -64,8 +65,8 @@ def test_without_the_option_the_presets_one_restores_and_gan_is_trained_where_th
     tmp_path: Path,
 ) -> None:
     arguments = ("run", "--dry-run", "--work", str(tmp_path))
-    assert output(*arguments) == output(*arguments, "--restorer", "shipped")
-    training = ("train-restorer", "--codec", "jpeg", "--dry-run", "--work", str(tmp_path))
+    assert output(*arguments) == output(*arguments, "--restorer", preset("demo").restorers[0])
+    training = ("train-restorer", "--codec", "jpeg", "--dry-run", "--work", str(tmp_path), "--set", "restorers=shipped")
     assert output(*training) == output(*training, "--restorer", "gan")
     assert "restorer streets/gan-jpeg" in output(*training)
 
