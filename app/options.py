@@ -334,11 +334,9 @@ def at_point(command: Function) -> Function:
     return named(with_quality(wrapped))
 
 
-_restorer_option = click.option(
-    "--restorer",
-    type=Names("restorer", RESTORERS),
-    help=f"What restores: {RESTORER_LABELS}.  [default: the preset's]",
-)
+def _restorer_option(default: str) -> Callable[[Function], Function]:
+    named = f"What restores: {RESTORER_LABELS}.  [default: {default}]"
+    return click.option("--restorer", type=Names("restorer", RESTORERS), help=named)
 
 
 def with_restorer(command: Function) -> Function:
@@ -348,19 +346,17 @@ def with_restorer(command: Function) -> Function:
     def wrapped(request: Request, restorer: Optional[RestorerName], **arguments: Any) -> Any:
         return command(request=request.restored_by(restorer) if restorer else request, **arguments)
 
-    return _restorer_option(wrapped)
+    return _restorer_option("the preset's")(wrapped)
 
 
 def with_restorer_to_train(command: Function) -> Function:
-    """Add --restorer as `with_restorer` does; by default gan, where the preset's comes trained."""
+    """Add --restorer as `with_restorer` does; by default gan, the paper's own, whatever the preset compares."""
 
     @functools.wraps(command)
     def wrapped(request: Request, restorer: Optional[RestorerName], **arguments: Any) -> Any:
-        trained = RESTORERS[request.config.restorers[0]].folder is not None
-        chosen = restorer or ("gan" if trained else None)
-        return command(request=request.restored_by(chosen) if chosen else request, **arguments)
+        return command(request=request.restored_by(restorer or "gan"), **arguments)
 
-    return _restorer_option(wrapped)
+    return _restorer_option("gan, the paper's own")(wrapped)
 
 
 def with_restorers(command: Function) -> Function:

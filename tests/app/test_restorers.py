@@ -61,12 +61,12 @@ def test_fewer_than_one_seed_is_refused(command: str) -> None:
     assert result.exit_code == 2 and "--seeds" in result.output
 
 
-def test_without_the_option_the_presets_one_restores_and_gan_is_trained_where_that_comes_trained(
+def test_without_the_option_the_presets_one_restores_and_gan_is_trained(
     tmp_path: Path,
 ) -> None:
     arguments = ("run", "--dry-run", "--work", str(tmp_path))
     assert output(*arguments) == output(*arguments, "--restorer", preset("demo").restorers[0])
-    training = ("train-restorer", "--codec", "jpeg", "--dry-run", "--work", str(tmp_path), "--set", "restorers=shipped")
+    training = ("train-restorer", "--codec", "jpeg", "--dry-run", "--work", str(tmp_path))
     assert output(*training) == output(*training, "--restorer", "gan")
     assert "restorer streets/gan-jpeg" in output(*training)
 
