@@ -18,7 +18,7 @@ from dsr.models.segmenter.config import DeepLabConfig
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.models.segmenter.training import ConfusionMatrix, Segmenter
 from dsr.tfrecords.building import building
-from dsr.tfrecords.manifest import intact
+from dsr.tfrecords.manifest import Manifest, intact
 from dsr.tfrecords.png import encode_png
 from dsr.tfrecords.reader import ShardSet
 
@@ -79,12 +79,16 @@ def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> 
 
 
 def load_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:
-    """The same, until the next one is loaded.
+    """The same, until the next one is loaded; its weights are not the caller's to change.
 
-    Building and tracing a network takes longer than a small test does, so there is one that all take turns in.
+    Building, filling and tracing a network takes longer than a small test does, so there is one that all take turns in.
     """
     path = intact(folder, WEIGHTS)
-    return _filled(_shared(config.network, table.num_classes), path)
+    try:
+        return _turn(config.network, table.num_classes, path, Manifest.load(folder).files[WEIGHTS]["sha256"])
+    except BaseException:
+        _turn.cache_clear()  # what the network holds by now is unknown
+        raise
 
 
 def _untrained(config: DeepLabConfig, classes: int) -> Segmenter:
@@ -92,6 +96,12 @@ def _untrained(config: DeepLabConfig, classes: int) -> Segmenter:
 
 
 _shared = functools.lru_cache(maxsize=1)(_untrained)
+
+
+@functools.lru_cache(maxsize=1)
+def _turn(config: DeepLabConfig, classes: int, path: Path, digest: str) -> Segmenter:
+    """The shared network, filled again only if the weights are others: Keras takes seconds to find their places."""
+    return _filled(_shared(config, classes), path)
 
 
 def _filled(model: Segmenter, path: Path) -> Segmenter:

@@ -183,13 +183,20 @@ def test_damage_of_shards_that_tensorflow_meets_is_named(root: Path, config: Seg
 def test_segmenters_that_take_turns_label_as_each_does_alone(
     root: Path, network: tf.keras.Model, config: SegmenterConfig, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    other = tmp_path_factory.mktemp("other")
-    save(build_deeplab(config.network, TABLE.num_classes), segmenter(other))
+    other, lost = tmp_path_factory.mktemp("other"), tmp_path_factory.mktemp("lost")
+    second = build_deeplab(config.network, TABLE.num_classes)
+    save(second, segmenter(other))
+    second.trainable_variables[-1].assign(second.trainable_variables[-1] * np.nan)
+    save(second, segmenter(lost))
     folders = [segmenter(place).folder for place in (root, other)]
     image = np.random.default_rng(0).integers(0, 256, (1, 32, 48, 3), np.uint8)
     alone = [read_segmenter(config, TABLE, folder) for folder in folders]
     assert np.any(alone[0].label_map(image) != alone[1].label_map(image))
-    for place in (0, 1, 0):
+    for place in (0, 0, 1, 0, None, 0):
+        if place is None:
+            with pytest.raises(TrainingError, match="not finite"):
+                load_segmenter(config, TABLE, segmenter(lost).folder)
+            continue
         found, expected = load_segmenter(config, TABLE, folders[place]), alone[place]
         np.testing.assert_array_equal(found.label_map(image), expected.label_map(image))
         for ours, theirs in zip(found.feature_means(image), expected.feature_means(image)):
