@@ -12,10 +12,7 @@ to look at on a machine that others use too. The measured tables are in docs/msh
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Optional
@@ -23,7 +20,8 @@ from typing import Any, Optional
 import click
 import numpy as np
 
-from dsr.experiments.benchmarks.sides import MATRIX, Side, median
+from dsr.experiments.benchmarks import sides
+from dsr.experiments.benchmarks.sides import MATRIX, Side
 from dsr.models.hyperprior.config import CodecTrainingConfig, HyperpriorConfig
 
 SIZES = ((512, 384), (2048, 1024))
@@ -77,30 +75,24 @@ def serve(config: HyperpriorConfig, threads: int) -> None:
     coder = Coder(pack(HyperpriorNetwork(config), images))
     coder.encode(images[0], QUALITY)
     bitstreams: dict[tuple[int, int], Bitstream] = {}
-    matrix = tf.random.normal((MATRIX, MATRIX))
     training: Callable[[Any], Any] | None = None
-    print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}"}), flush=True)
-    for line in sys.stdin:
-        action, *numbers = line.split()
-        first, second = map(int, numbers)
+
+    def prepare(action: str, first: int, second: int) -> Callable[[], object]:
+        nonlocal training
         if action == "train":
-            training = training or tf.function(HyperpriorTraining(CodecTrainingConfig(config)).train_step)
-            pixels = rng.integers(0, 256, (first, second, second, 3), np.uint8)
-        else:
-            pixels = rng.integers(0, 256, (second, first, 3), np.uint8)
-        start, cpu = time.perf_counter(), time.process_time()
-        if action == "encode":
+            step = training = training or tf.function(HyperpriorTraining(CodecTrainingConfig(config)).train_step)
+            patches = rng.integers(0, 256, (first, second, second, 3), np.uint8)
+            return lambda: step({"image": tf.constant(patches)})["loss"].numpy()
+        if action == "decode":
+            return lambda: coder.decode(bitstreams[first, second])
+        pixels = rng.integers(0, 256, (second, first, 3), np.uint8)
+
+        def encode() -> None:
             bitstreams[first, second] = coder.encode(pixels, QUALITY)
-        elif action == "decode":
-            coder.decode(bitstreams[first, second])
-        elif action == "train":
-            assert training is not None
-            training({"image": tf.constant(pixels)})["loss"].numpy()
-        else:
-            tf.matmul(matrix, matrix).numpy()
-        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps({**seconds, "memory": memory}), flush=True)
+
+        return encode
+
+    sides.serve(prepare)
 
 
 @click.command()
@@ -121,11 +113,11 @@ def main(
         return
     sizes = [str(number) for number in (filters, latents, threads)]
     options = [f"--{name}={number}" for name, number in zip(("filters", "latents", "threads"), sizes)]
-    sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.msh", "--side", *options])]
+    asked = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.msh", "--side", *options])]
     if compressai:
-        sides.append(Side([compressai, str(Path(__file__).with_name("msh_compressai.py")), *sizes]))
+        asked.append(Side([compressai, str(Path(__file__).with_name("msh_compressai.py")), *sizes]))
     click.echo(
-        f"{filters} filters, {latents} latents, {threads} threads; {' beside '.join(one.name for one in sides)}\n"
+        f"{filters} filters, {latents} latents, {threads} threads; {' beside '.join(one.name for one in asked)}\n"
     )
     click.echo(
         "| call | wall s | CPU s | x the limit | GFLOP | memory MB | CompressAI wall s | CPU s | MB | CPU ratio |"
@@ -133,24 +125,20 @@ def main(
     click.echo("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     calls = [(action, *size) for size in SIZES for action in ("encode", "decode")]
     for call in [*calls, ("train", PATCHES, PATCH)] if train else calls:
-        answers: list[list[dict[str, float]]] = [[] for _ in sides]
-        rates = []
-        for _ in range(repetitions + 1):
-            for one, said in zip(sides, answers):
-                said.append(one(*call))
-            rates.append(2 * MATRIX**3 / sides[0]("matrix", MATRIX, MATRIX)["cpu"])
-        ours, *theirs = map(median, answers)
+        turns = [(one, call) for one in asked]
+        matrix, ours, *theirs = sides.take_turns([(asked[0], ("matrix", 0, 0)), *turns], repetitions)
+        rate = 2 * MATRIX**3 / matrix["cpu"]
         flop = 2 * multiply_adds(config, *call)
         row = (
             f"| {call[0]} {call[1]}x{call[2]} | {ours['wall']:.3f} | {ours['cpu']:.3f} | "
-            f"{ours['cpu'] / (flop / np.median(rates)):.2f} | {flop / 1e9:.1f} | {ours['memory']:.0f} |"
+            f"{ours['cpu'] / (flop / rate):.2f} | {flop / 1e9:.1f} | {ours['memory']:.0f} |"
         )
         for other in theirs:
             ratio = other["cpu"] / ours["cpu"]
             row += f" {other['wall']:.3f} | {other['cpu']:.3f} | {other['memory']:.0f} | {ratio:.2f} |"
         click.echo(row)
-    click.echo(f"\nmatrix product: {np.median(rates) / 1e9:.0f} GFLOP per CPU second")
-    for one in sides:
+    click.echo(f"\nmatrix product: {rate / 1e9:.0f} GFLOP per CPU second")
+    for one in asked:
         one.close()
 
 

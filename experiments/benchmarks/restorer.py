@@ -20,16 +20,15 @@ took 2.7 and 1.7 GB at most.
 
 from __future__ import annotations
 
-import json
-import resource
 import sys
-import time
+from collections.abc import Callable
 from typing import Optional
 
 import click
 import numpy as np
 
-from dsr.experiments.benchmarks.sides import MATRIX, Side, median
+from dsr.experiments.benchmarks import sides
+from dsr.experiments.benchmarks.sides import MATRIX, Side
 from dsr.models.restorers.gan_config import GeneratorConfig
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.registry import NETWORKS, NetworkConfig
@@ -75,24 +74,15 @@ def serve(config: NetworkConfig, threads: int) -> None:
         return loss
 
     rng = np.random.default_rng(0)
-    matrix = tf.random.normal((MATRIX, MATRIX))
-    print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}", "parameters": network.count_params()}), flush=True)
-    for line in sys.stdin:
-        action, *numbers = line.split()
-        first, second = map(int, numbers)
+
+    def prepare(action: str, first: int, second: int) -> Callable[[], object]:
         if action == "train":
             patches = to_unit(rng.integers(0, 256, (2, first, second, second, 3), np.uint8))
+            return lambda: step(*patches).numpy()
         image = rng.integers(0, 256, (second, first, 3), np.uint8)
-        start, cpu = time.perf_counter(), time.process_time()
-        if action == "restore":
-            restore(network, config, image)
-        elif action == "train":
-            step(*patches).numpy()
-        else:
-            tf.matmul(matrix, matrix).numpy()
-        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
-        print(json.dumps({**seconds, "memory": memory}), flush=True)
+        return lambda: restore(network, config, image)
+
+    sides.serve(prepare, network.count_params())
 
 
 @click.command()
@@ -122,12 +112,12 @@ def main(
         serve(config, threads)
         return
     options = [f"--restorer={kind}", f"--preset={preset}", f"--threads={threads}"]
-    sides = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.restorer", "--side", *options])]
+    asked = [Side([sys.executable, "-m", "dsr.experiments.benchmarks.restorer", "--side", *options])]
     if torch:
         if not isinstance(config, GeneratorConfig):
             raise click.UsageError("--torch has the adversarial generator alone: --restorer gan")
         numbers = [str(number) for number in (config.width, config.downsamplings, config.blocks, threads)]
-        sides.append(Side([torch, __file__.replace(".py", "_torch.py"), config.upsampling, *numbers]))
+        asked.append(Side([torch, __file__.replace(".py", "_torch.py"), config.upsampling, *numbers]))
     else:
         click.echo(
             "PyTorch is left out; to compare: python -m venv ~/torch; ~/torch/bin/pip install torch==2.13.0 numpy"
@@ -139,26 +129,20 @@ def main(
         calls.append(("restore", width, height))
     if train:
         calls.append(("train", 1, PATCH))
-    for action, first, second in calls:
-        answers: list[list[dict[str, float]]] = [[] for _ in sides]
-        matrices = []
-        for _ in range(repetitions + 1):
-            matrices.append(sides[0]("matrix", 0, 0))
-            for given, asked in zip(answers, sides):
-                given.append(asked(action, first, second))
+    for call in calls:
+        action, first, second = call
+        matrix, *medians = sides.take_turns(
+            [(asked[0], ("matrix", 0, 0)), *((one, call) for one in asked)], repetitions
+        )
         pixels = first * second if action == "restore" else first * second**2
         # A training step computes each product forward, and one for each of two gradients.
         products = multiply_adds(config) * pixels * (3 if action == "train" else 1)
-        limit = median(matrices)["cpu"] * products / MATRIX**3
-        medians = [median(given) for given in answers]
-        for asked, taken in zip(sides, medians):
-            click.echo(
-                f"{action} {first}x{second}  {asked.name:<24} wall {taken['wall']:7.2f} s  CPU {taken['cpu']:7.2f} s  "
-                f"dsr takes {medians[0]['cpu'] / taken['cpu']:5.2f} of it  {limit / taken['cpu']:4.0%} of the limit  "
-                f"at most {taken['memory'] / 1000:.2f} GB so far"
-            )
-    for asked in sides:
-        asked.close()
+        limit = matrix["cpu"] * products / MATRIX**3
+        for one, taken in zip(asked, medians):
+            share = f"  {limit / taken['cpu']:4.0%} of the limit"
+            click.echo(sides.row(f"{action} {first}x{second}", one, taken, medians[0], share))
+    for one in asked:
+        one.close()
 
 
 if __name__ == "__main__":

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import resource
 import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import click
@@ -42,6 +46,38 @@ class Side:
         return json.loads(line)
 
 
-def median(answers: list[dict[str, float]]) -> dict[str, float]:
-    """Of each number, without the first call, which traces graphs and allocates."""
-    return {key: float(np.median([answer[key] for answer in answers[1:]])) for key in answers[0]}
+def take_turns(turns: Sequence[tuple[Side, tuple[str, int, int]]], repetitions: int) -> list[dict[str, float]]:
+    """Of each call the medians of its numbers, without those of the first round, which traces graphs and allocates."""
+    answers: list[list[dict[str, float]]] = [[] for _ in turns]
+    for _ in range(repetitions + 1):
+        for given, (side, call) in zip(answers, turns):
+            given.append(side(*call))
+    return [{key: float(np.median([one[key] for one in given[1:]])) for key in given[0]} for given in answers]
+
+
+def row(what: str, side: Side, taken: dict[str, float], ours: dict[str, float], share: str = "") -> str:
+    """What a side took, and which share of its CPU seconds this project takes."""
+    return (
+        f"{what}  {side.name:<24} wall {taken['wall']:7.3f} s  CPU {taken['cpu']:7.3f} s  "
+        f"dsr takes {ours['cpu'] / taken['cpu']:5.2f} of it{share}  at most {taken['memory'] / 1000:.2f} GB so far"
+    )
+
+
+def serve(prepare: Callable[[str, int, int], Callable[[], object]], parameters: int | None = None) -> None:
+    """This project's side: time what `prepare` returns for each request, until the standard input ends.
+
+    The request `matrix` is answered here: a product of `MATRIX` x `MATRIX`.
+    """
+    import tensorflow as tf
+
+    matrix = tf.random.normal((MATRIX, MATRIX))
+    print(json.dumps({"name": f"dsr, TensorFlow {tf.__version__}", "parameters": parameters}), flush=True)
+    for line in sys.stdin:
+        action, *numbers = line.split()
+        first, second = map(int, numbers)
+        work = (lambda: tf.matmul(matrix, matrix).numpy()) if action == "matrix" else prepare(action, first, second)
+        start, cpu = time.perf_counter(), time.process_time()
+        work()
+        seconds = {"wall": time.perf_counter() - start, "cpu": time.process_time() - cpu}
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000
+        print(json.dumps({**seconds, "memory": memory}), flush=True)
