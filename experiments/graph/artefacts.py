@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import median
 
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.progress import Progress
@@ -158,14 +159,15 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     """What the targets need, in order: what exists and what is to be made, with an estimate.
 
     An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make
-    it is not made again either. The cost of a unit is the one measured on what exists of the same kind in this plan,
-    else the built-in guess.
+    it is not made again either. The cost of a unit is the one measured on what exists of the same kind among the targets
+    and all that they were made from, in the median, else the built-in guess.
     """
-    needed = closure(targets, beyond_existing=False)
-    rates: dict[tuple[str | None, ...], float] = {}
-    for artefact in needed:
+    measured: dict[tuple[str | None, ...], list[float]] = {}
+    for artefact in closure(targets):
         if artefact.exists and artefact.units:
-            rates[artefact.kind_of_work] = artefact.seconds / artefact.units
+            measured.setdefault(artefact.kind_of_work, []).append(artefact.seconds / artefact.units)
+    rates = {kind: median(found) for kind, found in measured.items()}
+    needed = closure(targets, beyond_existing=False)
     return [Step(a, _share_left(a) * a.units * rates.get(a.kind_of_work, a.seconds_per_unit)) for a in needed]
 
 

@@ -92,6 +92,7 @@ def test_parts_join_to_what_one_run_makes(dsr: Dsr, converted: Path, tmp_path: P
     assert contents(tmp_path) == contents(converted)
 
 
+@pytest.mark.slow
 def test_folders_that_lost_their_manifest_or_changed_places_are_found(
     dsr: Dsr, converted: Path, tmp_path: Path
 ) -> None:

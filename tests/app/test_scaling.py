@@ -51,6 +51,7 @@ def test_nothing_is_trained_again_and_the_law_is_told(work: Path) -> None:
     assert "200.0 kB: " in result.output and "kept in" in result.output
 
 
+@pytest.mark.slow
 def test_the_plan_and_the_report_use_it(work: Path) -> None:
     run(work, "scaling", "--points", POINTS, "--trainings", "8")
     result = run(work, "plan", "--budget", "200kB", "--set", f"points={POINTS}")

@@ -14,6 +14,8 @@ from dsr.experiments.graph.places import below
 from dsr.tfrecords.building import building
 from dsr.tfrecords.manifest import Identity
 
+pytestmark = pytest.mark.slow  # processes
+
 IDENTITY = Identity("thing", "set/one", {"setting": 1})
 OWN = f"set/one-{IDENTITY.fingerprint[:8]}"
 

@@ -35,6 +35,7 @@ def test_another_quality_is_a_change(fleets: Path) -> None:
     assert "quality" in result.output.splitlines()[-1] and "plan again" in result.output
 
 
+@pytest.mark.slow
 def test_without_a_reference_the_study_s_shards_are_taken_or_asked_for(fleets: Path, tmp_path: Path) -> None:
     small = [f"--set=dataset.options.{name}" for name in ("height=48", "width=64", "train=24", "test=3", "restore=3")]
     arguments = ["--work", str(tmp_path), "--codec", "jpeg", "--quality", "40", *small]

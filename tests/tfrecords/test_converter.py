@@ -32,6 +32,7 @@ def entries(folder: Path) -> list[str]:
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
+@pytest.mark.slow
 def test_originals_are_lossless_and_in_the_order_of_keys(converted: Path) -> None:
     source = FakeSource(10)
     samples = sorted(source.samples("test"), key=lambda sample: sample.key)

@@ -41,6 +41,7 @@ def check(study: Study) -> None:
             np.testing.assert_array_equal(second.pixels(), codec.decode(bitstream))
 
 
+@pytest.mark.slow
 def test_each_version_is_the_compressed_image_compressed_harder(tmp_path: Path) -> None:
     check(Study(apply_overrides(studies.small(), [*TINY, "points=jpeg-quality40"]), tmp_path))
 

@@ -51,6 +51,7 @@ def test_what_is_no_point_is_refused(text: str) -> None:
         apply_overrides(studies.small(), [f"points={text or ','}+"])
 
 
+@pytest.mark.slow
 def test_one_study_has_points_of_one_codec_with_other_options_and_degradations(tmp_path: Path) -> None:
     sizes = [f"dataset.options.{key}={value}" for key, value in {"height": 24, "width": 32}.items()]
     few = [f"dataset.options.{role}=1" for role in ("restore", "train", "test")]

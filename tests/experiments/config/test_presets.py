@@ -50,6 +50,7 @@ def _aerial(path: Path, label: bool) -> None:
     image.save(path, tiffinfo=tags)
 
 
+@pytest.mark.slow
 def test_inria_resolves_and_converts_geotiffs_in_the_official_layout(tmp_path: Path) -> None:
     for city in ("austin", "chicago", "kitsap", "tyrol-w", "vienna"):
         _aerial(tmp_path / "train" / "images" / f"{city}1.tif", label=False)

@@ -199,6 +199,7 @@ def stopped_after(count: int) -> Iterator[Progress]:
         yield Stopping()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layout", ["folder", "webdataset"])
 def test_an_interrupted_export_goes_on_to_the_same_bytes_with_any_number_of_workers(
     layout: str, work: Path, tmp_path: Path
@@ -308,6 +309,7 @@ def dsr(*words: str) -> Result:
     return CliRunner().invoke(cli, ["export", *words])
 
 
+@pytest.mark.slow
 def test_the_command_finds_shards_by_name_place_and_path_and_tells_what_it_made(work: Path, tmp_path: Path) -> None:
     (folder,) = shards(work, "train/bpg-qp38")
     for number, what in enumerate(("folder/train/bpg-qp38", f"folder/train/{folder.name}", str(folder))):

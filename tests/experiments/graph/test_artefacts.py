@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,16 @@ def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> No
     assert [(s.artefact.name, s.state) for s in steps] == [("a", "exists"), ("b", "to make")]
     assert steps[0].seconds == 0
     assert steps[1].seconds == pytest.approx(graph.a.manifest.seconds), "a measured cost replaces the guess"
+
+
+def test_what_was_measured_on_the_way_to_what_exists_counts_and_one_slow_run_does_not(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    make([graph.c], Progress())
+    for artefact, seconds in ((graph.a, 30.0), (graph.b, 40.0), (graph.c, 900.0)):
+        dataclasses.replace(artefact.manifest, seconds=seconds).save(artefact.folder)
+    again = Graph(tmp_path)
+    steps = plan([again.c, again.d])
+    assert [(step.artefact.name, step.seconds) for step in steps] == [("c", 0), ("a", 0), ("d", 40.0)]
 
 
 def test_the_closure_holds_each_artefact_once_after_its_inputs(tmp_path: Path) -> None:

@@ -82,6 +82,7 @@ def expected(bias: int = 0) -> dict[tuple[str, str | None], float]:
     return found
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_network_on_what_the_codec_leaves(model: str) -> None:
     run = score(model)
     assert mious(run) == pytest.approx(expected(), abs=1e-12)
@@ -94,6 +95,7 @@ def test_scores_are_those_of_the_network_on_what_the_codec_leaves(model: str) ->
     assert ("OC", "OO") in minus
 
 
+@pytest.mark.slow
 def test_what_is_scored_is_not_scored_again_unless_the_network_answers_differently(model: str) -> None:
     first = mious(score(model))
     before = calls(model)
@@ -103,6 +105,7 @@ def test_what_is_scored_is_not_scored_again_unless_the_network_answers_different
     assert mious(score(model)) == pytest.approx(expected(100), abs=1e-12)
 
 
+@pytest.mark.slow
 def test_it_goes_on_with_the_image_it_stopped_at(model: str) -> None:
     here = Path(model.rpartition(":")[0]).parent
     (here / "stop").touch()

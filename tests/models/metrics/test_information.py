@@ -108,6 +108,7 @@ def by_drawing_seeds(pairs: list[tuple[Losses, Losses]], random: np.random.Gener
     return float(low), float(high)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seeds", "least"), [(3, 0.93), (6, 0.93)])
 def test_intervals_cover_what_other_images_and_other_seeds_would_give(seeds: int, least: float) -> None:
     random = np.random.default_rng(seeds)
