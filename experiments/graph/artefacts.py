@@ -159,8 +159,8 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     """What the targets need, in order: what exists and what is to be made, with an estimate.
 
     An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make
-    it is not made again either. The cost of a unit is the one measured on what exists of the same kind among the targets
-    and all that they were made from, in the median, else the built-in guess.
+    it is not made again either. The cost of a unit is the median of those measured on what exists of the same kind
+    among the targets and all that they were made from, else the built-in guess.
     """
     measured: dict[tuple[str | None, ...], list[float]] = {}
     for artefact in closure(targets):

@@ -107,14 +107,15 @@ def scores(found: Sequence[Trial]) -> list[ScalingTrial]:
             trial.point,
             trial.restorer,
             trial.images,
-            _bytes_of(trial.shards.summary(ShardsSummary)),
+            bytes_of(trial.shards),
             [one.summary(EvaluationSummary).miou for one in trial.evaluations],
         )
         for trial in found
     ]
 
 
-def _bytes_of(summary: ShardsSummary) -> float:
-    """Of an image of the summary's size, at its rate."""
+def bytes_of(shards: Artefact) -> float:
+    """The mean bytes of an image of existing shards: one of the size they say, at their rate."""
+    summary = shards.summary(ShardsSummary)
     assert summary.bpp is not None
     return summary.bpp * summary.height * summary.width / 8
