@@ -154,8 +154,8 @@ class Law:
         return theta[0] + self._term(0, images, theta) + self._term(1, of_bytes, theta)
 
     def score(self, images: float, of_bytes: float) -> Score:
-        """mIoU with its interval."""
-        return self._with_rivals(lambda law, theta: 1 - float(law.error(images, of_bytes, theta)))
+        """mIoU with its interval, from 0 to 1 wherever the law would leave them."""
+        return self._with_rivals(lambda law, theta: min(max(1 - float(law.error(images, of_bytes, theta)), 0.0), 1.0))
 
     def change(self, before: int, after: int) -> Score:
         """What training on `after` images instead of `before` adds to mIoU, whatever their bytes."""

@@ -111,6 +111,15 @@ def test_changes_add_up_and_intervals_hold_their_value(law: Law) -> None:
         assert score.interval and score.interval[0] <= score.value <= score.interval[1]
 
 
+def test_a_score_and_its_interval_are_shares_however_far_from_what_was_seen() -> None:
+    law = fit_laws(made(power, noise=0.05))[0]
+    for images, size in ((1, 1.0), (1, 1e9), (10**9, 1.0), (10**9, 1e9)):
+        score = law.score(images, size)
+        assert score.interval is not None
+        assert 0 <= score.interval[0] <= score.value <= score.interval[1] <= 1
+    assert law.error(1, 1.0) > 1, "the law itself has no such bounds"
+
+
 def test_one_training_that_went_wrong_does_not_carry_the_law_away() -> None:
     spoilt = made(power)
     spoilt[2] = Observation(spoilt[2].images, spoilt[2].bytes, spoilt[2].error + 0.3)
