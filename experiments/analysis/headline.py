@@ -252,6 +252,7 @@ def _caveat(results: Results) -> str:
     if photographs is not None and photographs < FEW:
         count = "one photograph" if photographs == 1 else f"{photographs} photographs"
         few = f" They come from {count}: so few prove nothing about others."
+    few += _left_out(results)
     if len(seeds) < 2:
         return (
             f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images: "
@@ -265,4 +266,17 @@ def _caveat(results: Results) -> str:
         "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
         "move with other seeds, "
         f"not with other images or another training of the restorer.{chosen}"
+    )
+
+
+def _left_out(results: Results) -> str:
+    """Which points segmenters were trained at without being shown, and why."""
+    known = {point.point for point in results.points}
+    lost = sorted({entry.point for entry in results.evaluations if entry.point} - known)
+    if not lost:
+        return ""
+    names = ", ".join(lost[:3]) + (f" and {len(lost) - 3} more" if len(lost) > 3 else "")
+    return (
+        f" Scores at {names} are left out: without what is left there of the test images they have no rate; "
+        "dsr run makes it."
     )

@@ -227,6 +227,18 @@ def test_a_test_set_of_few_photographs_is_said_to_stand_for_no_others():
         assert "photograph" not in headline(results).caveat
 
 
+@pytest.mark.parametrize("seeds", [(7,), (7, 8, 9)])
+def test_the_caveat_names_points_that_were_scored_and_cannot_be_shown(seeds):
+    results = example.study(None, seeds=seeds)
+    assert "left out" not in headline(results).caveat
+    shown, *lost = results.points
+    some = dataclasses.replace(results, points=[shown])
+    names = ", ".join(sorted(point.point for point in lost))
+    assert f"Scores at {names} are left out" in headline(some).caveat and "dsr run makes it" in headline(some).caveat
+    none = dataclasses.replace(results, points=[])
+    assert shown.point in headline(none).caveat and headline(none).lead == "No operating point has been measured yet."
+
+
 def test_the_caveat_of_several_seeds_says_what_their_intervals_leave_out():
     caveat = headline(example.study(None, seeds=(7, 8, 9))).caveat
     assert "3 seeds (7, 8, 9)" in caveat and "not with other images or another training of the restorer" in caveat
