@@ -355,7 +355,7 @@ def _gallery(study: Study, points: list[PointResult]) -> list[GalleryImage]:
         compressed = study.shards(Domain("C", degradation), "test")
         for row in load(compressed.file(STATISTICS)) if compressed.exists else []:
             psnr.setdefault(row["key"], {})[degradation.point] = row["psnr"]
-    hardest = min(points, key=lambda point: point.place).point if points else ""
+    hardest = min(points, key=lambda point: point.ease).point if points else ""
     found = {key: value for key, by_point in psnr.items() if (value := by_point.get(hardest)) is not None}
     lowest = sorted(found, key=lambda key: (found[key], key))[:GALLERY]
     pictures = _small_pictures(study, lowest) if lowest else {}

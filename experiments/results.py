@@ -104,6 +104,17 @@ class PointResult:
         """Where it stands on the axis of a chart: at its rate, or at its level if it has no rate."""
         return next((value for value in (self.compressed.bpp, self.quality) if value is not None), 0.0)
 
+    @property
+    def ease(self) -> tuple[bool, float]:
+        """Sorts operating points, the hardest first: by rate, then those without one by their PSNR.
+
+        Levels do not sort: some degrade more as they grow, some less, some either way from 1.
+        """
+        rate, psnr = self.compressed.bpp, self.compressed.psnr
+        if rate is not None:
+            return False, rate
+        return True, math.inf if psnr is None else psnr
+
 
 @dataclass
 class EvaluationResult:

@@ -8,7 +8,7 @@ from typing import Any, Optional
 
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
-from dsr.experiments.analysis.tables import Variant, by_rate, miou, variants
+from dsr.experiments.analysis.tables import Variant, hardest_first, miou, variants
 from dsr.experiments.results import Results
 
 
@@ -83,7 +83,7 @@ def _scores(results: Results) -> dict[tuple[Variant, str], BySeed]:
     """What was evaluated; OO once, at no point."""
     cases = [
         (Variant(variant.configuration, variant.restorer, _label(variant)), point)
-        for point in ("", *(point.point for point in by_rate(results)))
+        for point in ("", *(point.point for point in hardest_first(results)))
         for variant in variants(results)
         if (variant.configuration == "OO") == (not point)
     ]

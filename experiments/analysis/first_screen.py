@@ -13,7 +13,7 @@ from dsr.experiments.analysis.headline import ranked_restorers
 from dsr.experiments.analysis.pictures import Picture, lossless, read_photograph, refuse_other_size
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
-from dsr.experiments.analysis.tables import Variant, by_rate, label_of, miou, restorers
+from dsr.experiments.analysis.tables import Variant, hardest_first, label_of, miou, restorers
 from dsr.experiments.results import Results
 
 WINDOW = (270, 230)
@@ -38,12 +38,12 @@ class KeyStrip:
 
 
 def headline_chart(results: Results) -> Optional[HeadlineChart]:
-    """OO, CO and RO with its best restorer, against the rate of the codec that the headline speaks of.
+    """OO, CO and RO with its best restorer, against the rate or level of the codec that the headline speaks of.
 
     Lines are means over seeds, bands their 95 % t-intervals (bars where there is a single rate); one seed has none.
     None where nothing was scored.
     """
-    ranked = by_rate(results)
+    ranked = hardest_first(results)
     if not ranked:
         return None
     lead = ranked[0]
@@ -86,7 +86,8 @@ def headline_chart(results: Results) -> Optional[HeadlineChart]:
     said = "; ".join(dict.fromkeys(dot.tip for one in series for dot in one.dots))
     title = f"mIoU in percent against {'level' if leveled else 'bits per pixel'}, {lead.codec}"
     chart = line_chart(title, said, series, x, y, (460, 330))
-    return HeadlineChart(chart, _chart_caption(results, lead.codec, best, scores))
+    axis = "the level" if leveled else "the rate"
+    return HeadlineChart(chart, _chart_caption(results, f"{axis} of {lead.codec}", best, scores))
 
 
 def key_strip(results: Results) -> Optional[KeyStrip]:
@@ -94,7 +95,7 @@ def key_strip(results: Results) -> Optional[KeyStrip]:
 
     None where no picture of a compressed image was kept. Any image may be larger than the page shows elsewhere.
     """
-    ranked = by_rate(results)
+    ranked = hardest_first(results)
     if not ranked:
         return None
     point = ranked[0].point
@@ -163,10 +164,10 @@ def _interval(score: BySeed) -> Optional[tuple[float, float]]:
     return max(0.0, 100 * low), min(100.0, 100 * high)
 
 
-def _chart_caption(results: Results, codec: str, best: Optional[str], scores: list[BySeed]) -> str:
+def _chart_caption(results: Results, axis: str, best: Optional[str], scores: list[BySeed]) -> str:
     by = f" by {best}" if len(restorers(results)) > 1 else ""
     restored = f", restored{by} (RO)" if best else ""
-    words = f"mIoU in % on originals against the rate of {codec}: trained on originals (OO), compressed (CO){restored}."
+    words = f"mIoU in % on originals against {axis}: trained on originals (OO), compressed (CO){restored}."
     if any(score.interval for score in scores):
         return (
             f"{words} Bands are 95 % intervals over the seeds of each score by itself; differences between scores are "

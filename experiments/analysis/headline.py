@@ -7,8 +7,8 @@ from typing import Optional
 
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import (
-    by_rate,
     difference,
+    hardest_first,
     label_of,
     miou,
     object_means,
@@ -93,7 +93,7 @@ def points_apart(score: float | None, reference: float | None) -> float | None:
 
 def headline(results: Results) -> Headline:
     """The findings of a study; one without operating points has none yet, and the lead says so."""
-    ranked = by_rate(results)
+    ranked = hardest_first(results)
     sentences = [_at_point(results, point) for point in ranked] or ["No operating point has been measured yet."]
     return Headline(
         lead=sentences[0],
@@ -184,9 +184,9 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
 
 
 def _limit(results: Results, ranked: list[PointResult]) -> str:
-    """The lowest measured rate that is shown to stay within CLOSE of OO, per way of training.
+    """The hardest measured points that are shown to stay within CLOSE of OO, per way of training.
 
-    All higher ones of its codec are shown to, too.
+    Of all codecs the one with the lowest rate, and one of each other degradation. Those that are easier are shown to, too.
     """
     reference = miou(results, "OO", "")
     if reference is None:
@@ -195,37 +195,40 @@ def _limit(results: Results, ranked: list[PointResult]) -> str:
     if not ranked:
         return ""
     if reference.n < 2:
-        return f"Which rate stays {goal}) is not decided by one seed: repeat with {DECIDE}."
+        return f"What stays {goal}) is not decided by one seed: repeat with {DECIDE}."
     goal += f", {reference.n} seeds)"
     shown = []
     for configuration, how in (("CO", "training on the compressed images"), ("RO", "restoring them first")):
         limits = [
             limit
             for codec in dict.fromkeys(point.codec for point in ranked)
-            if (limit := _lowest(results, configuration, [p for p in ranked if p.codec == codec]))
+            if (limit := _hardest(results, configuration, [p for p in ranked if p.codec == codec]))
         ]
-        if limits:
-            shown.append(f"{min(limits)[1]} when {how}")
+        lowest = min((limit for limit in limits if limit[0].compressed.bpp is not None), key=_ease, default=None)
+        kept = [limit for limit in limits if limit is lowest or limit[0].compressed.bpp is None]
+        if kept:
+            shown.append(f"{', '.join(words for _, words in kept)} when {how}")
     if not shown:
-        return f"No measured rate is shown to stay {goal}."
-    return f"The lowest rate shown to stay {goal}, as all higher ones do: {', '.join(shown)}."
+        return f"Nothing measured is shown to stay {goal}."
+    return f"The hardest that is shown to stay {goal}, as all easier ones are: {'; '.join(shown)}."
 
 
-def _lowest(results: Results, configuration: str, points: list[PointResult]) -> Optional[tuple[float, str]]:
-    """Of one codec's points, the lowest of those from the highest rate down that stay close.
+def _ease(limit: tuple[PointResult, str]) -> tuple[bool, float]:
+    return limit[0].ease
 
-    Its place on the axis, and words.
-    """
-    lowest = None
-    for point in sorted(points, key=lambda point: -point.place):
+
+def _hardest(results: Results, configuration: str, points: list[PointResult]) -> Optional[tuple[PointResult, str]]:
+    """Of one codec's points, the hardest of those from the easiest on that stay close; and words for it."""
+    hardest = None
+    for point in sorted(points, key=lambda point: point.ease, reverse=True):
         name = next(iter(ranked_restorers(results, point.point)), None)
         loss = Effect.of(difference(results, "OO", configuration, point.point, name))
         if loss is None or loss.interval is None or loss.interval[1] > CLOSE:
             break
         by = f" with {name}" if configuration == "RO" and len(restorers(results)) > 1 else ""
         rate = point.point if point.compressed.bpp is None else f"{point.compressed.bpp:.2g} bpp"
-        lowest = point.place, f"{rate}{by} ({(-loss).measured()})"
-    return lowest
+        hardest = point, f"{rate}{by} ({(-loss).measured()})"
+    return hardest
 
 
 def _objects(results: Results, point: PointResult) -> str:

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from dsr.experiments.analysis.domains import ROW, significant
 from dsr.experiments.analysis.pictures import Picture, thumbnail
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
-from dsr.experiments.analysis.tables import CASE, Table, by_rate, fields_of, label_of, operating_points, restorers
+from dsr.experiments.analysis.tables import CASE, Table, fields_of, hardest_first, label_of, operating_points, restorers
 from dsr.experiments.loss_differences import DIFFERENCES
 from dsr.experiments.results import Estimate, ImageLosses, Information, LossDifference, Results
 
@@ -104,7 +104,7 @@ def information_view(results: Results) -> Optional[InformationView]:
 
 def findings(results: Results) -> list[str]:
     """A sentence for each operating point, the hardest first; none of one seed, which shows nothing of others."""
-    ranked = by_rate(results)
+    ranked = hardest_first(results)
     return [sentence for point in ranked if (sentence := _finding(results, point.point))]
 
 
@@ -113,7 +113,7 @@ def lead(results: Results) -> str:
 
     Otherwise "".
     """
-    ranked = by_rate(results)
+    ranked = hardest_first(results)
     if not ranked or not clear(difference_of(results, "CC", "OO", ranked[0].point)):
         return ""
     return _finding(results, ranked[0].point)

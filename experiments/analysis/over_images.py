@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, Optional
 
 from dsr.experiments.analysis.headline import Effect, Headline, rate_of
-from dsr.experiments.analysis.tables import Table, fields_of, label_of, operating_points, restorers
+from dsr.experiments.analysis.tables import Table, fields_of, hardest_first, label_of, restorers
 from dsr.experiments.results import Estimate, OverImages, PointResult, Results
 
 MEAN = "mean"
@@ -38,7 +38,7 @@ def headline(results: Results) -> Headline:
 
     They claim no more than the intervals do.
     """
-    ranked = sorted(operating_points(results), key=lambda point: point.place)
+    ranked = hardest_first(results)
     sentences = [sentence for point in ranked if (sentence := _at_point(results, point))] or [_alone(results)]
     images = results.dataset.images["test"]
     return Headline(

@@ -104,7 +104,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
     """The page as HTML text with images, styles and script inside; the numbers of `results` are finite."""
     templates = environment()
     templates.filters.update(FILTERS)
-    ranked = tables.by_rate(results)
+    ranked = tables.hardest_first(results)
     seeds = sorted({entry.seed for entry in results.evaluations})
     once = results.over_images and len(seeds) == 1  # of several trainings, what they say together is surer
     page = functools.partial(

@@ -103,7 +103,7 @@ def sample_views(results: Results, room: int) -> list[SampleView]:
     views: list[SampleView] = []
     for number, (key, by_point) in enumerate(by_key.items()):
         view = _sample_view(results, f"sample-{number}", key, by_point)
-        easiest = [point.point for point in reversed(tables.by_rate(results)) if point.point in by_point]
+        easiest = [point.point for point in reversed(tables.hardest_first(results)) if point.point in by_point]
         for gone in range(1, len(easiest)):
             if views or view.size <= room:
                 break
@@ -119,7 +119,7 @@ def sample_views(results: Results, room: int) -> list[SampleView]:
 
 def gallery(results: Results) -> list[Tile]:
     """The test images that compression changed most, as `dsr.experiments.collecting` chose them, in that order."""
-    points = tables.by_rate(results)
+    points = tables.hardest_first(results)
     return [
         Tile(
             image.key,
@@ -156,7 +156,7 @@ def _sample_view(results: Results, prefix: str, key: str, by_point: Mapping[str,
     for role in ("original", "label", "OO"):
         _add(shared, f"{prefix}-0", role, first.images.get(role), classes)
     strips, opening = [shared], (shared.thumbnails[0], shared.thumbnails[-1])
-    hardest = next((point.point for point in tables.by_rate(results) if point.point in by_point), None)
+    hardest = next((point.point for point in tables.hardest_first(results) if point.point in by_point), None)
     for point in tables.operating_points(results):
         sample = by_point.get(point.point)
         if sample:

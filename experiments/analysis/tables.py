@@ -59,9 +59,9 @@ def operating_points(results: Results) -> list[PointResult]:
     return sorted(results.points, key=lambda point: (point.codec, point.place))
 
 
-def by_rate(results: Results) -> list[PointResult]:
-    """The operating points of all codecs, the hardest compression first: the headline speaks of that one."""
-    return sorted(operating_points(results), key=lambda point: point.place)
+def hardest_first(results: Results) -> list[PointResult]:
+    """The operating points of all codecs and degradations: the headline speaks of the first."""
+    return sorted(operating_points(results), key=lambda point: point.ease)
 
 
 def restorers(results: Results) -> list[str]:

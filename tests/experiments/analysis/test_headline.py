@@ -103,14 +103,43 @@ def test_the_limit_is_a_rate_whose_interval_stays_close():
     assert "0.24 bpp (-0.3 points, 95 % interval -0.4 to -0.1) when training on the compressed images" in limit(
         {"bpg-qp37": (CLOSE, FAR)}
     )
-    assert limit({"bpg-qp37": (WIDE, FAR)}).startswith("No measured rate is shown to stay within 1 point")
+    assert limit({"bpg-qp37": (WIDE, FAR)}).startswith("Nothing measured is shown to stay within 1 point")
 
 
 def test_the_limit_needs_every_higher_rate_to_hold_too():
     assert "0.057 bpp (-0.3 points, 95 % interval -0.4 to -0.1) when restoring them first" in limit(
         {"bpg-qp37": (FAR, CLOSE), "bpg-qp45": (FAR, CLOSE)}
     )
-    assert limit({"bpg-qp37": (FAR, FAR), "bpg-qp45": (FAR, CLOSE)}).startswith("No measured rate is shown")
+    assert limit({"bpg-qp37": (FAR, FAR), "bpg-qp45": (FAR, CLOSE)}).startswith("Nothing measured is shown")
+
+
+@pytest.mark.parametrize("harder, easier", [(4.0, 1.0), (4.0, 64.0)])
+def test_where_there_is_no_rate_it_is_the_fidelity_that_tells_the_harder_level(harder, easier):
+    """More pixels of blur are harder, more photons are not."""
+    results = example.study(None, seeds=(7, 8, 9))
+    places = {"bpg-qp45": (harder, 22.0), "bpg-qp37": (easier, 33.0)}
+    results.points = [
+        dataclasses.replace(
+            point,
+            codec="other",
+            quality=places[point.point][0],
+            compressed=dataclasses.replace(point.compressed, bpp=None, psnr=places[point.point][1]),
+        )
+        for point in results.points
+        if point.codec == "bpg"
+    ]
+    scored = {("OO", None): [0.60, 0.61, 0.62], ("CO", "bpg-qp37"): CLOSE, ("CO", "bpg-qp45"): FAR}
+    results.evaluations = [
+        dataclasses.replace(e, miou=scored[e.configuration, e.point][e.seed - 7])
+        for e in results.evaluations
+        if (e.configuration, e.point) in scored
+    ]
+    found = headline(results)
+    assert found.lead.startswith("At bpg-qp45, ")
+    assert found.limit.startswith("The hardest that is shown to stay within 1 point")
+    assert found.limit.endswith(
+        "bpg-qp37 (-0.3 points, 95 % interval -0.4 to -0.1) when training on the compressed images."
+    )
 
 
 def test_one_seed_has_no_limit():
