@@ -186,7 +186,7 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
 def _limit(results: Results, ranked: list[PointResult]) -> str:
     """The hardest measured points that are shown to stay within CLOSE of OO, per way of training.
 
-    Of all codecs the one with the lowest rate, and one of each other degradation. Those that are easier are shown to, too.
+    Of all codecs the one with the lowest rate, and one of each other degradation. All easier ones are shown to, too.
     """
     reference = miou(results, "OO", "")
     if reference is None:
