@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -218,6 +218,14 @@ class Study:
     def evaluations(self) -> list[Artefact]:
         """Of all cases, rivals behind the others."""
         return [self.evaluation(case) for case in (*self.cases(), *self.rivals())]
+
+    def rated(self, cases: Iterable[Case]) -> list[Artefact]:
+        """The compressed test images at the operating points of cases, tested on them or not.
+
+        Reports and plans take a point's rate from them, and know no point without.
+        """
+        degradations = dict.fromkeys(case.changed.degradation for case in cases)
+        return [self.shards(Domain("C", one), "test") for one in degradations if one is not None]
 
     def rivals(self, *configurations: str) -> list[Case]:
         """The cases that test on originals, adapted in each way that is for them; of these configurations, or of all.

@@ -53,5 +53,5 @@ def command(request: Request, configuration: str) -> None:
     study = request.study()
     cases = (study.rivals if study.config.adaptations else study.cases)(configuration)
     targets = [study.evaluation(case) for case in cases]
-    plan_and_make(targets, Console())
+    plan_and_make([*targets, *study.rated(cases)], Console())
     show_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from pathlib import Path
 
@@ -49,6 +50,17 @@ def test_the_next_command_is_for_the_same_study(work: Path) -> None:
     said = planned(work, "--budget", "10MB", "--images", "120", "--set", "samples=3")
     command = said.splitlines()[-1].strip()
     assert command.startswith("dsr train --config ") and command.endswith(f"--set samples=3 --work {work}")
+
+
+def test_what_the_next_command_makes_is_known_to_the_next_plan(work: Path) -> None:
+    """A plan knows the points that it has the rate of, and the rate is that of test images."""
+    command = planned(work, "--budget", "10MB", "--images", "120").splitlines()[-1]
+    point = re.search(r"--codec (\S+) --quality (\S+)", command)
+    assert point
+    made = CliRunner().invoke(cli, [*shlex.split(command)[1:], "--dry-run", "--json", "--quiet"]).stdout
+    names = [step["artefact"] for step in json.loads(made)["steps"]]
+    assert f"shards streets/test/{point[1]}-qp{point[2]}" in names
+    assert any(name.startswith("evaluation ") and f"{point[1]}-qp{point[2]}" in name for name in names)
 
 
 def test_a_study_by_its_name_is_planned_for_as_by_its_options_and_so_goes_on(work: Path) -> None:
