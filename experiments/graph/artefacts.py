@@ -172,4 +172,7 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
 
 
 def _share_left(artefact: Artefact) -> float:
-    return len(artefact.damaged) / len(artefact.manifest.files) if artefact.exists else 1.0
+    if not artefact.exists:
+        return 1.0
+    # An evaluation that keeps no sample has no file but its manifest.
+    return len(artefact.damaged) / len(artefact.manifest.files) if artefact.damaged else 0.0

@@ -76,6 +76,14 @@ def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> No
     assert steps[1].seconds == pytest.approx(graph.a.manifest.seconds), "a measured cost replaces the guess"
 
 
+def test_what_exists_without_a_file_costs_nothing(tmp_path: Path) -> None:
+    """An evaluation that keeps no sample image has no file but its manifest."""
+    graph = Graph(tmp_path)
+    with building(graph.a.folder, graph.a.identity):
+        pass
+    assert [(step.state, step.seconds) for step in plan([graph.a])] == [("exists", 0)]
+
+
 def test_what_was_measured_on_the_way_to_what_exists_counts_and_one_slow_run_does_not(tmp_path: Path) -> None:
     graph = Graph(tmp_path)
     make([graph.c], Progress())
