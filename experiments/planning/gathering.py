@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from dsr.experiments.analysis.plan import growth
-from dsr.experiments.analysis.tables import difference, miou
+from dsr.experiments.analysis.tables import difference
 from dsr.experiments.collecting import collect_scores
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
@@ -17,7 +17,7 @@ from dsr.experiments.last_conversion import converted
 from dsr.experiments.measurements.artefacts import features
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.planning.errors import PlanningError
-from dsr.experiments.planning.known import Known, known, pooled, score_of
+from dsr.experiments.planning.known import Known, Score, known
 from dsr.experiments.planning.untrained import Foretelling, Seen, foretell
 from dsr.experiments.results import Results
 from dsr.experiments.study import ORIGINAL, Study
@@ -88,11 +88,28 @@ def gather_foretold(study: Study, more: Sequence[OperatingPoint]) -> tuple[Known
         if artefact.exists:
             seen.append(Seen(degradation.point, _distances(originals, _high(artefact)), losses.get(degradation.point)))
     foretelling = foretell(seen)
-    reference = miou(results, "OO", "")
-    assert reference is not None, "losses are against it"
-    score = score_of(reference, pooled([reference]))
-    told = {one.point: foretelling.score(one, score) for one in seen if one.loss is None and foretelling.sound}
-    return known(results, growth(results), told), foretelling
+    measured = known(results, growth(results))
+    assert measured.reference is not None, "losses are against it"
+    told = {
+        one.point: foretelling.score(one, measured.reference) for one in seen if one.loss is None and foretelling.sound
+    }
+    contradicted = {point: other for point, score in told.items() if (other := _contradicts(measured, point, score))}
+    kept = {point: score for point, score in told.items() if point not in contradicted}
+    return dataclasses.replace(measured, predicted=kept), dataclasses.replace(foretelling, contradicted=contradicted)
+
+
+def _contradicts(measured: Known, point: str, told: Score) -> str:
+    """A point of the same family that was trained at, and that more bits would have made worse; "" if there is none."""
+    mine = next((rated for rated in measured.rated if rated.point == point), None)
+    if mine is None or mine.family is None:
+        return ""
+    for other in measured.rated:
+        score = measured.scores.get((other.point, None))
+        if score is not None and other.family == mine.family:
+            gained = told.value - score.value
+            if gained and (gained > 0) != (mine.bpp > other.bpp):
+                return other.point
+    return ""
 
 
 def _losses(results: Results) -> dict[str, float]:
@@ -118,5 +135,9 @@ def said(foretelling: Foretelling) -> str:
     how = f"{foretelling.curve} of the {foretelling.distance} distance of features, from {foretelling.points} points"
     off = f"off by {100 * foretelling.error:.1f} points on average where a point is left out"
     if foretelling.sound:
-        return f"predicted by {how}, {off}"
+        refused = [
+            f"\n{point} is not predicted: its features would have it score on the wrong side of {other}"
+            for point, other in foretelling.contradicted.items()
+        ]
+        return f"predicted by {how}, {off}{''.join(refused)}"
     return f"features predict nothing here: {how}, is {off}, and 1.5 is the most that counts"

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Optional
 
@@ -45,6 +45,8 @@ class Foretelling:
       distance, curve, constant: It.
       error: Mean absolute error of mIoU over points left out of the choice and the fit.
       points: How many it stands on.
+      contradicted: Points that it would have score more than a finer one of their codec that was trained at, or less
+        than a coarser one, and which; they are not predicted.
     """
 
     distance: str
@@ -52,6 +54,7 @@ class Foretelling:
     constant: float
     error: float
     points: int
+    contradicted: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def sound(self) -> bool:

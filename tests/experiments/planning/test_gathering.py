@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dsr.experiments.analysis.scaling import scaling_table
 from dsr.experiments.config.schema import OperatingPoint
@@ -56,6 +57,15 @@ def see(study: Study, domain: Domain, far: float) -> None:
         build.summary.update(images=24)
 
 
+def look(wide: Study, losses: dict[int, float]) -> None:
+    """Features of originals, at each QP so far from them as tells this loss; and QP 45's rate."""
+    see(wide, ORIGINAL, 0.0)
+    for degradation in wide.degradations:
+        # A shift by m is m^2 apart; the loss goes with the square of m.
+        see(wide, Domain("C", degradation), float(np.sqrt(losses[int(degradation.level or 0)])))
+    convert(wide, 45, RATES)
+
+
 def test_a_point_that_was_not_trained_at_is_foretold_by_its_features(measured: Study) -> None:
     asked = [OperatingPoint("bpg", 45)]
     wanted = to_foretell(measured, asked)
@@ -66,17 +76,35 @@ def test_a_point_that_was_not_trained_at_is_foretold_by_its_features(measured: S
         "bpg-qp42",
         "bpg-qp45",
     ]
-    wide = widened(measured, asked)
-    see(wide, ORIGINAL, 0.0)
-    for degradation in wide.degradations:
-        # A shift by m is m^2 apart; the loss goes with the square of m.
-        loss = {**TRAINED, 45: 0.12}[int(degradation.level or 0)]
-        see(wide, Domain("C", degradation), float(np.sqrt(loss)))
-    convert(wide, 45, RATES)
+    look(widened(measured, asked), {**TRAINED, 45: 0.12})
     known, foretelling = gather_foretold(measured, asked)
     assert foretelling.sound and foretelling.points == 3 and foretelling.error < 1e-6
     assert known.predicted["bpg-qp45"].value == pytest.approx(0.5 - 0.12)
     assert "off by 0.0 points on average where a point is left out" in said(foretelling)
+
+
+def test_what_features_say_against_the_rate_is_not_predicted(measured: Study) -> None:
+    """QP 45 looks like QP 33, and would score more than QP 36 with a third of its bits."""
+    asked = [OperatingPoint("bpg", 45)]
+    look(widened(measured, asked), {**TRAINED, 45: 0.035})
+    known, foretelling = gather_foretold(measured, asked)
+    assert foretelling.sound and not known.predicted
+    assert foretelling.contradicted == {"bpg-qp45": "bpg-qp36"}
+    assert "bpg-qp45 is not predicted" in said(foretelling) and "wrong side of bpg-qp36" in said(foretelling)
+
+
+def test_a_prediction_s_interval_stands_on_the_seeds_of_all_domains(tmp_path: Path) -> None:
+    """Two seeds of OO alone have one degree of freedom, which would make it six times as wide."""
+    made = study(tmp_path, "points=bpg-qp30,bpg-qp36,bpg-qp42", "seeds=2")
+    measure(made, {("OO", None): 0.5, **{("CO", qp): 0.5 - loss for qp, loss in TRAINED.items()}}, RATES)
+    asked = [OperatingPoint("bpg", 45)]
+    look(widened(made, asked), {**TRAINED, 45: 0.12})
+    known, _ = gather_foretold(made, asked)
+    reference, predicted = known.reference, known.predicted["bpg-qp45"]
+    assert reference is not None and reference.interval is not None and predicted.interval is not None
+    deviation, freedom = 0.01 / np.sqrt(2), 4
+    expected = stats.t.ppf(0.975, freedom) * deviation / np.sqrt(2)
+    assert (predicted.interval[1] - predicted.interval[0]) / 2 == pytest.approx(expected, rel=1e-3)
 
 
 def test_without_originals_or_with_two_trained_points_nothing_is_made(tmp_path: Path) -> None:
