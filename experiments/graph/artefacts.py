@@ -162,6 +162,7 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
     it is not made again either. The cost of a unit is the median of those measured on what exists of the same kind
     among the targets and all that they were made from, else the built-in guess.
     """
+    targets = list(targets)
     measured: dict[tuple[str | None, ...], list[float]] = {}
     for artefact in closure(targets):
         if artefact.exists and artefact.units:
