@@ -1,17 +1,19 @@
 """Predictions made before the trainings, then the trainings: what a scaling law foretells on the built-in dataset.
 
     python -m dsr.experiments.benchmarks.foresight FOLDER [--trainings 6] [--seeds 2] [--set KEY=VALUE]
+    python -m dsr.experiments.benchmarks.foresight FOLDER --preset camvid --set dataset.root=CAMVID \\
+        --set segmenter.steps=300 --qps 30,36,42,48 --shares 1/16,1/8,1/4,1/2,1
 
-Trains the design of `dsr scaling`, one seed, over the first, third and last of five shares of the images and three of
-six QPs, and writes what the law says of every cell of the whole grid into FOLDER/predictions.json. Only then trains
+Trains the design of `dsr scaling`, one seed, over the first, middle and last of the shares of the images and of the
+QPs, and writes what the law says of every cell of the whole grid into FOLDER/predictions.json. Only then trains
 the grid, every cell with every seed: with the defaults 60 trainings, of which the law has seen 6.
 
 Prints each prediction with its interval and what came out; how far off predictions are, and how many intervals hold
 what came out; and for five budgets the regret, in points of mIoU: what the cell that the law chose before scores less
 than the best cell of the grid. The best of many cells is the best by luck too, so beside it stands the regret against
 the cell that the first seeds find best, both scored by the last seed alone, which neither has seen. Resumable: what is
-trained stays, and predictions that were written are never written again. The networks are tiny, and the streets are
-drawn.
+trained stays, and predictions that were written are never written again. Of the preset demo all is smaller: tiny
+networks, drawn streets of 64 lines.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 from statistics import fmean
+from typing import TypeVar
 
 import click
 
@@ -33,14 +35,12 @@ from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.scaling import Trial, bytes_of, scores, trials
 from dsr.experiments.planning.known import Score
+from dsr.experiments.planning.units import parse_fraction
 from dsr.experiments.results import ScalingTrial, load
 from dsr.experiments.study import Study
 from dsr.tfrecords.files import write_atomically
 
-QPS = (27, 30, 33, 36, 39, 42)
-SHARES = tuple(Fraction(1, one) for one in (16, 8, 4, 2, 1))
-DESIGN_QPS, DESIGN_SHARES = QPS[::3] + QPS[-1:], SHARES[::2]
-"""What the law is fitted to."""
+Value = TypeVar("Value")
 
 SMALL = (
     "dataset.options.height=64",
@@ -60,17 +60,19 @@ SMALL = (
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("--trainings", default=6, show_default=True, help="That the law is fitted to.")
 @click.option("--seeds", type=click.IntRange(2), default=2, show_default=True, help="Of the grid.")
+@click.option("--preset", "start", default="demo", show_default=True, help="Of the study; the demo is made smaller.")
+@click.option("--qps", default="27,30,33,36,39,42", show_default=True)
+@click.option("--shares", default="1/16,1/8,1/4,1/2,1", show_default=True, help="Of the training images.")
 @click.option("--set", "overrides", multiple=True)
-def main(folder: Path, trainings: int, seeds: int, overrides: Sequence[str]) -> None:
+def main(folder: Path, trainings: int, seeds: int, start: str, qps: str, shares: str, overrides: Sequence[str]) -> None:
     """Predict, train, compare."""
-    config = apply_overrides(preset("demo"), [*SMALL, *overrides])
-    points = tuple(OperatingPoint("bpg", qp) for qp in QPS)
-    whole = Study(dataclasses.replace(config, points=points, seeds=seeds, name="foresight"), folder / "work")
-    some = dataclasses.replace(
-        config, points=tuple(OperatingPoint("bpg", qp) for qp in DESIGN_QPS), seeds=1, name="foresight"
-    )
-    design = trials(Study(some, whole.work), DESIGN_SHARES, trainings, None)
-    grid = trials(whole, SHARES, len(QPS) * len(SHARES), None)
+    config = apply_overrides(preset(start), [*(SMALL if start == "demo" else ()), "name=foresight", *overrides])
+    points = [OperatingPoint("bpg", int(qp)) for qp in qps.split(",")]
+    counts = [parse_fraction(share) for share in shares.split(",")]
+    whole = Study(dataclasses.replace(config, points=tuple(points), seeds=seeds), folder / "work")
+    some = Study(dataclasses.replace(config, points=tuple(_thinned(points)), seeds=1), whole.work)
+    design = trials(some, _thinned(counts), trainings, None)
+    grid = trials(whole, counts, len(points) * len(counts), None)
     make([trial.shards for trial in grid], Progress())
     make([evaluation for trial in design for evaluation in trial.evaluations], Progress())
     known = scores(design)
@@ -81,6 +83,11 @@ def main(folder: Path, trainings: int, seeds: int, overrides: Sequence[str]) -> 
         write_atomically(told, json.dumps({"law": law.family.name, "left_out": law.left_out, "cells": said}).encode())
     make([evaluation for trial in grid for evaluation in trial.evaluations], Progress())
     _compare(load(told), scores(grid), {_name(cell) for cell in design})
+
+
+def _thinned(values: Sequence[Value]) -> list[Value]:
+    """The first, the middle and the last: what the law is fitted to."""
+    return [values[0], values[len(values) // 2], values[-1]]
 
 
 def _compare(told: dict, found: Sequence[ScalingTrial], seen: set[str]) -> None:
