@@ -3,8 +3,9 @@
     python -m dsr.experiments.benchmarks.degradations FOLDER [--restorer rdn-psnr] [--seeds 2] [--set KEY=VALUE]
 
 Trains OO once, and CO and RO for every degradation at every level, each with a restorer trained on that degradation
-alone. Prints the mIoU on originals of each, and writes the study's report into FOLDER, whose charts of mIoU against
-the level are the figure in docs/degradations.md. Resumable. The networks are tiny, and the streets are drawn.
+alone. Prints the mIoU on originals of each, whether features of the test images foretell what CO loses, and writes the
+study's report into FOLDER, whose charts of mIoU against the level are the figure in docs/degradations.md. Resumable.
+The networks are tiny, and the streets are drawn.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Optional
 
 import click
+from scipy.stats import spearmanr
 
 from dsr.experiments.analysis.tables import miou
 from dsr.experiments.benchmarks.foresight import SMALL
@@ -24,6 +26,9 @@ from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.measurements.artefacts import features
+from dsr.experiments.planning.gathering import look_at, said
+from dsr.experiments.planning.untrained import foretell
 from dsr.experiments.results import Results
 from dsr.experiments.study import Study
 
@@ -56,8 +61,9 @@ def main(folder: Path, restorer: str, seeds: int, overrides: Sequence[str]) -> N
     study = Study(dataclasses.replace(config, points=points, name="degradations"), folder)
     cases = study.cases(*TRAINED)
     # Without what is left of the test images the report shows no point.
-    tests = {domain: study.shards(domain, "test") for domain in (case.train for case in cases)}
-    make([*map(study.evaluation, cases), *tests.values()], Progress())
+    domains = dict.fromkeys(case.train for case in cases)
+    looks = [features(study, domain) for domain in domains if domain.letter != "R"]
+    make([*map(study.evaluation, cases), *(study.shards(domain, "test") for domain in domains), *looks], Progress())
     results = collect(study)
     original = _percent(results, "OO", "", None)
     click.echo(f"OO {original}\n{'':<18}{'CO':>8}{'RO':>8}")
@@ -65,6 +71,10 @@ def main(folder: Path, restorer: str, seeds: int, overrides: Sequence[str]) -> N
         name = point.make().point
         compressed, restored = (_percent(results, case, name, by) for case, by in (("CO", None), ("RO", restorer)))
         click.echo(f"{name:<18}{compressed:>8}{restored:>8}")
+    seen = look_at(study, results)
+    told = foretell(seen)
+    order = spearmanr([one.distances[told.distance] for one in seen], [one.loss for one in seen]).statistic
+    click.echo(f"{said(told)}; rank correlation of distances and losses {order:.2f}")
     click.echo(report_of(study, results))
 
 

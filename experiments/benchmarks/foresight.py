@@ -9,11 +9,11 @@ QPs, and writes what the law says of every cell of the whole grid into FOLDER/pr
 the grid, every cell with every seed: with the defaults 60 trainings, of which the law has seen 6.
 
 Prints each prediction with its interval and what came out; how far off predictions are, and how many intervals hold
-what came out; and for five budgets the regret, in points of mIoU: what the cell that the law chose before scores less
-than the best cell of the grid. The best of many cells is the best by luck too, so beside it stands the regret against
-the cell that the first seeds find best, both scored by the last seed alone, which neither has seen. Resumable: what is
-trained stays, and predictions that were written are never written again. Of the preset demo all is smaller: tiny
-networks, drawn streets of 64 lines.
+what came out; how much of all that is chance; and for five budgets the regret, in points of mIoU: what the cell that
+the law chose before scores less than the best cell of the grid. The best of many cells is the best by luck too, so
+beside it stands the regret against the cell that the first seeds find best, both scored by the last seed alone, which
+neither has seen. Resumable: what is trained stays, and predictions that were written are never written again. Of the
+preset demo all is smaller: tiny networks, drawn streets of 64 lines.
 """
 
 from __future__ import annotations
@@ -28,13 +28,14 @@ from typing import TypeVar
 import click
 
 from dsr.experiments.analysis.scaling import laws
+from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.scaling import Trial, bytes_of, scores, trials
-from dsr.experiments.planning.known import Score
+from dsr.experiments.planning.known import Score, pooled
 from dsr.experiments.planning.units import parse_fraction
 from dsr.experiments.results import ScalingTrial, load
 from dsr.experiments.study import Study
@@ -110,6 +111,13 @@ def _compare(told: dict, found: Sequence[ScalingTrial], seen: set[str]) -> None:
             f"{name:<16}{trial.bytes:>8.0f} B  came {100 * came:5.1f} %, said {100 * score.value:.1f} ({ends})  {kind}"
         )
     click.echo(f"{100 * fmean(off):.2f} points off, {sum(held)} of {len(held)} intervals hold what came out")
+    spread = pooled([BySeed(dict(enumerate(trial.miou))) for trial in found])
+    assert spread is not None
+    seeds = ", ".join(f"{100 * fmean(scored):.1f}" for scored in zip(*(trial.miou for trial in found)))
+    click.echo(f"trainings that differ in the seed alone scatter by {100 * spread[0]:.1f}; means by seed {seeds} %")
+    for what, of in (("point", lambda trial: trial.point), ("number of images", lambda trial: str(trial.images))):
+        groups = {of(trial): [fmean(one.miou) for one in found if of(one) == of(trial)] for trial in found}
+        click.echo(f"means by {what}: " + ", ".join(f"{one} {100 * fmean(here):.1f}" for one, here in groups.items()))
     most = max(trial.images * trial.bytes for trial in found)
     for share in (1, 2, 4, 8, 16):
         fits = [trial for trial in found if trial.images * trial.bytes <= most / share * (1 + 1e-9)]

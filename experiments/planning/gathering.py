@@ -80,13 +80,7 @@ def gather_foretold(study: Study, more: Sequence[OperatingPoint]) -> tuple[Known
     """
     wide = widened(study, more)
     results = collect_scores(wide)
-    losses = _losses(results)
-    originals = _high(features(wide, ORIGINAL))
-    seen = []
-    for degradation in wide.degradations:
-        artefact = features(wide, Domain("C", degradation))
-        if artefact.exists:
-            seen.append(Seen(degradation.point, _distances(originals, _high(artefact)), losses.get(degradation.point)))
+    seen = look_at(wide, results)
     foretelling = foretell(seen)
     measured = known(results, growth(results))
     assert measured.reference is not None, "losses are against it"
@@ -96,6 +90,17 @@ def gather_foretold(study: Study, more: Sequence[OperatingPoint]) -> tuple[Known
     contradicted = {point: other for point, score in told.items() if (other := _contradicts(measured, point, score))}
     kept = {point: score for point, score in told.items() if point not in contradicted}
     return dataclasses.replace(measured, predicted=kept), dataclasses.replace(foretelling, contradicted=contradicted)
+
+
+def look_at(study: Study, results: Results) -> list[Seen]:
+    """The points whose features are there, as are those of originals: how far they are, and what was lost there."""
+    losses = _losses(results)
+    originals = _high(features(study, ORIGINAL))
+    return [
+        Seen(degradation.point, _distances(originals, _high(artefact)), losses.get(degradation.point))
+        for degradation in study.degradations
+        if (artefact := features(study, Domain("C", degradation))).exists
+    ]
 
 
 def _contradicts(measured: Known, point: str, told: Score) -> str:
