@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
@@ -19,7 +20,7 @@ from dsr.experiments.analysis.tables import (
 from dsr.experiments.results import PointResult, Results
 
 CLOSE = 1.0
-"""Points of mIoU within which a score counts as that of training without compression."""
+"""Points of mIoU within which a score counts as that of training on originals."""
 
 FEW = 20
 """Photographs; a test set of fewer stands for no others."""
@@ -125,7 +126,7 @@ def _at_point(results: Results, point: PointResult) -> str:
         return Effect.of(difference(results, configuration, minus, point.point, best))
 
     cost, gain, rest = effect("OO", "CO"), effect("RO", "CO"), effect("RO", "OO")
-    sentence = f"At {rate_of(results, point)}, {_cost(cost)}; "
+    sentence = f"At {rate_of(results, point)}, {_cost(cost, what_happened([point]))}; "
     if ranked:
         which = f" with {best}" if len(restorers(results)) > 1 else ""
         which += f", the best of {len(ranked)} restorers," if len(ranked) > 1 else ""
@@ -150,24 +151,29 @@ def rate_of(results: Results, point: PointResult) -> str:
     return f"{bpp:.2g} bpp ({point.point}, {size} than {kind})"
 
 
-def _cost(cost: Optional[Effect]) -> str:
-    """What training on compressed images does to the score on originals."""
+def what_happened(points: Sequence[PointResult]) -> str:
+    """What the images of these points are: compressed, or only degraded, as there is no bitstream."""
+    return "degraded" if all(point.compressed.bpp is None for point in points) else "compressed"
+
+
+def _cost(cost: Optional[Effect], kind: str) -> str:
+    """What training on images of a `kind` does to the score on originals."""
     if cost is None:
-        return "the cost of training on compressed images was not measured"
+        return f"the cost of training on {kind} images was not measured"
     if cost.interval is None:
-        return f"training on compressed images scored {(-cost).points:+.1f} points of mIoU against originals"
+        return f"training on {kind} images scored {(-cost).points:+.1f} points of mIoU against originals"
     if not cost.clear:
-        return f"training on compressed images makes no clear difference ({(-cost).measured(' of mIoU')})"
+        return f"training on {kind} images makes no clear difference ({(-cost).measured(' of mIoU')})"
     if cost.points > 0:
-        return cost.said(f"training on compressed images costs {cost.points:.1f} points of mIoU")
-    above = f"training on compressed images scores {-cost.points:.1f} points of mIoU above training on originals"
-    return f"{(-cost).said(above)}, which compression does not explain"
+        return cost.said(f"training on {kind} images costs {cost.points:.1f} points of mIoU")
+    above = f"training on {kind} images scores {-cost.points:.1f} points of mIoU above training on originals"
+    return f"{(-cost).said(above)}, which their being {kind} does not explain"
 
 
 def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]) -> str:
     """What restoring the training images changes, and how much of the cost that is; `rest` is RO against OO."""
     if gain is None:
-        return "cannot be compared, as training on compressed images was not evaluated"
+        return "cannot be compared, as CO was not evaluated"
     if gain.interval is None:
         return f"scored {gain.points:+.1f} points against that"
     if not gain.clear:
@@ -191,14 +197,14 @@ def _limit(results: Results, ranked: list[PointResult]) -> str:
     reference = miou(results, "OO", "")
     if reference is None:
         return "Training on originals (OO) was not evaluated, so there is no score to stay close to."
-    goal = f"within {CLOSE:.0f} point of the score without compression (OO, {100 * reference.mean:.1f} % mIoU"
+    goal = f"within {CLOSE:.0f} point of training on originals (OO, {100 * reference.mean:.1f} % mIoU"
     if not ranked:
         return ""
     if reference.n < 2:
         return f"What stays {goal}) is not decided by one seed: repeat with {DECIDE}."
     goal += f", {reference.n} seeds)"
     shown = []
-    for configuration, how in (("CO", "training on the compressed images"), ("RO", "restoring them first")):
+    for configuration, how in (("CO", f"training on the {what_happened(ranked)} images"), ("RO", "restoring them first")):
         limits = [
             limit
             for codec in dict.fromkeys(point.codec for point in ranked)
