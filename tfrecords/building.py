@@ -17,7 +17,7 @@ from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError, cannot_write, one_sentence
 from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.integrity import sha256
-from dsr.tfrecords.layout import CLOCK, IDENTITY, LOCK, MANIFEST, PART, SCRATCH, partial_of
+from dsr.tfrecords.layout import CLOCK, IDENTITY, LOCK, MANIFEST, PART, REACHED, SCRATCH, partial_of
 from dsr.tfrecords.locks import lock_file, locked, occupied
 from dsr.tfrecords.manifest import Identity, Manifest, installed_versions
 from dsr.tfrecords.schema import canonical_json
@@ -81,6 +81,10 @@ class Build:
     def keep_time(self) -> None:
         """Let a process that goes on after this one count the time until now; call it where work is safe on disk."""
         write_atomically(self._clock, str(self.seconds - self._others).encode())
+
+    def keep_reached(self, units: int) -> None:
+        """Let a plan know how much of the work a process that goes on after this one need not do again."""
+        write_atomically(self.scratch / REACHED, str(units).encode())
 
     @property
     def parts(self) -> list[str]:
@@ -200,6 +204,14 @@ def begun(partial: Path) -> Identity:
         return Identity(**json.loads(files.read_bytes(path)))
     except (OSError, ValueError, TypeError) as error:
         raise ArtefactError(f"{path} cannot be read ({error}); delete {partial} and make it anew") from error
+
+
+def reached(partial: Path) -> int:
+    """What was last told by `keep_reached`; 0 if nothing that can be read: only an estimate rests on it."""
+    try:
+        return max(0, int(files.read_bytes(partial / SCRATCH / REACHED, 64)))
+    except (OSError, ValueError):
+        return 0
 
 
 def _read_clock(path: Path) -> float:

@@ -11,8 +11,9 @@ MANIFEST = "manifest.json"
 SCRATCH = ".building"
 """What only the making needs lives in here, and vanishes when the artefact is whole."""
 
-LOCK, IDENTITY, CLOCK, PART = "lock", "identity.json", "seconds", "part-"
-"""Names in the scratch folder: who makes it, what it is to be, for how long already, and the parts that are done."""
+LOCK, IDENTITY, CLOCK, PART, REACHED = "lock", "identity.json", "seconds", "part-", "reached"
+"""Names in the scratch folder: who makes it, what it is to be, for how long already, the parts that are done, and how
+many units of its work are safe on disk."""
 
 
 def partial_of(folder: Path) -> Path:

@@ -204,7 +204,10 @@ def _limit(results: Results, ranked: list[PointResult]) -> str:
         return f"What stays {goal}) is not decided by one seed: repeat with {DECIDE}."
     goal += f", {reference.n} seeds)"
     shown = []
-    for configuration, how in (("CO", f"training on the {what_happened(ranked)} images"), ("RO", "restoring them first")):
+    for configuration, how in (
+        ("CO", f"training on the {what_happened(ranked)} images"),
+        ("RO", "restoring them first"),
+    ):
         limits = [
             limit
             for codec in dict.fromkeys(point.codec for point in ranked)

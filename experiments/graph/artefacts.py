@@ -15,6 +15,7 @@ from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.summaries import Summary, TrainingSummary, summary_of
 from dsr.tfrecords import files
+from dsr.tfrecords.building import reached
 from dsr.tfrecords.integrity import damages
 from dsr.tfrecords.layout import MANIFEST, partial_of
 from dsr.tfrecords.manifest import Identity, Manifest, intact
@@ -174,6 +175,6 @@ def plan(targets: Iterable[Artefact]) -> list[Step]:
 
 def _share_left(artefact: Artefact) -> float:
     if not artefact.exists:
-        return 1.0
+        return 1.0 - min(1.0, reached(partial_of(artefact.folder)) / max(1, artefact.units))
     # An evaluation that keeps no sample has no file but its manifest.
     return len(artefact.damaged) / len(artefact.manifest.files) if artefact.damaged else 0.0

@@ -211,6 +211,7 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
                 self.writer.flush()
                 state.step = self.done
                 checkpoints.save(state)
+                build.keep_reached(state.step)
             self.since = time.monotonic()
 
     if start < schedule.steps:

@@ -12,6 +12,7 @@ from dsr.experiments.graph.artefacts import Artefact, closure, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords.building import building
+from dsr.tfrecords.layout import REACHED
 from dsr.tfrecords.manifest import Identity
 
 
@@ -74,6 +75,19 @@ def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> No
     assert [(s.artefact.name, s.state) for s in steps] == [("a", "exists"), ("b", "to make")]
     assert steps[0].seconds == 0
     assert steps[1].seconds == pytest.approx(graph.a.manifest.seconds), "a measured cost replaces the guess"
+
+
+@pytest.mark.parametrize(
+    "kept, left", [(b"4", 12.0), (b"10", 0.0), (b"4000", 0.0), (b"-4", 20.0), (b"", 20.0), (b"9" * 5000, 20.0)]
+)
+def test_what_was_begun_costs_what_is_left_of_it(kept: bytes, left: float, tmp_path: Path) -> None:
+    """What a file says that is not as it was written is no reason to refuse a plan."""
+    graph = Graph(tmp_path)
+    with pytest.raises(KeyboardInterrupt), building(graph.a.folder, graph.a.identity) as work:
+        work.keep_reached(4)
+        (work.scratch / REACHED).write_bytes(kept)
+        raise KeyboardInterrupt
+    assert [(step.state, step.seconds) for step in plan([graph.a])] == [("goes on", pytest.approx(left))]
 
 
 def test_what_exists_without_a_file_costs_nothing(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.domain import Domain
-from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
+from dsr.experiments.graph.artefacts import CURVES, Artefact, closure, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
@@ -52,6 +52,8 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(
     with pytest.raises(Killed):
         artefact.build(artefact, KilledAt(5))
     assert artefact.started and not artefact.exists
+    left = plan([artefact])[-1]
+    assert (left.state, left.seconds) == ("goes on", pytest.approx(2 * artefact.seconds_per_unit)), "checkpoint at 4"
     make([artefact], Progress())
     reference = trained(study, group)
     assert artefact.fingerprint == reference.fingerprint
