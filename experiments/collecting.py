@@ -175,6 +175,7 @@ def point_result(study: Study, degradation: Degradation) -> PointResult:
             train_bpp=train.summary(ShardsSummary).bpp if train and train.exists else None,
         ),
         restored={name: _fidelity(one.summary(ShardsSummary)) for name, one in restored.items() if one.exists},
+        family=degradation.family,
     )
 
 
@@ -247,7 +248,9 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
     }
     if not existing or not compressed.exists:
         return []
-    keys = next(iter(existing.values())).summary(EvaluationSummary).samples
+    # Where an image could not be converted, the samples of the domains differ in number and place.
+    kept = {case: evaluation.summary(EvaluationSummary).samples for case, evaluation in existing.items()}
+    keys = next(iter(kept.values()))
     folder = _sample_folder(study)
 
     def pictures(domain: Domain) -> dict[str, tuple[str, str]]:
@@ -256,12 +259,12 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
     originals, decoded = pictures(ORIGINAL), pictures(Domain("C", degradation))
     restored = {name: pictures(Domain("R", degradation, name)) for name in study.config.restorers}
 
-    def predictions(number: int, restorer: Optional[str]) -> dict[str, str]:
-        """Where the evaluations put the label map of a sample: {configuration: path}."""
+    def predictions(key: str, restorer: Optional[str]) -> dict[str, str]:
+        """Where the evaluations that have a sample put its label map: {configuration: path}."""
         return {
-            case.configuration: str(evaluation.file(f"prediction-{number}.png"))
+            case.configuration: str(evaluation.file(f"prediction-{kept[case].index(key)}.png"))
             for case, evaluation in existing.items()
-            if case.changed.restorer == restorer
+            if case.changed.restorer == restorer and key in kept[case]
         }
 
     rows = {row["key"]: row for row in load(compressed.file(STATISTICS))}
@@ -274,10 +277,10 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
                 "original": originals[key][0],
                 "compressed": decoded[key][0],
                 "label": originals[key][1],
-                **predictions(number, None),
+                **predictions(key, None),
             },
             restored={
-                name: {"restored": found[key][0], **predictions(number, name)}
+                name: {"restored": found[key][0], **predictions(key, name)}
                 for name, found in restored.items()
                 if key in found
             },
@@ -285,7 +288,8 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
             psnr=rows[key]["psnr"],
             information=information.get(key),
         )
-        for number, key in enumerate(keys)
+        for key in keys
+        if key in originals and key in decoded
     ]
 
 

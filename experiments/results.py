@@ -91,13 +91,22 @@ class Rated(Fidelity):
 
 @dataclass
 class PointResult:
-    """An operating point: the degradation with its level, and what it and each restorer leave of test images."""
+    """An operating point: the degradation with its level, and what it and each restorer leave of test images.
+
+    Points of one `family` differ in the level alone.
+    """
 
     point: str
     codec: str
     quality: Optional[float]
     compressed: Rated
     restored: dict[str, Fidelity]
+    family: str = ""  # as results before 0.4.4 have it
+
+    @property
+    def curve(self) -> str:
+        """What the points of one curve have in common."""
+        return self.family or self.codec
 
     @property
     def place(self) -> float:

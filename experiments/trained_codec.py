@@ -77,6 +77,10 @@ class TrainedCodec(Degradation):
     def point(self) -> str:
         return f"{self.name}-{MshCodec.scale.name}{self.quality:g}+model={TRAINED}"
 
+    @property
+    def family(self) -> str:
+        return f"{self.name}+model={TRAINED}"
+
     @cached_property
     def codec(self) -> MshCodec:
         """The codec itself; raises ConfigError before its model is trained."""

@@ -224,14 +224,22 @@ class Codec(Degradation):
 
         `parse_point` reads it back.
         """
-        point = self.name
-        if self.scale is not None:
-            short = f"{self.quality:g}"
-            point += f"-{self.scale.name}{short if float(short) == self.quality else repr(self.quality)}"
-        for name, value in self.chosen().items():
-            text = str(value).lower() if isinstance(value, bool) else str(value)
-            point += f"+{name}={quote(text, safe=':')}"
-        return point
+        if self.scale is None:
+            return self.family
+        short = f"{self.quality:g}"
+        return f"{self.name}-{self.scale.name}{short if float(short) == self.quality else repr(self.quality)}{self._as}"
+
+    @property
+    def family(self) -> str:
+        return f"{self.name}{self._as}"
+
+    @property
+    def _as(self) -> str:
+        """The options in a point."""
+        texts = {
+            name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in self.chosen().items()
+        }
+        return "".join(f"+{name}={quote(text, safe=':')}" for name, text in texts.items())
 
     def check_pixels(self, width: int, height: int) -> None:
         """Raises CodecError if a picture of this size exceeds `max_pixels`."""

@@ -55,6 +55,14 @@ class Degradation(ABC):
     def point(self) -> str:
         """The operating point as a file name part, such as `bpg-qp40`."""
 
+    @property
+    def family(self) -> str:
+        """What operating points have in common that differ in the level alone: `bpg`, `downsample2+bpg`.
+
+        Only they stand on one curve. The point itself, of a degradation that has none but itself.
+        """
+        return self.point
+
     @abstractmethod
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
         """Degrades an image.
@@ -119,8 +127,15 @@ class Distortion(Degradation):
 
     @property
     def point(self) -> str:
-        seeded = f"+seed={self.seed}" if self.seed else ""
-        return f"{self.name}{np.format_float_positional(self.strength, trim='-')}{seeded}"
+        return f"{self.name}{np.format_float_positional(self.strength, trim='-')}{self._seeded}"
+
+    @property
+    def family(self) -> str:
+        return f"{self.name}{self._seeded}"
+
+    @property
+    def _seeded(self) -> str:
+        return f"+seed={self.seed}" if self.seed else ""
 
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
         height, width = pixels.shape[:2]

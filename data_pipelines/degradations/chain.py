@@ -48,6 +48,10 @@ class Chain(Degradation):
     def point(self) -> str:
         return "+".join(stage.point for stage in self.stages)
 
+    @property
+    def family(self) -> str:
+        return "+".join((*(stage.point for stage in self.stages[:-1]), self.stages[-1].family))
+
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
         sizes: list[tuple[Downsample, tuple[int, int]]] = []
         bitstream: Optional[bytes] = None

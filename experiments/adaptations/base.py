@@ -54,6 +54,9 @@ def seed_of(trained: Artefact) -> int:
     return trained.identity.config["seed"]
 
 
-def numbered(images: Optional[int]) -> dict[str, Any]:
-    """What of a configuration says that the first so many of the images set apart are taken; nothing for all."""
-    return {} if images is None else {"images": images}
+def numbered(images: Optional[int], name: str) -> dict[str, Any]:
+    """What of a configuration says, by this name, that the first so many of the images set apart are taken.
+
+    Nothing for all. A configuration that has the trained segmenter's in it has `images` already: those with labels.
+    """
+    return {} if images is None else {name: images}

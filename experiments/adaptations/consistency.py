@@ -52,7 +52,7 @@ class Consistency(Adaptation):
         }
         return self.derived(
             trained,
-            {**trained.identity.config, **numbered(images)},
+            {**trained.identity.config, **numbered(images, "pairs")},
             {**trained.inputs, **pairs},
             build=build,
             seconds_per_unit=CROPS * trained.seconds_per_unit,

@@ -39,7 +39,7 @@ class Recalibrated(Adaptation):
 
         return self.derived(
             trained,
-            {"seed": seed_of(trained), **numbered(images)},
+            {"seed": seed_of(trained), **numbered(images, "images")},
             {"segmenter": trained, "original": study.shards(Domain("O"), "restore")},
             build=build,
             units=images or study.images("restore"),

@@ -65,7 +65,7 @@ def domain_style(results: Results, restorer: str | None) -> str:
 def miou_charts(results: Results) -> list[tuple[str, Markup]]:
     """mIoU in % against the rate (paper, Fig. 7), OO as a dashed line; (caption, chart) pairs on the same axes.
 
-    One chart a codec; where there are several restorers one for tests on originals and one for the other tests. Of
+    One chart a codec (with its options, and what comes before it); where there are several restorers one for tests on originals and one for the other tests. Of
     several seeds, a dot is the mean and its bar goes from the lowest to the highest score.
     """
     placed = [p for p in operating_points(results) if p.compressed.bpp is not None or p.quality is not None]
@@ -81,11 +81,11 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
         return []
     rated = [point.place for point in points if point.compressed.bpp is not None]
     y = linear_axis("mIoU", [100 * value for score in scores for value in score.values.values()])
-    codecs = _codecs(points)
+    curves = _curves(points)
     charts = []
-    for codec in codecs:
-        levels = [point.place for point in points if point.codec == codec and point.compressed.bpp is None]
-        x = linear_axis(f"level of {codec}", levels) if levels else rate_axis(rated)
+    for curve in curves:
+        levels = [point.place for point in points if point.curve == curve and point.compressed.bpp is None]
+        x = linear_axis(f"level of {curve}", levels) if levels else rate_axis(rated)
         against = x.label if levels else "bits per pixel"
         goal = []
         if reference:
@@ -97,7 +97,7 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
                 dots = [
                     _miou_dot(variant, point, score, reference)
                     for other, point, score in scored
-                    if other == variant and point.codec == codec and variant.configuration[1] in domains
+                    if other == variant and point.curve == curve and variant.configuration[1] in domains
                 ]
                 if dots:
                     style, marker = variant_style(results, variant)
@@ -105,8 +105,8 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
             if results.over_images and len(series) == len(goal):
                 continue  # not scored, and could not be
             said = "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
-            caption = ", ".join(filter(None, (codec if len(codecs) > 1 else "", test)))
-            title = ", ".join(filter(None, (f"mIoU in percent against {against}", codec, test)))
+            caption = ", ".join(filter(None, (curve if len(curves) > 1 else "", test)))
+            title = ", ".join(filter(None, (f"mIoU in percent against {against}", curve, test)))
             charts.append((": ".join(filter(None, ("mIoU, %", caption))), line_chart(title, said, series, x, y)))
     return charts
 
@@ -114,12 +114,12 @@ def miou_charts(results: Results) -> list[tuple[str, Markup]]:
 def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
     """PSNR and MS-SSIM in dB against the rate (paper, Fig. 6), with and without restoration; (caption, chart) pairs."""
     points = operating_points(results)
-    codecs = _codecs(points)
+    curves = _curves(points)
     names = restorers(results)
     charts = []
     for measure, caption in (("psnr", "PSNR, dB"), ("ms_ssim_db", "MS-SSIM, dB")):
         series = []
-        for codec, marker in zip(codecs, CODEC_MARKERS * len(codecs)):
+        for curve, marker in zip(curves, CODEC_MARKERS * len(curves)):
             for restorer in (None, *names):
                 domain = "compressed" if restorer is None else "restored"
                 which = restorer if restorer and len(names) > 1 else ""
@@ -127,12 +127,12 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
                 for point in points:
                     fidelity = point.compressed if restorer is None else point.restored.get(restorer)
                     value = getattr(fidelity, measure, None)
-                    if point.codec == codec and value is not None and point.compressed.bpp is not None:
+                    if point.curve == curve and value is not None and point.compressed.bpp is not None:
                         bpp = point.compressed.bpp
                         tip = f"{point.point}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
                         dots.append(Dot(bpp, value, tip))
                 if dots:
-                    label = f"{codec} {which}".strip() if len(codecs) > 1 else which or domain
+                    label = f"{curve} {which}".strip() if len(curves) > 1 else which or domain
                     series.append(Series(label, domain_style(results, restorer), dots, marker))
         dots = [dot for one in series for dot in one.dots]
         if dots:
@@ -208,8 +208,8 @@ def _span(score: BySeed) -> tuple[float, float] | None:
     return (100 * min(values), 100 * max(values)) if score.n > 1 else None
 
 
-def _codecs(points: list[PointResult]) -> list[str]:
-    return list(dict.fromkeys(point.codec for point in points))
+def _curves(points: list[PointResult]) -> list[str]:
+    return list(dict.fromkeys(point.curve for point in points))
 
 
 def _thin(dots: list[Dot]) -> list[Dot]:

@@ -38,7 +38,7 @@ class KeyStrip:
 
 
 def headline_chart(results: Results) -> Optional[HeadlineChart]:
-    """OO, CO and RO with its best restorer, against the rate or level of the codec that the headline speaks of.
+    """OO, CO and RO with its best restorer, against the rate or level of what the headline speaks of.
 
     Lines are means over seeds, bands their 95 % t-intervals (bars where there is a single rate); one seed has none.
     None where nothing was scored.
@@ -48,7 +48,7 @@ def headline_chart(results: Results) -> Optional[HeadlineChart]:
         return None
     lead = ranked[0]
     best = next(iter(ranked_restorers(results, lead.point)), None)
-    points = [point for point in ranked if point.codec == lead.codec]
+    points = [point for point in ranked if point.curve == lead.curve]
     reference = miou(results, "OO", "")
     shown = [("CO", None), *([("RO", best)] if best else [])]
     scored = {
@@ -62,7 +62,7 @@ def headline_chart(results: Results) -> Optional[HeadlineChart]:
         return None
     leveled = any(point.compressed.bpp is None for point in points)
     places = [point.place for point in points]
-    x = linear_axis(f"level of {lead.codec}", places) if leveled else rate_axis(places)
+    x = linear_axis(f"level of {lead.curve}", places) if leveled else rate_axis(places)
     y = linear_axis("mIoU, %", [end for score in scores for end in (100 * score.mean, *(_interval(score) or ()))])
     series = []
     if reference:
@@ -84,10 +84,10 @@ def headline_chart(results: Results) -> Optional[HeadlineChart]:
         if dots:
             series.append(Series(configuration, *_style(results, variant, dots)))
     said = "; ".join(dict.fromkeys(dot.tip for one in series for dot in one.dots))
-    title = f"mIoU in percent against {'level' if leveled else 'bits per pixel'}, {lead.codec}"
+    title = f"mIoU in percent against {'level' if leveled else 'bits per pixel'}, {lead.curve}"
     chart = line_chart(title, said, series, x, y, (460, 330))
     axis = "the level" if leveled else "the rate"
-    return HeadlineChart(chart, _chart_caption(results, f"{axis} of {lead.codec}", best, scores))
+    return HeadlineChart(chart, _chart_caption(results, f"{axis} of {lead.curve}", best, scores))
 
 
 def key_strip(results: Results) -> Optional[KeyStrip]:

@@ -50,27 +50,33 @@ class GainRow:
 
 @dataclass(frozen=True)
 class _Way:
-    """A configuration with a codec."""
+    """A configuration with a codec, its options and what comes before it: what one curve is of."""
 
     variant: Variant
-    codec: str
+    curve: str
 
     def named(self, several: bool) -> str:
-        return f"{self.variant.label} {self.codec}" if several else self.variant.label
+        return f"{self.variant.label} {self.curve}" if several else self.variant.label
 
 
 def gains(results: Results) -> list[GainRow]:
-    """Of every pair that was evaluated, with each codec that has `LEAST_POINTS` rates; then codec against codec."""
-    by_codec: dict[str, list[PointResult]] = {}
+    """Of every pair that was evaluated at `LEAST_POINTS` rates of each codec; then codec against codec.
+
+    With one codec both stand on the points at which both were evaluated.
+    """
+    by_curve: dict[str, list[PointResult]] = {}
     for point in operating_points(results):
         if point.compressed.bpp is not None:
-            by_codec.setdefault(point.codec, []).append(point)
-    by_codec = {codec: points for codec, points in by_codec.items() if len(points) >= LEAST_POINTS}
+            by_curve.setdefault(point.curve, []).append(point)
+    by_curve = {curve: points for curve, points in by_curve.items() if len(points) >= LEAST_POINTS}
     rows = []
-    for way, anchor in _pairs(variants(results), list(by_codec)):
-        curves = [_curves(results, one, by_codec[one.codec], len(by_codec) > 1) for one in (anchor, way)]
-        if all(curves):
-            rows.append(_row(*curves))
+    for way, anchor in _pairs(variants(results), list(by_curve)):
+        scored = {one: _scored(results, one, by_curve[one.curve]) for one in (anchor, way)}
+        if way.curve == anchor.curve:
+            shared = [point for point in scored[anchor] if point in scored[way]]
+            scored = dict.fromkeys(scored, shared)
+        if all(len(points) >= LEAST_POINTS for points in scored.values()):
+            rows.append(_row(*(_curves(results, one, points, len(by_curve) > 1) for one, points in scored.items())))
     return rows
 
 
@@ -91,38 +97,48 @@ def _cells(gain: Gain) -> tuple[Any, ...]:
     return (gain.value, *(gain.interval or (None, None)), gain.refused or None)
 
 
-def _pairs(found: Sequence[Variant], codecs: Sequence[str]) -> Iterator[tuple[_Way, _Way]]:
+def _pairs(found: Sequence[Variant], curves: Sequence[str]) -> Iterator[tuple[_Way, _Way]]:
     """(what is to gain, on what)."""
-    for codec in codecs:
+    for curve in curves:
         for first, second in PAIRS:
             for variant in found:
                 for other in found:
                     same = "R" not in second or other.restorer == variant.restorer
                     if (variant.configuration, other.configuration) == (first, second) and same:
-                        yield _Way(variant, codec), _Way(other, codec)
-    for codec in codecs[1:]:
+                        yield _Way(variant, curve), _Way(other, curve)
+    for curve in curves[1:]:
         for variant in found:
             if variant.configuration != "OO":
-                yield _Way(variant, codec), _Way(variant, codecs[0])
+                yield _Way(variant, curve), _Way(variant, curves[0])
 
 
-def _curves(results: Results, way: _Way, points: Sequence[PointResult], several: bool) -> dict[int, RateCurve]:
-    """mIoU against the rate, of each seed that was evaluated at all of these points."""
-    scores = [miou(results, way.variant.configuration, point.point, way.variant.restorer) for point in points]
-    known = [score.values for score in scores if score is not None]
-    if len(known) < len(points):
-        return {}
-    seeds = set.intersection(*(set(values) for values in known))
-    rates = [point.compressed.bpp for point in points]
-    return {
-        seed: RateCurve(way.named(several), [bpp for bpp in rates if bpp], [values[seed] for values in known])
-        for seed in sorted(seeds)
-    }
+def _score(results: Results, way: _Way, point: PointResult) -> Optional[BySeed]:
+    return miou(results, way.variant.configuration, point.point, way.variant.restorer)
 
 
-def _row(anchors: dict[int, RateCurve], curves: dict[int, RateCurve]) -> GainRow:
-    pairs = {seed: (anchors[seed], curve) for seed, curve in curves.items() if seed in anchors}
-    name, anchor = (next(iter(one.values())).name for one in (curves, anchors))
+def _scored(results: Results, way: _Way, points: Sequence[PointResult]) -> list[PointResult]:
+    return [point for point in points if _score(results, way, point) is not None]
+
+
+@dataclass(frozen=True)
+class _Curves:
+    """mIoU against the rate, of each seed that was evaluated at all points."""
+
+    name: str
+    by_seed: dict[int, RateCurve]
+
+
+def _curves(results: Results, way: _Way, points: Sequence[PointResult], several: bool) -> _Curves:
+    known = [score.values for point in points if (score := _score(results, way, point))]
+    rates = [point.compressed.bpp for point in points if point.compressed.bpp is not None]
+    name = way.named(several)
+    seeds = sorted(set.intersection(*map(set, known)))
+    return _Curves(name, {seed: RateCurve(name, rates, [values[seed] for values in known]) for seed in seeds})
+
+
+def _row(anchors: _Curves, curves: _Curves) -> GainRow:
+    pairs = {seed: (anchors.by_seed[seed], curve) for seed, curve in curves.by_seed.items() if seed in anchors.by_seed}
+    name, anchor = curves.name, anchors.name
     if not pairs:
         nothing = Gain(refused="no seed was evaluated at every rate of both")
         return GainRow(name, anchor, nothing, nothing)

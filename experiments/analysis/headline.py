@@ -186,7 +186,13 @@ def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]
         return rest.said(f"wins back all of it and ends {rest.points:.1f} points above training on originals")
     if gain.points < cost.points:
         return gain.said(f"wins back {gain.points:.1f} of them")
-    return gain.said(f"wins back {gain.points:.1f}") + ", which leaves no clear difference to training on originals"
+    won = gain.said(f"wins back {gain.points:.1f}")
+    # Each difference is over the seeds that its two sides have, so that the three need not add up.
+    if rest is None or rest.interval is None:
+        return won
+    if rest.clear:
+        return f"{won}, {rest.said(f'and ends {-rest.points:.1f} points below training on originals')}"
+    return f"{won}, which leaves no clear difference to training on originals"
 
 
 def _limit(results: Results, ranked: list[PointResult]) -> str:
@@ -210,8 +216,8 @@ def _limit(results: Results, ranked: list[PointResult]) -> str:
     ):
         limits = [
             limit
-            for codec in dict.fromkeys(point.codec for point in ranked)
-            if (limit := _hardest(results, configuration, [p for p in ranked if p.codec == codec]))
+            for curve in dict.fromkeys(point.curve for point in ranked)
+            if (limit := _hardest(results, configuration, [p for p in ranked if p.curve == curve]))
         ]
         lowest = min((limit for limit in limits if limit[0].compressed.bpp is not None), key=_ease, default=None)
         kept = [limit for limit in limits if limit is lowest or limit[0].compressed.bpp is None]

@@ -175,22 +175,30 @@ def _finding(results: Results, point: str) -> str:
         elif lost.bits.value > 0:
             parts.append(f"compression takes usable information, {_said(lost)}")
         else:
-            parts.append(f"compressed images hold more usable information than originals, {_said(lost)}")
+            parts.append(f"compressed images hold more usable information than originals, {_said(lost, away=True)}")
     if shift is not None and clear(shift):
-        less = "costs" if shift.bits.value > 0 else "saves"
-        parts.append(f"the shift {less} a segmenter trained on originals another {_said(shift, abs(shift.bits.value))}")
+        less = (
+            "costs a segmenter trained on originals another"
+            if shift.bits.value > 0
+            else "saves a segmenter trained on originals"
+        )
+        parts.append(f"the shift {less} {_said(shift, away=True)}")
     for name in restorers(results):
         added = difference_of(results, "CC", "RR", point, name)
         if added is not None and clear(added):
             does = "adds usable information" if added.bits.value > 0 else "takes more of it"
-            parts.append(f"restoring with {name} {does}, {_said(added, abs(added.bits.value))}")
+            parts.append(f"restoring with {name} {does}, {_said(added, away=True)}")
     return f"At {point}, {'; '.join(parts)}." if parts else ""
 
 
-def _said(difference: LossDifference, value: Optional[float] = None) -> str:
+def _said(difference: LossDifference, away: bool = False) -> str:
+    """The bits with their interval; `away` from 0 where the words around it say in which direction."""
     bits = difference.bits
-    ends = f"95 % interval {significant(bits.low)} to {significant(bits.high)}"
-    return f"{significant(bits.value if value is None else value)} bits a labelled pixel ({ends})"
+    value, low, high = bits.value, bits.low, bits.high
+    if away and value < 0:
+        value, low, high = -value, -high, -low
+    ends = f"95 % interval {significant(low)} to {significant(high)}"
+    return f"{significant(value)} bits a labelled pixel ({ends})"
 
 
 def _rows(results: Results, point: str) -> list[tuple[str, str, LossDifference]]:

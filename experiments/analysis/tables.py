@@ -55,8 +55,8 @@ def fields_of(entry: Any, names: Sequence[str]) -> tuple[Any, ...]:
 
 
 def operating_points(results: Results) -> list[PointResult]:
-    """The operating points codec by codec, the hardest compression first."""
-    return sorted(results.points, key=lambda point: (point.codec, point.place))
+    """The operating points curve by curve, the hardest compression first."""
+    return sorted(results.points, key=lambda point: (point.codec, point.curve, point.place))
 
 
 def hardest_first(results: Results) -> list[PointResult]:

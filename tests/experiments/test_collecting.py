@@ -3,6 +3,7 @@ ever."""
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from pathlib import Path
 
@@ -133,6 +134,23 @@ def test_samples_have_what_each_restorer_made_and_the_predictions_of_the_first_s
             *(path for images in sample.restored.values() for path in images.values()),
         ]
         assert all(Path(path).is_file() for path in paths)
+
+
+def test_a_prediction_is_shown_beside_its_own_image_where_a_domain_has_others(study: Study) -> None:
+    """Another image may be lacking in each domain: of CC the first sample, the second is its first, then a third."""
+    codec = study.degradations[0]
+    evaluation = study.evaluation(Case.of("CC", codec, "gan", 4))
+    manifest, keys = evaluation.manifest, evaluation.manifest.summary["samples"]
+    try:
+        dataclasses.replace(manifest, summary={**manifest.summary, "samples": [keys[1], "another"]}).save(
+            evaluation.folder
+        )
+        first, second, *_ = collect(Study(study.config, study.work)).samples
+    finally:
+        manifest.save(evaluation.folder)
+    assert (first.key, second.key) == tuple(keys)
+    assert "CC" not in first.images and Path(second.images["CC"]).name == "prediction-0.png"
+    assert Path(second.images["CO"]).name == "prediction-1.png"
 
 
 def test_the_gallery_has_the_test_images_with_the_lowest_psnr_small_and_in_this_order(

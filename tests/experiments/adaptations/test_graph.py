@@ -106,6 +106,16 @@ def test_a_setting_changes_the_segmenters_that_it_belongs_to(override: str, chan
     assert len(set(made[0].values())) == len(ADAPTATIONS)
 
 
+@pytest.mark.parametrize("name", ADAPTATIONS)
+def test_images_with_labels_and_images_set_apart_are_told_apart(name: str, tmp_path: Path) -> None:
+    numbers = ((), ("segmenter.images=7",), ("restorer.images=7",), ("segmenter.images=8", "restorer.images=7"))
+    made = {
+        one.adapted(Domain("C", one.degradations[0]), one.config.seed, name).fingerprint
+        for one in (study(tmp_path, *overrides) for overrides in numbers)
+    }
+    assert len(made) == (4 if name != "mixed" else 3), "a mixed one sees nothing of those set apart"
+
+
 def test_every_artefact_of_a_study_with_all_adaptations_has_a_folder_of_its_own(tmp_path: Path) -> None:
     one = study(tmp_path, ALL, "points=jpeg-quality40,bpg-qp40", "restorers=gan,rdn-psnr", "seeds=2")
     artefacts = closure(one.evaluations())

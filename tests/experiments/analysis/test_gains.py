@@ -87,12 +87,27 @@ def test_fewer_points_than_four_or_a_missing_score_are_no_curve():
     assert gains.gains(study(points=3)) == []
     results = study()
     results.evaluations = [e for e in results.evaluations if (e.configuration, e.point) != ("RO", "bpg-2")]
-    assert gains.gains(results) == []
+    assert not any("RO" in (row.name, row.anchor) for row in gains.gains(results))
     results = study()
     results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) not in (("RO", 7), ("RO", 8))]
     results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("CO", 9)]
     row, *_ = gains.gains(results)
     assert row.rate.refused == row.miou.refused == "no seed was evaluated at every rate of both"
+
+
+def test_of_five_points_those_at_which_both_were_evaluated_count(monkeypatch):
+    monkeypatch.setattr(f"{__name__}.BPP", (*BPP, 0.6))
+    five = study(points=5, CO=(*CO, 0.1), RO=(*RO, 0.9), CC=(*CO, 0.6))
+    five.evaluations = [e for e in five.evaluations if (e.configuration, e.point) != ("RO", "bpg-4")]
+    monkeypatch.undo()
+    assert gains.gains(five) == gains.gains(study(CC=CO))
+
+
+def test_points_that_differ_in_more_than_the_level_are_on_no_curve_together():
+    results = study()
+    for point, family in zip(results.points, ("bpg", "bpg", "bpg+chroma=4:4:4", "bpg+chroma=4:4:4")):
+        point.family = family
+    assert gains.gains(results) == []
 
 
 def test_the_page_and_the_file_have_the_numbers_or_the_reason(tmp_path):
