@@ -111,6 +111,11 @@ def _collect(study: Study, measured: list[Artefact]) -> Results:
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
         scaling=SCALING.kept(study),
+        changed={
+            kept.name: {name: list(values) for name, values in changed.items()}
+            for kept in (RESTORER_IMAGES, INFERENCE_TIMES, SCALING)
+            if (changed := kept.changed(study))
+        },
         trainings=[_training(a) for a in artefacts if a.batch is not None],
         timings=[_timing(a) for a in artefacts if a.units],
         artefacts=[artefact_facts(a) for a in artefacts],

@@ -420,6 +420,8 @@ class Results:
     restorer_images: Optional[list[ImagesTrial]] = None
     inference_times: Optional[InferenceTimes] = None
     scaling: Optional[list[ScalingTrial]] = None
+    # Of the three before: which settings have changed since, {measurement: {setting: [then, now]}}.
+    changed: dict[str, dict[str, list[str]]] = field(default_factory=dict)
     trainings: list[TrainingResult] = field(default_factory=list)
     samples: list[SampleImages] = field(default_factory=list)
     gallery: list[GalleryImage] = field(default_factory=list)

@@ -90,7 +90,10 @@ def command(
         demand = demand if images is None else dataclasses.replace(demand, images=images)
     demand = dataclasses.replace(demand, labels=label_budget, max_loss=max_loss)
     plan = make_plan(known, demand)
-    following = plan.following and "dsr " + shlex.join([*plan.following.arguments, *request.arguments])
+    following = None
+    if plan.following:  # what it asks for comes last, so that it counts whatever the study says
+        name, *asked = plan.following.arguments
+        following = shlex.join(["dsr", name, *request.arguments, *asked])
 
     def text() -> None:
         print_plan(plan, known, top)
@@ -163,6 +166,10 @@ def caveats(plan: Plan, known: Known) -> list[str]:
     said = ["mIoU is of original images, with the study's training; [95 % interval over seeds, taken as equal in all]"]
     if all(row.score is None or row.score.interval is None for row in plan.rows):
         said = ["mIoU is of original images; one seed each has no interval, so no row is shown to beat another"]
+    if known.growth_note:
+        said.append(known.growth_note)
+    if known.predicted:
+        said.append("a predicted score's interval says how wrong features were of points left out, too")
     if plan.demand.size != known.size:
         said.append(f"rates were measured on images of {known.size}: at {plan.demand.size} they are an assumption")
     if known.times is None:

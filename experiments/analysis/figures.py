@@ -65,8 +65,9 @@ def domain_style(results: Results, restorer: str | None) -> str:
 def miou_charts(results: Results) -> list[tuple[str, Markup]]:
     """mIoU in % against the rate (paper, Fig. 7), OO as a dashed line; (caption, chart) pairs on the same axes.
 
-    One chart a codec (with its options, and what comes before it); where there are several restorers one for tests on originals and one for the other tests. Of
-    several seeds, a dot is the mean and its bar goes from the lowest to the highest score.
+    One chart a codec (with its options, and what comes before it); where there are several restorers one for tests on
+    originals and one for the other tests. Of several seeds, a dot is the mean and its bar goes from the lowest to the
+    highest score.
     """
     placed = [p for p in operating_points(results) if p.compressed.bpp is not None or p.quality is not None]
     points, reference = placed, miou(results, "OO", "")

@@ -31,6 +31,7 @@ class PlanView:
     first: int
     images: int
     scaled: bool
+    note: str
 
 
 def plan_view(results: Results) -> Optional[PlanView]:
@@ -48,13 +49,36 @@ def plan_view(results: Results) -> Optional[PlanView]:
         len(budgets) // 2,
         found.images,
         found.growth is not None,
+        growth_note(results),
     )
 
 
 def growth(results: Results) -> Optional[Law]:
-    """What the number of images changes, if that was measured."""
+    """What the number of images changes, if that was measured, and of these images."""
+    if _of_other_images(results):
+        return None
     view = scaling_view(results.scaling)
     return view.laws[0] if view else None
+
+
+def _of_other_images(results: Results) -> bool:
+    return any(name.startswith("dataset.") for name in results.changed.get("scaling", {}))
+
+
+def growth_note(results: Results) -> str:
+    """What is not as it was when the number of images was varied; "" if nothing, or if it was not."""
+    changed = changes(results, "scaling")
+    if not changed:
+        return ""
+    if _of_other_images(results):
+        return f"the scaling law is of other images and not used ({changed}): run dsr scaling again"
+    return f"the scaling law is of trainings with other settings: {changed}"
+
+
+def changes(results: Results, measurement: str) -> str:
+    """Settings that are not those of a measurement that was kept, in words; "" if there are none."""
+    found = results.changed.get(measurement, {})
+    return ", ".join(f"{name} {then}, not {now}" for name, (then, now) in found.items())
 
 
 def ladder(found: Known) -> list[float]:

@@ -28,7 +28,7 @@ from dsr.experiments.analysis.headline import Effect, headline, points_apart
 from dsr.experiments.analysis.inference_times import STAGES, costs
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.pictures import GAIN, LOSS, MAP_BITS, NO_CHANGE
-from dsr.experiments.analysis.plan import plan_view
+from dsr.experiments.analysis.plan import changes, plan_view
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.samples import PSNR, gallery, sample_views
 from dsr.experiments.analysis.scaling import scaling_view
@@ -147,6 +147,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         at_chance=restorers.at_chance,
         scaling_view=scaling_view(results.scaling),
         plan=plan_view(results),
+        changes=lambda measurement: changes(results, measurement),
         curve_charts=figures.curve_charts,
         flat_classes=figures.flat_classes,
         curve_ranges=curve_ranges(results.trainings),

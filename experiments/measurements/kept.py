@@ -1,4 +1,7 @@
-"""What was measured beside a study's artefacts, kept in its folder for its report."""
+"""What was measured beside a study's artefacts, kept in its folder for its report.
+
+With the settings that it was measured with: they may have changed since, as may those of the next request.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Generic, Optional, TypeVar
 
 from dsr.experiments.analysis.tables import Table
-from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.overrides import ConfigError, flatten
 from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial, from_json, load, to_json
+from dsr.experiments.stored_study import NO_PATHS, PATHS
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.tfrecords.files import write_atomically
 
 Value = TypeVar("Value")
+
+NO_MATTER = (".root", ".images", ".log_every", ".checkpoint_every")
+"""Ends of settings that change nothing of what is measured, or that the measurement itself varies."""
 
 
 @dataclass(frozen=True)
@@ -23,29 +30,60 @@ class Kept(Generic[Value]):
     Attributes:
         name: Of the files.
         kind: The dataclass that is kept.
+        parts: Of the configuration, on which it depends.
         several: Whether a list of these is.
     """
 
     name: str
     kind: type
+    parts: tuple[str, ...]
     several: bool = False
 
     def keep(self, study: Study, value: Value, table: Table) -> None:
         """Writes both files, each at once."""
         folder = study.claim_folder()
-        write_atomically(folder / f"{self.name}.json", json.dumps(to_json(value), indent=1).encode())
+        content = {"settings": self._settings(study), "measured": to_json(value)}
+        write_atomically(folder / f"{self.name}.json", json.dumps(content, indent=1).encode())
         write_atomically(folder / f"{self.name}.csv", table.to_csv().encode())
 
     def kept(self, study: Study) -> Optional[Value]:
         """What was kept last; None if nothing was. Raises ConfigError if it is damaged."""
+        content = self._content(study)
+        return None if content is None else content[1]
+
+    def changed(self, study: Study) -> dict[str, tuple[str, str]]:
+        """Settings that are not those that it was measured with: {name: (then, now)}.
+
+        Nothing of what a version before 0.4.4 kept, which says no settings. Raises ConfigError if it is damaged.
+        """
+        then, now = (self._content(study) or ({}, None))[0], self._settings(study)
+        return {name: (value, now[name]) for name, value in then.items() if name in now and now[name] != value}
+
+    def _content(self, study: Study) -> Optional[tuple[dict[str, str], Any]]:
+        """The settings, and what was measured."""
         path = study.folder / f"{self.name}.json"
         try:
-            return self._read(load(path))
+            content = load(path)
+            if not isinstance(content, dict) or "measured" not in content:
+                return {}, self._read(content)
+            settings = content.get("settings")
+            if not isinstance(settings, dict) or not all(isinstance(value, str) for value in settings.values()):
+                raise ValueError("its settings are none")
+            return settings, self._read(content["measured"])
         except FileNotFoundError:
             return None
         except (UserError, ValueError) as error:
             command = f"dsr {self.name.replace('_', '-')}"
             raise ConfigError(f"{path} is damaged ({error}): make it again with {command}, or remove it") from None
+
+    def _settings(self, study: Study) -> dict[str, str]:
+        """As texts; of a file only that it is one, as it may lie elsewhere now."""
+        found = {}
+        for name, value in flatten(study.config).items():
+            if name.startswith(self.parts) and not name.endswith(NO_MATTER):
+                text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
+                found[name] = "a file" if name in PATHS and value not in NO_PATHS else text
+        return found
 
     def _read(self, value: Any) -> Any:
         if not self.several:
@@ -55,6 +93,8 @@ class Kept(Generic[Value]):
         return [from_json(self.kind, item) for item in value]
 
 
-INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes)
-RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept("restorer_images", ImagesTrial, several=True)
-SCALING: Kept[list[ScalingTrial]] = Kept("scaling", ScalingTrial, several=True)
+INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes, ("restorer.", "segmenter.network."))
+RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept(
+    "restorer_images", ImagesTrial, ("dataset.", "restorer.", "segmenter."), several=True
+)
+SCALING: Kept[list[ScalingTrial]] = Kept("scaling", ScalingTrial, ("dataset.", "segmenter."), several=True)

@@ -35,11 +35,13 @@ class Basis(str, Enum):
 class Candidate:
     """An operating point with a repair (None: trained on as it is), at the study's number of images.
 
-    `measured_rate` tells a rate that was measured from one that its neighbours tell.
+    `measured_rate` tells a rate that was measured from one that its neighbours tell, and points of one `curve` differ
+    in the quality alone.
     """
 
     point: str
     codec: str
+    curve: str
     quality: Optional[float]
     repair: Optional[str]
     bpp: float
@@ -63,6 +65,7 @@ def candidates(known: Known) -> list[Candidate]:
                 Candidate(
                     rated.point,
                     rated.codec,
+                    rated.curve,
                     rated.quality,
                     repair,
                     rated.bpp,

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from dsr.experiments.analysis.plan import growth
+from dsr.experiments.analysis.plan import growth, growth_note
 from dsr.experiments.analysis.tables import difference
 from dsr.experiments.collecting import collect_scores
 from dsr.experiments.config.schema import OperatingPoint
@@ -40,7 +40,11 @@ def gather(study: Study) -> Known:
       PlanningError: none of compressed or restored training images.
     """
     results = collect_scores(widened(study))
-    return known(results, growth(results))
+    return _known(results)
+
+
+def _known(results: Results) -> Known:
+    return dataclasses.replace(known(results, growth(results)), growth_note=growth_note(results))
 
 
 def widened(study: Study, more: Sequence[OperatingPoint] = ()) -> Study:
@@ -82,7 +86,7 @@ def gather_foretold(study: Study, more: Sequence[OperatingPoint]) -> tuple[Known
     results = collect_scores(wide)
     seen = look_at(wide, results)
     foretelling = foretell(seen)
-    measured = known(results, growth(results))
+    measured = _known(results)
     assert measured.reference is not None, "losses are against it"
     told = {
         one.point: foretelling.score(one, measured.reference) for one in seen if one.loss is None and foretelling.sound

@@ -51,7 +51,7 @@ class Family:
     """Operating points that differ in the quality alone: one codec, its options, and what comes before it.
 
     Attributes:
-      name: Its point at the codec's default quality, which is the same however its options were spelled.
+      name: What their points have in common, which is the same however their options were spelled.
       member: One of them.
     """
 
@@ -61,12 +61,12 @@ class Family:
     @classmethod
     def of(cls, member: OperatingPoint) -> Family:
         """The family of an operating point that ends in a codec."""
-        return cls(dataclasses.replace(member, quality=None).make().point, member)
+        return cls(member.make().family, member)
 
     @property
     def plain(self) -> bool:
         """Whether codec and quality say it all."""
-        return self.name == OperatingPoint(self.member.codec).make().point
+        return self.name == self.member.codec
 
     def at(self, quality: float) -> Degradation:
         """One of its points. Raises UserError for a quality that it does not have."""
@@ -75,7 +75,10 @@ class Family:
 
 @dataclass(frozen=True)
 class Rated:
-    """An operating point whose rate was measured, in bits a pixel of training images where there are such.
+    """An operating point whose rate was measured, in bits a pixel of training images.
+
+    Where only test images were converted, that of those, times what training images take of test images' bits at the
+    points that have both.
 
     `family` is None for one that cannot be made at other qualities.
     """
@@ -85,6 +88,11 @@ class Rated:
     quality: Optional[float]
     family: Optional[Family]
     bpp: float
+
+    @property
+    def curve(self) -> str:
+        """What points that differ in the quality alone have in common; the point itself, if it has no other quality."""
+        return self.family.name if self.family else self.point
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ class Known:
       seeds: (point, repair) -> how many segmenters that is the mean of.
       times: None if not measured.
       growth: None if not measured.
+      growth_note: What is to be said of that.
       predicted: point -> of CO, told by features alone, see `dsr.experiments.planning.untrained`.
     """
 
@@ -122,6 +131,7 @@ class Known:
     seeds: Mapping[tuple[str, Optional[str]], int]
     times: Optional[Times] = None
     growth: Optional[Growth] = None
+    growth_note: str = ""
     predicted: Mapping[str, Score] = field(default_factory=dict)
 
 
@@ -132,9 +142,12 @@ def known(results: Results, growth: Optional[Growth] = None, predicted: Optional
       PlanningError: no point with a bitstream has a score.
     """
     points = {made.make().point: made for made in _points(results)}
+    rates = [(found, found.compressed.train_bpp, found.compressed.bpp) for found in results.points]
+    both = [train / test for _, train, test in rates if train and test]
+    of_test = median(both) if both else 1.0
     rated = []
-    for found in results.points:
-        bpp = found.compressed.train_bpp or found.compressed.bpp
+    for found, train, test in rates:
+        bpp = train or (test or 0.0) * of_test
         if bpp:
             made = points.get(found.point)
             rated.append(Rated(found.point, found.codec, found.quality, Family.of(made) if made else None, bpp))
@@ -152,6 +165,7 @@ def known(results: Results, growth: Optional[Growth] = None, predicted: Optional
     trained_on = results.dataset.images.get("train")
     if trained_on is None:
         raise PlanningError(f"study {results.study.name} trains nothing, so nothing can be planned from it")
+    trained_on = results.study.config.get("segmenter", {}).get("images") or trained_on
     originals = miou(results, "OO", "")
     spread = pooled([*by_seed.values(), *([originals] if originals else [])])
     return Known(

@@ -7,10 +7,14 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from dsr.experiments.planning.candidates import Basis, Candidate, candidates
+from dsr.data_pipelines.codecs import codec_class
+from dsr.experiments.planning.candidates import Basis, Candidate, between, candidates
 from dsr.experiments.planning.demand import Demand
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.known import Known, Score
+
+POINTS_OF_A_LAW = 3
+"""That `dsr scaling` takes at least."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Row:
 
     Attributes:
       point, codec, quality: What the device encodes with.
+      curve: What points have in common that differ in the quality alone.
       repair: What the server does to the images before it trains; None for nothing.
       kept: How many images fit.
       images: How many of them have labels, and train.
@@ -35,6 +40,7 @@ class Row:
 
     point: str
     codec: str
+    curve: str
     quality: Optional[float]
     repair: Optional[str]
     kept: int
@@ -83,7 +89,7 @@ class Plan:
       demand: What they are for.
       trained_on: How many images the study's own segmenters saw.
       reference: mIoU of training on originals, with that many.
-      rows: By expected mIoU; with a bound on the loss those within it, by bytes.
+      rows: By expected mIoU; with a bound on the loss those within it, by the bytes of an image.
       left_out: How many rows the bound excludes, or their score is not known.
       following: What to measure next; None if the best row is certain.
     """
@@ -114,13 +120,14 @@ def make_plan(known: Known, demand: Demand) -> Plan:
             f"not one image of {demand.size} fits: at {cheapest.point}, the coarsest that was measured, it takes "
             f"{demand.bytes_of(cheapest.bpp):.0f} bytes"
         )
-    ranked = sorted(rows, key=lambda row: (-row.score.value if row.score else 1.0, row.total_bytes, row.point))
+    ranked = sorted(rows, key=lambda row: (-row.score.value if row.score else 1.0, row.bytes, row.point))
     chosen = ranked
     if demand.max_loss is not None:
         assert known.reference is not None
         least = known.reference.value - demand.max_loss / 100
         within = [row for row in ranked if row.score is not None and row.score.value >= least - 1e-12]
-        chosen = sorted(within, key=lambda row: row.total_bytes)
+        # Not by those of all images: where as many are kept as fit, these take the whole budget at any rate.
+        chosen = sorted(within, key=lambda row: row.bytes)
     return Plan(
         demand,
         known.images,
@@ -144,6 +151,7 @@ def _row(known: Known, demand: Demand, candidate: Candidate) -> Optional[Row]:
     return Row(
         candidate.point,
         candidate.codec,
+        candidate.curve,
         candidate.quality,
         candidate.repair,
         kept,
@@ -198,7 +206,7 @@ def _nearest(known: Known, candidate: Candidate, timed: Collection[str]) -> Opti
     near = [
         (abs((rated.quality or 0.0) - candidate.quality), rated.point)
         for rated in known.rated
-        if rated.codec == candidate.codec and rated.point in timed and candidate.quality is not None
+        if rated.curve == candidate.curve and rated.point in timed and candidate.quality is not None
     ]
     return min(near)[1] if near else None
 
@@ -230,7 +238,7 @@ def _following(known: Known, demand: Demand, rows: Sequence[Row]) -> Optional[Ne
 def _outdone(row: Row, rows: Sequence[Row]) -> bool:
     """Whether a finer quality fits with as many images, so that this one cannot be the best."""
     return any(
-        (other.codec, other.repair) == (row.codec, row.repair)
+        (other.curve, other.repair) == (row.curve, row.repair)
         and other.bpp > row.bpp
         and other.images >= row.images
         and other.basis is not Basis.UNKNOWN
@@ -238,10 +246,13 @@ def _outdone(row: Row, rows: Sequence[Row]) -> bool:
     )
 
 
-def _measure(known: Known, number: int, row: Row) -> Next:
+def _measure(known: Known, number: int, row: Row) -> Optional[Next]:
+    """None if it is the number of images that is not known, and no law of it can be fitted."""
+    if known.growth is None and row.images < known.images:
+        points = _to_scale(known, row.curve)
+        why = "what the number of images changes is not measured"
+        return Next(number, why, ("scaling", "--points", ",".join(points))) if points else None
     config = "RO" if row.repair else "CO"
-    if (row.point, row.repair) in known.scores and row.basis is not Basis.MEASURED and known.growth is None:
-        return Next(number, "what the number of images changes is not measured", ("scaling", "--points", row.point))
     restored = ("--restorer", row.repair) if row.repair else ()
     # Only a whole study takes points with options.
     command = ("run",) if row.named[:1] == ("--set",) else ("train", "--config", config)
@@ -249,6 +260,21 @@ def _measure(known: Known, number: int, row: Row) -> Next:
     if row.seeds:
         return Next(number, f"its score is of {_seeds(row.seeds)}", (*arguments, "--seeds", str(row.seeds + 2)))
     return Next(number, f"its score is {row.basis.value}", arguments)
+
+
+def _to_scale(known: Known, curve: str) -> list[str]:
+    """The finest, the coarsest and a middle point of a curve, measured ones first; empty if it has not three."""
+    measured = [rated for rated in known.rated if rated.curve == curve]
+    told = [rated for rated in between(known.rated) if rated.curve == curve]
+    for found in (measured, [*measured, *told]):
+        if len(found) >= POINTS_OF_A_LAW:
+            found = sorted(found, key=lambda rated: rated.bpp)
+            return [found[0].point, found[len(found) // 2].point, found[-1].point]
+    family = next((rated.family for rated in measured if rated.family), None)
+    qualities = codec_class(family.member.codec).ladder if family else ()
+    if family is None or len(qualities) < POINTS_OF_A_LAW:
+        return []
+    return [family.at(quality).point for quality in (qualities[0], qualities[len(qualities) // 2], qualities[-1])]
 
 
 def _seeds(count: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Optional
 
+from dsr.experiments.analysis.seeds import CONFIDENCE
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.known import Score
 
@@ -23,9 +24,6 @@ MOST_ERROR = 0.015
 LEAST_POINTS = 3
 
 CURVES: dict[str, Callable[[float], float]] = {"c d": lambda d: d, "c sqrt(d)": math.sqrt}
-
-REACH = 1.96 * math.sqrt(math.pi / 2)
-"""95 % of a normal error, in its mean absolute value."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +42,7 @@ class Foretelling:
     Attributes:
       distance, curve, constant: It.
       error: Mean absolute error of mIoU over points left out of the choice and the fit.
+      reach: Half the 95 % interval of a prediction: of Student's t, as those few errors say how wrong it is.
       points: How many it stands on.
       contradicted: Points that it would have score more than a finer one of their codec that was trained at, or less
         than a coarser one, and which; they are not predicted.
@@ -53,6 +52,7 @@ class Foretelling:
     curve: str
     constant: float
     error: float
+    reach: float
     points: int
     contradicted: Mapping[str, str] = field(default_factory=dict)
 
@@ -69,7 +69,7 @@ class Foretelling:
         """mIoU to expect, with an interval as wide as the errors on points left out say."""
         value = reference.value - self.loss(seen)
         own = 0.0 if reference.interval is None else (reference.interval[1] - reference.interval[0]) / 2
-        reach = math.hypot(REACH * self.error, own)
+        reach = math.hypot(self.reach, own)
         return Score(max(value, 0.0), (max(value - reach, 0.0), min(value + reach, 1.0)))
 
 
@@ -90,7 +90,14 @@ def foretell(seen: Sequence[Seen]) -> Foretelling:
         others = trained[:out] + trained[out + 1 :]
         errors.append(_missed(trained[out], others, *_choose(others)))
     distance, curve = _choose(trained)
-    return Foretelling(distance, curve, _constant(trained, distance, curve), fmean(errors), len(trained))
+    reach = _quantile(len(trained) - 1) * math.sqrt(fmean(error * error for error in errors))
+    return Foretelling(distance, curve, _constant(trained, distance, curve), fmean(errors), reach, len(trained))
+
+
+def _quantile(freedom: int) -> float:
+    from scipy.special import stdtrit  # as in `dsr.experiments.analysis.seeds`
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _choose(trained: Sequence[Seen]) -> tuple[str, str]:

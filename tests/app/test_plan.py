@@ -49,7 +49,19 @@ def test_the_table_ranks_what_is_measured_and_what_lies_between(work: Path) -> N
 def test_the_next_command_is_for_the_same_study(work: Path) -> None:
     said = planned(work, "--budget", "10MB", "--images", "120", "--set", "samples=3")
     command = said.splitlines()[-1].strip()
-    assert command.startswith("dsr train --config ") and command.endswith(f"--set samples=3 --work {work}")
+    assert command.startswith("dsr train --") and f" --set samples=3 --work {work} --config " in command
+
+
+def test_the_next_command_asks_for_its_own_point_though_the_study_names_others(tmp_path: Path) -> None:
+    points = "points=bpg-qp30+chroma=4:4:4,bpg-qp42+chroma=4:4:4"
+    measure(study(tmp_path, "seeds=2", points), {OO: 0.50, FINE: 0.48, COARSE: 0.40}, RATES)
+    options = ["--budget", "10MB", "--images", "120", "--max-loss", "12", "--set", points]
+    command = shlex.split(planned(tmp_path, *options).splitlines()[-1])
+    assert command[:2] == ["dsr", "run"]
+    asked = [part.removeprefix("points=") for part in command if part.startswith("points=")]
+    assert len(asked) == 2 and asked[0] in points and asked[1] not in points and asked[1].endswith("chroma=4:4:4")
+    planned_steps = CliRunner().invoke(cli, [*command[1:], "--dry-run", "--json", "--quiet"]).stdout
+    assert any(asked[1] in step["artefact"] for step in json.loads(planned_steps)["steps"])
 
 
 def test_what_the_next_command_makes_is_known_to_the_next_plan(work: Path) -> None:

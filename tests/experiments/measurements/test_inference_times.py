@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from dsr.app.cli import cli
 from dsr.experiments.analysis.inference_times import costs, inference_times_table
-from dsr.experiments.config.overrides import ConfigError
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.measurements.kept import INFERENCE_TIMES
 from dsr.experiments.results import InferenceTimes, StageTimes
 from dsr.experiments.study import Study
@@ -67,15 +67,19 @@ def test_what_is_kept_is_found_again_and_damage_is_said(tmp_path: Path) -> None:
     INFERENCE_TIMES.keep(study, TIMES, inference_times_table(TIMES))
     assert INFERENCE_TIMES.kept(study) == TIMES
     path = study.folder / "inference_times.json"
-    whole = json.loads(path.read_text())
+    content = json.loads(path.read_text())
+    whole = content["measured"]
     forged = [
         "{",
         "[]",
         "null",
         '"text"',
-        json.dumps({**whole, "height": "24"}),
-        json.dumps({**whole, "more": 1}),
-        json.dumps({**whole, "stages": [{"stage": "encode"}]}),
+        *(
+            json.dumps({**content, "measured": {**whole, **other}})
+            for other in ({"height": "24"}, {"more": 1}, {"stages": [{"stage": "encode"}]})
+        ),
+        json.dumps({"measured": whole}),
+        json.dumps({**content, "settings": {"restorer.images": 3}}),
         path.read_text().replace("0.07", "NaN"),
         "[" * 100_000,
     ]
@@ -83,6 +87,21 @@ def test_what_is_kept_is_found_again_and_damage_is_said(tmp_path: Path) -> None:
         path.write_text(text)
         with pytest.raises(ConfigError, match="dsr inference-times"):
             INFERENCE_TIMES.kept(study)
+
+
+def test_settings_that_have_changed_since_are_told(tmp_path: Path) -> None:
+    study = Study(studies.small(), tmp_path)
+    assert INFERENCE_TIMES.changed(study) == {}
+    INFERENCE_TIMES.keep(study, TIMES, inference_times_table(TIMES))
+    assert INFERENCE_TIMES.changed(study) == {}
+    same = ["segmenter.steps=7", "dataset.options.train=9", "restorer.images=1", "restorer.log_every=3", "seed=4"]
+    assert INFERENCE_TIMES.changed(Study(apply_overrides(studies.small(), same), tmp_path)) == {}
+    other = ["segmenter.network.output_stride=8", "restorer.rdn.blocks=2"]
+    found = INFERENCE_TIMES.changed(Study(apply_overrides(studies.small(), other), tmp_path))
+    assert {name: now for name, (_, now) in found.items()} == dict(one.split("=") for one in other)
+    old = study.folder / "inference_times.json"
+    old.write_text(json.dumps(json.loads(old.read_text())["measured"]))
+    assert INFERENCE_TIMES.kept(study) == TIMES and INFERENCE_TIMES.changed(study) == {}, "kept before 0.4.4"
 
 
 def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
@@ -96,7 +115,7 @@ def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
     ):
         command += ["--set", value]
     subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    times = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())
+    times = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())["measured"]
     assert (times["height"], times["width"]) == (64, 96)
     assert [s["stage"] for s in times["stages"]] == ["encode", "decode", "restore", "segment"]
     assert all(len(s["seconds"]) == 8 and min(s["seconds"]) > 0 for s in times["stages"])
@@ -121,5 +140,5 @@ def test_the_share_of_the_processor_is_that_of_its_clock(tmp_path: Path) -> None
     clock = "import time; wall = time.perf_counter; time.process_time = lambda: wall() / 2"
     code = f"{clock}; from dsr.app.cli import cli; cli({arguments!r})"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    kept = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())
+    kept = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())["measured"]
     assert kept["processor"] == pytest.approx(0.5, abs=0.02) and "measure again" in done.stderr

@@ -16,8 +16,10 @@ from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.kept import SCALING
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.gathering import gather, gather_foretold, said, to_foretell, widened
+from dsr.experiments.planning.known import known
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.tfrecords.building import building
+from tests.experiments.analysis import example
 from tests.experiments.measurements.test_scaling import TRIALS
 from tests.experiments.planning.made_up import convert, measure, study
 
@@ -40,11 +42,39 @@ def test_points_and_seeds_that_the_request_does_not_name_are_found(measured: Stu
     assert len(widened(asked).seeds) == 10
 
 
+def test_scores_are_of_as_many_images_as_the_segmenters_were_trained_on(tmp_path: Path) -> None:
+    few = study(tmp_path, "segmenter.images=50")
+    measure(few, {("OO", None): 0.5, ("CO", 36): 0.45}, RATES)
+    assert gather(few).images == 50
+
+
+def test_the_rate_of_test_images_tells_that_of_training_images_by_the_points_that_have_both() -> None:
+    results = example.study()
+    for point, (train, test) in zip(results.points, [(0.5, 0.4), (0.3, 0.2), (None, 0.2)]):
+        point.compressed.train_bpp, point.compressed.bpp = train, test
+    assert [one.bpp for one in known(results).rated] == [0.5, 0.3, pytest.approx(0.2 * (0.5 / 0.4 + 0.3 / 0.2) / 2)]
+
+
 def test_a_scaling_law_that_was_kept_moves_the_scores(measured: Study) -> None:
     SCALING.keep(measured, TRIALS, scaling_table(TRIALS))
     law = gather(measured).growth
     assert law is not None and law.images == (15, 120)
     assert law.change(60, 120).value == pytest.approx(60**-0.4 - 120**-0.4, abs=2e-3)
+
+
+def test_a_law_of_other_trainings_says_so_and_one_of_other_images_is_not_used(measured: Study, tmp_path: Path) -> None:
+    longer = study(tmp_path, "points=bpg-qp30,bpg-qp36,bpg-qp42", "segmenter.steps=777")
+    SCALING.keep(longer, TRIALS, scaling_table(TRIALS))
+    found = gather(measured)
+    steps = measured.config.segmenter.steps
+    assert found.growth is not None
+    assert found.growth_note == f"the scaling law is of trainings with other settings: segmenter.steps 777, not {steps}"
+    other = study(tmp_path, "points=bpg-qp30,bpg-qp36,bpg-qp42", "dataset.train_limit=20")
+    SCALING.keep(other, TRIALS, scaling_table(TRIALS))
+    found = gather(measured)
+    assert found.growth is None and "dataset.train_limit 20, not None" in found.growth_note
+    SCALING.keep(measured, TRIALS, scaling_table(TRIALS))
+    assert gather(measured).growth is not None and gather(measured).growth_note == ""
 
 
 def see(study: Study, domain: Domain, far: float) -> None:
@@ -77,9 +107,9 @@ def test_a_point_that_was_not_trained_at_is_foretold_by_its_features(measured: S
         "bpg-qp45",
     ]
     look(widened(measured, asked), {**TRAINED, 45: 0.12})
-    known, foretelling = gather_foretold(measured, asked)
+    found, foretelling = gather_foretold(measured, asked)
     assert foretelling.sound and foretelling.points == 3 and foretelling.error < 1e-6
-    assert known.predicted["bpg-qp45"].value == pytest.approx(0.5 - 0.12)
+    assert found.predicted["bpg-qp45"].value == pytest.approx(0.5 - 0.12)
     assert "off by 0.0 points on average where a point is left out" in said(foretelling)
 
 
@@ -87,8 +117,8 @@ def test_what_features_say_against_the_rate_is_not_predicted(measured: Study) ->
     """QP 45 looks like QP 33, and would score more than QP 36 with a third of its bits."""
     asked = [OperatingPoint("bpg", 45)]
     look(widened(measured, asked), {**TRAINED, 45: 0.035})
-    known, foretelling = gather_foretold(measured, asked)
-    assert foretelling.sound and not known.predicted
+    found, foretelling = gather_foretold(measured, asked)
+    assert foretelling.sound and not found.predicted
     assert foretelling.contradicted == {"bpg-qp45": "bpg-qp36"}
     assert "bpg-qp45 is not predicted" in said(foretelling) and "wrong side of bpg-qp36" in said(foretelling)
 
@@ -99,8 +129,8 @@ def test_a_prediction_s_interval_stands_on_the_seeds_of_all_domains(tmp_path: Pa
     measure(made, {("OO", None): 0.5, **{("CO", qp): 0.5 - loss for qp, loss in TRAINED.items()}}, RATES)
     asked = [OperatingPoint("bpg", 45)]
     look(widened(made, asked), {**TRAINED, 45: 0.12})
-    known, _ = gather_foretold(made, asked)
-    reference, predicted = known.reference, known.predicted["bpg-qp45"]
+    found, _ = gather_foretold(made, asked)
+    reference, predicted = found.reference, found.predicted["bpg-qp45"]
     assert reference is not None and reference.interval is not None and predicted.interval is not None
     deviation, freedom = 0.01 / np.sqrt(2), 4
     expected = stats.t.ppf(0.975, freedom) * deviation / np.sqrt(2)

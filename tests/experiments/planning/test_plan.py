@@ -109,7 +109,7 @@ def test_points_of_other_options_or_codecs_tell_each_other_nothing() -> None:
 def test_fewer_images_than_were_trained_on_have_no_score_without_a_scaling_law() -> None:
     plan = make_plan(known(SCORES), Demand(1e9, MEGAPIXEL, images=50))
     assert all(row.score is None for row in plan.rows)
-    assert plan.following and plan.following.arguments[:2] == ("scaling", "--points")
+    assert plan.following and plan.following.arguments == ("scaling", "--points", "bpg-qp42,bpg-qp36,bpg-qp30")
     law = PowerLaw(1.0, 0.5)
     moved = row(make_plan(known(SCORES, growth=law), Demand(1e9, MEGAPIXEL, images=50)), "bpg-qp30")
     assert moved.score and moved.score.value == pytest.approx(0.48 + 100**-0.5 - 50**-0.5)
@@ -117,6 +117,16 @@ def test_fewer_images_than_were_trained_on_have_no_score_without_a_scaling_law()
     assert moved.basis is Basis.INTERPOLATED
     beyond = row(make_plan(known(SCORES, growth=law), Demand(1e9, MEGAPIXEL, images=2000)), "bpg-qp30")
     assert beyond.basis is Basis.EXTRAPOLATED
+
+
+@pytest.mark.parametrize(
+    ("rates", "points"),
+    [({36: 0.4}, "bpg-qp24,bpg-qp36,bpg-qp48"), ({36: 0.4, 38: 0.3}, "bpg-qp38,bpg-qp37,bpg-qp36")],
+)
+def test_a_law_of_images_is_asked_for_at_as_many_points_as_it_takes(rates: dict[int, float], points: str) -> None:
+    few = known({(36, None): Score(0.45, (0.44, 0.46))}, rates)
+    following = make_plan(few, Demand(1e9, MEGAPIXEL, labels=50)).following
+    assert following and following.arguments == ("scaling", "--points", points)
 
 
 def test_more_images_compressed_harder_beat_fewer_where_the_law_says_so() -> None:
@@ -130,6 +140,9 @@ def test_within_a_loss_the_cheapest_comes_first_and_the_rest_is_counted() -> Non
     plan = make_plan(known(SCORES), Demand(1e9, MEGAPIXEL, images=100, max_loss=5))
     assert plan.rows[0].score and plan.rows[0].score.value >= 0.45 - 1e-9
     assert plan.rows == sorted(plan.rows, key=lambda row: row.total_bytes)
+    # As many as fit take the budget, whatever the rate.
+    filled = make_plan(known(SCORES), Demand(1e9, MEGAPIXEL, max_loss=5))
+    assert [row.point for row in filled.rows] == [row.point for row in plan.rows]
     assert all(row.repair is None for row in plan.rows) and plan.left_out > 0
     with pytest.raises(PlanningError, match="--config OO"):
         make_plan(replace(known(SCORES), reference=None), Demand(1e9, MEGAPIXEL, max_loss=5))
@@ -155,6 +168,19 @@ def test_what_cannot_be_the_best_is_not_measured_next() -> None:
     assert plan.rows[0].point == "bpg-qp30" and plan.following is None  # nothing reaches its 47 %, and it fits
     certain = make_plan(known({(42, None): SCORES[42, None]}, {42: 0.2}), Demand(1e9, MEGAPIXEL, images=100))
     assert certain.following is None
+
+
+def test_a_finer_point_of_another_kind_does_not_outdo_one() -> None:
+    other = Family.of(OperatingPoint.parse("bpg-qp45+chroma=4:4:4"))
+    unsure = known({(36, None): Score(0.60, (0.50, 0.70))}, {36: 0.44})
+    apart = replace(
+        unsure,
+        rated=[*unsure.rated, Rated("bpg-qp45+chroma=4:4:4", "bpg", 45, other, 0.46)],
+        scores={**unsure.scores, ("bpg-qp45+chroma=4:4:4", None): Score(0.61, (0.60, 0.62))},
+        seeds={**unsure.seeds, ("bpg-qp45+chroma=4:4:4", None): 3},
+    )
+    plan = make_plan(apart, Demand(1e9, MEGAPIXEL, images=100))
+    assert plan.following and plan.rows[plan.following.row].point == "bpg-qp36"
 
 
 def test_a_score_of_one_seed_asks_for_more_seeds() -> None:

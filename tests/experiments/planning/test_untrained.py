@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.known import Score
-from dsr.experiments.planning.untrained import MOST_ERROR, REACH, Seen, foretell
+from dsr.experiments.planning.untrained import MOST_ERROR, Seen, foretell
 
 DISTANCES = (2.0, 5.0, 9.0, 14.0, 20.0)
 
@@ -55,7 +56,26 @@ def test_the_error_is_of_points_that_neither_choice_nor_fit_has_seen() -> None:
     found = foretell(points)
     assert found.curve == "c d" and found.error == pytest.approx(np.mean(straight))
     wide = found.score(points[0], Score(0.5)).interval
-    assert wide is not None and wide[1] - wide[0] == pytest.approx(2 * REACH * found.error)
+    of_two = stats.t.ppf(0.975, 2) * np.sqrt(np.mean(np.square(straight)))
+    assert wide is not None and wide[1] - wide[0] == pytest.approx(2 * of_two)
+
+
+@pytest.mark.parametrize("points", [3, 6])
+def test_intervals_hold_nine_of_ten_new_points_though_only_lucky_choices_foretell(points: int) -> None:
+    """Losses on a line with half a point of chance, and three distances that are each 15 % off."""
+    random, held = np.random.default_rng(1), []
+    while len(held) < 100:
+        far = random.uniform(1, 12, points + 1)
+        losses = 0.008 * far + random.normal(0, 0.005, points + 1)
+        *trained, new = (
+            Seen(str(i), {name: d * (1 + random.normal(0, 0.15)) for name in "abc"}, loss)
+            for i, (d, loss) in enumerate(zip(far, losses))
+        )
+        found = foretell(trained)
+        if found.sound:
+            low, high = found.score(new, Score(0.5)).interval or (0.0, 0.0)
+            held.append(low <= 0.5 - (new.loss or 0) <= high)
+    assert np.mean(held) >= 0.88
 
 
 def test_a_distance_below_zero_is_none_and_being_far_is_no_gain() -> None:
