@@ -93,7 +93,9 @@ class Kept(Generic[Value]):
         return [from_json(self.kind, item) for item in value]
 
 
-INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes, ("restorer.", "segmenter.network."))
+NETWORKS = ("restorer.gan.generator.", "restorer.rdn.network.", "segmenter.network.")
+
+INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes, NETWORKS)
 RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept(
     "restorer_images", ImagesTrial, ("dataset.", "restorer.", "segmenter."), several=True
 )
