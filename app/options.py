@@ -442,7 +442,12 @@ def show_plan(steps: list[Step]) -> None:
 
 
 def point_of(codec: Optional[str], quality_of: QualityOf, request: Request) -> Optional[OperatingPoint]:
-    """The operating point that --codec and --quality name; None if neither is given."""
-    named = codec or request.config.points[0].codec
-    quality = quality_of(named)
-    return None if codec is None and quality is None else OperatingPoint(named, quality)
+    """The operating point that --codec and --quality name; None if neither is given.
+
+    A quality alone is one of the study's first point, with its options and what comes before it.
+    """
+    first = request.config.points[0]
+    quality = quality_of(codec or first.codec)
+    if codec is not None:
+        return OperatingPoint(codec, quality)
+    return None if quality is None else dataclasses.replace(first, quality=quality)

@@ -174,12 +174,17 @@ def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[st
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:
     from dsr.data_pipelines.codecs.search import find_quality
+    from dsr.data_pipelines.degradations.chain import sent
 
     study = request.study()
-    pixels = sample_pixels(study.source, study.split("train"))
-    found = find_quality(point.codec, target_bpp, pixels, **point.options)
-    console.say(f"{found.codec.point} takes {found.bpp:.4f} bpp on a sample ({target_bpp:g} asked for)")
-    return dataclasses.replace(point, quality=found.codec.quality)
+    images = sample_pixels(study.source, study.split("train"))
+    before = [OperatingPoint.parse(stage).make() for stage in point.before]
+    small = [sent(before, image, str(number)) for number, image in enumerate(images)]
+    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    found = find_quality(point.codec, target_bpp, small, pixels, **point.options)
+    point = dataclasses.replace(point, quality=found.codec.quality)
+    console.say(f"{point.make().point} takes {found.bpp:.4f} bpp on a sample ({target_bpp:g} asked for)")
+    return point
 
 
 def _closing_line(summary: ShardsSummary) -> str:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Optional
 
 import numpy as np
 
@@ -39,7 +39,9 @@ class QualityMatch:
     target_bpp: float
 
 
-def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **options: Any) -> QualityMatch:
+def find_quality(
+    name: str, target_bpp: float, images: Sequence[np.ndarray], pixels: Optional[int] = None, **options: Any
+) -> QualityMatch:
     """Finds the quality of codec `name` whose real rate on `images` is closest to `target_bpp`.
 
     Searches the codec's scale, trusting that the rate rises along it: whole numbers by bisection, so that the images
@@ -49,6 +51,7 @@ def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **o
         name: A codec with a quality scale.
         target_bpp: Bits per pixel, of bytes really written.
         images: The sample, uint8 arrays of shape (height, width, 3).
+        pixels: Over which the bits are counted, where the images were larger before; by default those of the images.
         **options: Options of the codec, as for `make_codec`.
 
     Raises:
@@ -60,7 +63,7 @@ def find_quality(name: str, target_bpp: float, images: Sequence[np.ndarray], **o
         raise CodecError(f"codec {name} is lossless: it has no quality that could reach {target_bpp:g} bpp")
     if not len(images):
         raise CodecError(f"cannot find the quality of codec {name} for {target_bpp:g} bpp without sample images")
-    pixels = sum(image.shape[0] * image.shape[1] for image in images)
+    pixels = pixels or sum(image.shape[0] * image.shape[1] for image in images)
     rates: dict[float, float] = {}
 
     def rate(quality: float) -> float:

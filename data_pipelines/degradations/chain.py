@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -53,14 +54,7 @@ class Chain(Degradation):
         return "+".join((*(stage.point for stage in self.stages[:-1]), self.stages[-1].family))
 
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
-        sizes: list[tuple[Downsample, tuple[int, int]]] = []
-        bitstream: Optional[bytes] = None
-        for stage in self.stages:
-            if isinstance(stage, Downsample):
-                sizes.append((stage, (pixels.shape[0], pixels.shape[1])))
-                pixels = stage.shrink(pixels)
-            else:
-                pixels, bitstream = stage.degrade(pixels, key)
+        (pixels, bitstream), sizes = _through(self.stages, pixels, key)
         for stage, size in reversed(sizes):
             pixels = stage.enlarge(pixels, *size)
         return Degraded(pixels, bitstream)
@@ -69,3 +63,23 @@ class Chain(Degradation):
         stages = [stage.describe() for stage in self.stages]
         last = stages[-1]
         return {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
+
+
+def sent(stages: Sequence[Degradation], pixels: np.ndarray, key: str) -> np.ndarray:
+    """What a codec behind these stages gets of an image, uint8 (height, width, 3), which may be smaller."""
+    return _through(stages, pixels, key)[0].pixels
+
+
+def _through(
+    stages: Sequence[Degradation], pixels: np.ndarray, key: str
+) -> tuple[Degraded, list[tuple[Downsample, tuple[int, int]]]]:
+    """What comes out, still small; and what made it small, with the sizes to enlarge it to again."""
+    sizes: list[tuple[Downsample, tuple[int, int]]] = []
+    found = Degraded(pixels, None)
+    for stage in stages:
+        if isinstance(stage, Downsample):
+            sizes.append((stage, (found.pixels.shape[0], found.pixels.shape[1])))
+            found = Degraded(stage.shrink(found.pixels), None)
+        else:
+            found = stage.degrade(found.pixels, key)
+    return found, sizes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -60,6 +61,24 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("work")
     cli([*SMALL, "--work", str(work)], standalone_mode=False)
     return work
+
+
+def test_a_rate_is_that_of_the_whole_picture_though_a_smaller_one_is_sent(dsr: Dsr, tmp_path: Path) -> None:
+    """All images are the sample, so that what is said beforehand is what it comes to."""
+    sizes = ("dataset.options.height=64", "dataset.options.width=96", "dataset.options.train=4")
+    settings = [word for one in (*sizes, "points=downsample2+jpeg-quality50") for word in ("--set", one)]
+    result = dsr("convert", "--target-bpp", "0.6", "--role", "train", "--workers", "1", *settings, work=tmp_path)
+    said = re.search(r"downsample2[+]jpeg-quality(\d+) takes ([0-9.]+) bpp on a sample", result.err)
+    came = re.search(r"downsample2[+]jpeg-quality(\d+): 4 images, ([0-9.]+) bpp", result.out)
+    assert said and came and said.groups() == came.groups()
+    assert float(came[2]) == pytest.approx(0.6, rel=0.1)
+
+
+def test_a_quality_alone_is_one_of_the_study_s_point_with_all_that_it_is(dsr: Dsr, tmp_path: Path) -> None:
+    point = "points=downsample2+bpg-qp28+chroma=4:4:4"
+    asked = ["convert", "--set", point, "--qp", "36", "--role", "train", "--dry-run"]
+    result = dsr(*asked, work=tmp_path)
+    assert "downsample2+bpg-qp36+chroma=4:4:4" in result.out
 
 
 @pytest.mark.slow

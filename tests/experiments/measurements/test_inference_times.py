@@ -96,7 +96,7 @@ def test_settings_that_have_changed_since_are_told(tmp_path: Path) -> None:
     assert INFERENCE_TIMES.changed(study) == {}
     same = ["segmenter.steps=7", "dataset.options.train=9", "restorer.images=1", "restorer.gan.steps=3", "seed=4"]
     assert INFERENCE_TIMES.changed(Study(apply_overrides(studies.small(), same), tmp_path)) == {}
-    other = ["segmenter.network.output_stride=8", "restorer.rdn.network.blocks=2"]
+    other = ["segmenter.network.output_stride=8", "restorer.rdn.network.blocks=3"]
     found = INFERENCE_TIMES.changed(Study(apply_overrides(studies.small(), other), tmp_path))
     assert {name: now for name, (_, now) in found.items()} == dict(one.split("=") for one in other)
     old = study.folder / "inference_times.json"
