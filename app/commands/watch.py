@@ -45,8 +45,8 @@ def command(
 ) -> None:
     """Compare what arrives with what the plan was made for, by sizes and headers alone; no pixel is decoded.
 
-    Bits a pixel, the quality that headers tell, pixels an image, and files of other kinds. Ends with status 1 if any of
-    them has changed. Images that have not changed raise an alarm in 1 % of all looks at most, if they are drawn
+    Bits a pixel, the quality that headers tell, pixels an image, files of other kinds, and more files that cannot be
+    read. Ends with status 1 if any of them has changed. Images that have not changed raise an alarm in 1 % of all looks at most, if they are drawn
     independently: one drive, or one night, is not.
 
     \b
@@ -57,7 +57,7 @@ def command(
     """
     reference = like or _of_study(request, codec, quality_of)
     before, now = read_arrivals(reference, reference_images), read_arrivals(arrived, images)
-    found = compare(before.images, now.images)
+    found = compare(before, now)
     changed = [one.what for one in found if one.alarm]
 
     def text() -> None:

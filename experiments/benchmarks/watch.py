@@ -21,7 +21,7 @@ import numpy as np
 
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import images
-from dsr.experiments.planning.arrivals import Arrival, compare
+from dsr.experiments.planning.arrivals import Arrival, Arrivals, compare
 from dsr.tfrecords.files import write_atomically
 
 QUALITIES = (36, 33, 39)
@@ -54,7 +54,9 @@ def main(folders: Sequence[Path], keep: Path, looks: int, arrivals: int) -> None
             in_a_row = _look(told, rng.choice(others, arrivals), row, qp)
             looks_at = [at_random, *(tuple(_untold(side) for side in one) for one in (at_random, in_a_row))]
             for number, (before, now) in enumerate(looks_at):
-                alarms[number] += any(one.alarm for one in compare(before, now))
+                alarms[number] += any(
+                    one.alarm for one in compare(*(Arrivals(side, len(side)) for side in (before, now)))
+                )
         click.echo(f"{qp:>3}" + "".join(f"{found:>10}" for found in alarms))
 
 

@@ -14,8 +14,9 @@ from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.files import FITTED_IMAGES, FITTED_PIXELS, LOSSES, SURPRISES
+from dsr.experiments.samples import spread
 from dsr.experiments.summaries import TemperatureSummary
-from dsr.experiments.training.evaluation import load_segmenter, spread
+from dsr.experiments.training.evaluation import load_segmenter
 from dsr.experiments.training.failures import in_one_sentence
 from dsr.experiments.training.segmenter import refuse_unlabelled
 from dsr.models.metrics.information import Losses, fit_temperature

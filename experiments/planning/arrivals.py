@@ -2,9 +2,10 @@
 
 Three things are compared by the two-sample Kolmogorov-Smirnov test: bits a pixel (a coarser or finer quality, other
 scenes, another season), the quality that headers tell (a rate control that gives way), and pixels an image. Files of a
-codec, or with a chroma resolution, that the reference has none of are counted by Fisher's exact test. All are exact or
-conservative, whatever the distributions are, for images that are drawn independently; together they raise an alarm by
-chance in at most ALPHA of all looks (Bonferroni).
+codec, or with a chroma resolution, that the reference has none of are counted by Fisher's exact test, as are those that
+cannot be read (a broken encoder, or a transfer that cuts them). All are exact or conservative, whatever the
+distributions are, for images that are drawn independently; together they raise an alarm by chance in at most ALPHA of
+all looks (Bonferroni).
 """
 
 from __future__ import annotations
@@ -99,15 +100,17 @@ def read_arrivals(path: Path, most: int) -> Arrivals:
     return found
 
 
-def compare(reference: Sequence[Arrival], arrived: Sequence[Arrival]) -> list[Comparison]:
-    """All that can be compared; what neither side tells is left out. None of the two is empty."""
+def compare(reference: Arrivals, arrived: Arrivals) -> list[Comparison]:
+    """All that can be compared; what a side does not tell is left out. Each has an image."""
     tests = []
+    if reference.unreadable or arrived.unreadable:
+        tests.append(("unreadable", *_spoilt(reference, arrived)))
     for what in ("codec", "chroma"):
-        before, now = (_told(side, what) for side in (reference, arrived))
+        before, now = (_told(side.images, what) for side in (reference, arrived))
         if before and now:
             tests.append((what, *_kinds(before, now)))
     for what in ("bpp", "pixels", "quality"):
-        before, now = (_told(side, what) for side in (reference, arrived))
+        before, now = (_told(side.images, what) for side in (reference, arrived))
         if before and now:
             tests.append((what, *_medians(before, now), ks_test(before, now)))
     return [Comparison(what, before, now, p, p < ALPHA / len(tests)) for what, before, now, p in tests]
@@ -123,6 +126,16 @@ def ks_test(first: Sequence[float], second: Sequence[float]) -> float:
     from scipy.stats import ks_2samp  # half a second, for which no --help should wait
 
     return float(ks_2samp(first, second).pvalue)
+
+
+def _spoilt(reference: Arrivals, arrived: Arrivals) -> tuple[str, str, float]:
+    """By Fisher's exact test, that a larger share cannot be read than before."""
+    from scipy.stats import fisher_exact  # half a second, for which no --help should wait
+
+    sides = (arrived, reference)
+    table = [[side.unreadable, len(side.images)] for side in sides]
+    said = (f"{side.unreadable} of {side.unreadable + len(side.images)}" for side in reversed(sides))
+    return (*said, float(fisher_exact(table, alternative="greater").pvalue))  # type: ignore[return-value]
 
 
 def _kinds(before: Sequence[str], now: Sequence[str]) -> tuple[str, str, float]:

@@ -28,6 +28,7 @@ from dsr.experiments.results import (
     SampleImages,
     StudyFacts,
 )
+from dsr.experiments.samples import spread
 from dsr.experiments.scoring.counts import Counts, estimate
 from dsr.experiments.scoring.predictions import Ids, Predicted, match, read_label_map
 from dsr.experiments.study import Study
@@ -163,8 +164,8 @@ def predicted_samples(
     views = []
     with one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(min(count, len(samples))):
-            sample = samples[int((number + 0.5) * len(samples) / min(count, len(samples)))]
+        for place, number in spread(count, len(samples)).items():
+            sample = samples[place]
             pixels, truth = source.read(sample)
             assert truth is not None  # it was scored
             pictures = {

@@ -19,6 +19,7 @@ from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.samples import spread
 from dsr.experiments.scoring.collecting import evaluation_result
 from dsr.experiments.scoring.counts import Counts, ImageCounts
 from dsr.experiments.scoring.errors import ScoreError
@@ -95,7 +96,8 @@ class ScoringStudy(Study):
         self._check_labelled("test")
         assert self.labeller is not None
         inputs = {"shards": self.shards(case.test, "test")}
-        config = {"model": self.described, "samples": self.config.samples, "dsr": release()}
+        shown = min(self.config.samples, self.images("test"))
+        config = {"model": self.described, "samples": shown, "dsr": release()}
         name = f"{self.source.name}/{self.labeller.network.name}-{case.name}"
         return Artefact(
             group="evaluations",
@@ -122,7 +124,7 @@ class ScoringStudy(Study):
         ):
             folder = artefact.inputs["shards"].folder
             total = check(folder).summary["images"]
-            shown = {int((n + 0.5) * total / self.config.samples): n for n in range(min(self.config.samples, total))}
+            shown = spread(self.config.samples, total)
             path = build.path / COUNTS
             lines = _whole_lines(path)
             write_atomically(path, b"".join(lines))

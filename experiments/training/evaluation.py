@@ -12,6 +12,7 @@ from dsr.data_pipelines.input import evaluation_dataset
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.samples import spread
 from dsr.experiments.training.failures import TrainingError, in_one_sentence, not_finite
 from dsr.experiments.training.segmenter import WEIGHTS, class_names, refuse_unlabelled
 from dsr.models.segmenter.config import DeepLabConfig
@@ -61,12 +62,6 @@ def build_evaluation(
             confusion=confusion.matrix.tolist(),
             samples=keys,
         )
-
-
-def spread(samples: int, images: int) -> dict[int, int]:
-    """Of so many images as many samples as there can be, spread evenly: {position: number of the sample}."""
-    shown = min(samples, images)
-    return {int((n + 0.5) * images / shown): n for n in range(shown)}
 
 
 def read_segmenter(config: SegmenterConfig, table: LabelTable, folder: Path) -> Segmenter:

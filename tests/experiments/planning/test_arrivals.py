@@ -13,7 +13,7 @@ from scipy.stats import fisher_exact
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.received import suffixes
 from dsr.experiments.planning import arrivals
-from dsr.experiments.planning.arrivals import ALPHA, Arrival, compare, read_arrivals
+from dsr.experiments.planning.arrivals import ALPHA, Arrival, Arrivals, read_arrivals
 from dsr.experiments.planning.errors import PlanningError
 from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
@@ -28,6 +28,12 @@ def drawn(rng: np.random.Generator, count: int, finer: float = 0.0, quality: flo
     """Images whose sizes are log-normal; `finer` in QP, of which six double a size."""
     sizes = 2e4 * 2 ** (finer / 6) * np.exp(SPREAD * rng.standard_normal(count))
     return [Arrival(10**5, int(size), "bpg", "4:2:0", quality and quality - finer) for size in sizes]
+
+
+def compare(reference: list[Arrival], arrived: list[Arrival], spoilt: tuple[int, int] = (0, 0)):
+    """Where beside them so many cannot be read."""
+    sides = zip((reference, arrived), spoilt)
+    return arrivals.compare(*(Arrivals(images, len(images) + bad, bad) for images, bad in sides))
 
 
 def alarms(found: list[arrivals.Comparison]) -> list[str]:
@@ -63,6 +69,15 @@ def test_new_kinds_are_counted_by_fisher_s_exact_test(n: int, m: int, new: int) 
     expected = fisher_exact([[new, m - new], [0, n]], alternative="greater").pvalue
     assert codec.what == "codec" and codec.p == pytest.approx(expected)
     assert codec.alarm == (expected < ALPHA / 3)  # codec, bpp, pixels
+
+
+def test_more_files_that_cannot_be_read_are_a_change_and_a_few_are_none() -> None:
+    same = [Arrival(100, 50, "bpg", "4:2:0", 36)] * 200
+    assert alarms(compare(same, same[:20], (0, 180))) == ["unreadable"]
+    assert alarms(compare(same, same, (3, 5))) == [] == alarms(compare(same, same, (90, 3)))
+    (first, *_) = compare(same, same[:150], (10, 40))
+    assert (first.before, first.now) == ("10 of 210", "40 of 190")
+    assert first.p == pytest.approx(fisher_exact([[40, 150], [10, 200]], alternative="greater").pvalue)
 
 
 def test_what_headers_do_not_tell_is_not_compared() -> None:

@@ -83,6 +83,16 @@ def expected(bias: int = 0) -> dict[tuple[str, str | None], float]:
 
 
 @pytest.mark.slow
+def test_more_samples_than_images_are_all_images(model: str) -> None:
+    run = score(model, "--set", "samples=9", "--points", "jpeg-quality5")
+    assert len(mious(run)) == 2
+    folders = [path for path in (Path(model.rpartition(":")[0]).parent / "work" / "evaluations").rglob("manifest.json")]
+    assert len(folders) == 2
+    for folder in (path.parent for path in folders):
+        assert sorted(path.name for path in folder.glob("prediction-*")) == [f"prediction-{n}.png" for n in range(5)]
+
+
+@pytest.mark.slow
 def test_scores_are_those_of_the_network_on_what_the_codec_leaves(model: str) -> None:
     run = score(model)
     assert mious(run) == pytest.approx(expected(), abs=1e-12)
