@@ -46,8 +46,8 @@ def command(
     """Compare what arrives with what the plan was made for, by sizes and headers alone; no pixel is decoded.
 
     Bits a pixel, the quality that headers tell, pixels an image, files of other kinds, and more files that cannot be
-    read. Ends with status 1 if any of them has changed. Images that have not changed raise an alarm in 1 % of all looks at most, if they are drawn
-    independently: one drive, or one night, is not.
+    read. Ends with status 1 if any of them has changed. Images that have not changed raise an alarm in 1 % of all looks
+    at most, if they are drawn independently: one drive, or one night, is not.
 
     \b
     Examples:
