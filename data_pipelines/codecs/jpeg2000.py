@@ -7,8 +7,12 @@ from typing import Any
 
 from PIL import Jpeg2KImagePlugin
 
-from dsr.data_pipelines.codecs.base import QualityScale
+from dsr.data_pipelines.codecs.base import CodecError, QualityScale
+from dsr.data_pipelines.codecs.boxes import boxes
 from dsr.data_pipelines.codecs.pillow import PillowCodec
+
+_CODESTREAM = b"\xff\x4f\xff\x51"
+"""The marker SOC, and SIZ, which always follows it."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Jpeg2000Codec(PillowCodec):
     scale = QualityScale("rate", 0.01, 24, 1.0, higher_is_better=True, integer=False)
     ladder = (0.1, 0.2, 0.4, 0.8, 1.2, 2.0)
     suffix = ".jp2"
-    magic = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
+    magic = (_CODESTREAM, b"\0\0\0\x0cjP  \r\n\x87\n")
     format = "JPEG2000"
     reader = Jpeg2KImagePlugin.Jpeg2KImageFile
     library = "jpg_2000"
@@ -37,3 +41,25 @@ class Jpeg2000Codec(PillowCodec):
             # OpenJPEG refuses more decompositions than the shorter side can be halved.
             "num_resolutions": min(6, min(width, height).bit_length()),
         }
+
+    @classmethod
+    def depth(cls, bitstream: bytes) -> int:
+        start = _codestream(bitstream)
+        components = int.from_bytes(bitstream[start + 40 : start + 42], "big")
+        sizes = bitstream[start + 42 : start + 42 + 3 * components : 3]
+        depths = {(size & 0x7F) + 1 for size in sizes}  # the top bit says whether samples are signed
+        if bitstream[start : start + 4] != _CODESTREAM or len(sizes) < components or not sizes:
+            raise ValueError("it does not say how many bits a sample has")
+        return max(depths, key=lambda depth: abs(depth - 8))
+
+
+def _codestream(bitstream: bytes) -> int:
+    """Where the codestream starts, which JP2 has in a box. Raises ValueError, CodecError for what shows a palette."""
+    if bitstream.startswith(_CODESTREAM):
+        return 0
+    for kind, start, end in boxes(bitstream, 0, len(bitstream)):
+        if kind == b"jp2c":
+            return start
+        if kind == b"jp2h" and any(inner == b"pclr" for inner, _, _ in boxes(bitstream, start, end)):
+            raise CodecError("shows a palette's colours, which are not read")
+    raise ValueError("it has no codestream")

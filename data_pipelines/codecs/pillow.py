@@ -36,6 +36,11 @@ class PillowCodec(Codec):
         image = cls._open(bitstream)
         return Inspection(cls.name, *image.size)
 
+    @classmethod
+    def depth(cls, bitstream: bytes) -> int:
+        """Bits of a sample, as the bitstream says: Pillow cuts what has more to 8, and its modes do not tell."""
+        return 8
+
     def _encode(self, pixels: np.ndarray) -> bytes:
         height, width, _ = pixels.shape
         return self._save(pixels, **self.parameters(width, height))
@@ -44,9 +49,12 @@ class PillowCodec(Codec):
         image = self._open(bitstream)
         self.check_pixels(*image.size)
         try:
+            depth = self.depth(bitstream)
+            if image.mode not in ("RGB", "RGBA", "L", "LA") or depth != 8:
+                raise CodecError(
+                    f"holds {image.mode} pixels of {depth} bits a sample, whose meaning as 8-bit RGB is not defined"
+                )
             image.load()
-            if image.mode not in ("RGB", "RGBA", "L", "LA"):
-                raise CodecError(f"holds {image.mode} pixels, whose meaning as 8-bit RGB is not defined")
             if image.mode.endswith("A") and (np.asarray(image.getchannel("A")) < 255).any():
                 raise CodecError("has transparent pixels, whose colour is undefined")
             return np.array(image.convert("RGB"))

@@ -20,3 +20,7 @@ class NoneCodec(PillowCodec):
     format = "PNG"
     reader = PngImagePlugin.PngImageFile
     library = "zlib"
+
+    @classmethod
+    def depth(cls, bitstream: bytes) -> int:
+        return max(bitstream[24], 8)  # of fewer bits the grey that is meant is read

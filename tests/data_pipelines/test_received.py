@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+import base64
 import dataclasses
 import io
+import struct
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
 
 from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
+from dsr.data_pipelines.codecs.avif import AvifCodec
 from dsr.data_pipelines.codecs.base import Inspection
 from dsr.data_pipelines.codecs.bpg import container
 from dsr.data_pipelines.received import decode, read_header, suffixes
 from tests.experiments.fleet.conftest import picture
 
 PIXELS = picture(1)
+
+DEEP_AVIF = base64.b85decode(
+    "0000WW^{RQVRmU|00000VRmU|ZE0pPZE0a<O+hh20002_ZDn*}000000000lXk=`10000000000aA{+7000000000000000P-$ayb#i4$VQ"
+    "yq>WpV%j000hfX>@G>000000RR919%*cEV*mgE07L))0RRC20003100AKY001Wd001ayX>Mi!000000RR918fk83WdZ;I000310AY48F+*="
+    "`Z*l+t003%faB^?}002vAaAR)(000zeb8uw<00000002M$002M$000nhX?SS>000033JMAU000bOb}>VN089V?000wXZ)|dIV{CW;0ssO40"
+    "ssI202gU+ZD9Za00000009621OWnr1ONa4FKuLDbP5Up00087|BYWb2r?NE0J;JTEKxxK00^{ZaLffNxc=t*hQSAb"
+)
+"""64x64 pixels of 10 bits, written by SVT-AV1."""
 
 
 def inspect(bitstream: bytes) -> Inspection:
@@ -73,3 +85,97 @@ def test_a_bpg_file_that_claims_a_monstrous_picture_is_refused_before_it_is_deco
     liar = container.serialise(dataclasses.replace(header, width=1 << 20, height=1 << 20), hevc)
     with pytest.raises(CodecError, match="claims"):
         decode(inspect(liar), liar)
+
+
+def box(kind: bytes, *payload: bytes) -> bytes:
+    data = b"".join(payload)
+    return struct.pack(">I", 8 + len(data)) + kind + data
+
+
+def deep_jpeg2000(*depths: int) -> bytes:
+    """A codestream that says how many bits the samples of its components have."""
+    codestream = bytearray(make_codec("jpeg2000").encode(PIXELS))
+    codestream[42:51:3] = (depth - 1 for depth in depths)
+    return bytes(codestream)
+
+
+def in_jp2(codestream: bytes, *described: bytes, components: int = 3) -> bytes:
+    header = box(b"ihdr", struct.pack(">IIHBBBB", 32, 48, components, 7, 7, 0, 0)), *described
+    kind = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    return kind + box(b"jp2h", *header) + box(b"jp2c", codestream)
+
+
+RGB_COLOURS = box(b"colr", bytes([1, 0, 0, 0, 0, 0, 16]))
+
+
+@pytest.mark.parametrize(
+    ("name", "bitstream", "depth"),
+    [
+        ("a.avif", DEEP_AVIF, 10),
+        ("a.jp2", deep_jpeg2000(12, 12, 12), 12),
+        ("a.jp2", deep_jpeg2000(8, 8, 16), 16),
+        ("a.jp2", in_jp2(deep_jpeg2000(12, 12, 12), RGB_COLOURS), 12),
+        ("a.jp2", deep_jpeg2000(4, 4, 4), 4),  # Pillow reads white as 240
+    ],
+)
+def test_samples_of_other_than_8_bits_are_refused_and_not_cut(name: str, bitstream: bytes, depth: int) -> None:
+    header = read_header(name, bitstream)
+    with pytest.raises(CodecError, match=f"pixels of {depth} bits a sample"):
+        decode(header, bitstream)
+
+
+def test_a_box_around_a_codestream_of_8_bits_changes_nothing() -> None:
+    codestream = make_codec("jpeg2000").encode(PIXELS)
+    boxed = in_jp2(codestream, RGB_COLOURS)
+    assert np.array_equal(decode(read_header("a.jp2", boxed), boxed), make_codec("jpeg2000").decode(codestream))
+
+
+def test_a_jpeg_2000_file_with_a_palette_is_refused() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS[..., 0] // 128).save(buffer, "JPEG2000", no_jp2=True)
+    gray, palette = box(b"colr", bytes([1, 0, 0, 0, 0, 0, 17])), box(b"pclr", bytes([0, 2, 1, 7, 18, 255]))
+    boxed = in_jp2(buffer.getvalue(), gray, palette, box(b"cmap", bytes([0, 0, 1, 0])), components=1)
+    with pytest.raises(CodecError, match="palette"):
+        decode(read_header("a.jp2", boxed), boxed)
+
+
+def avif(primary: int, properties: list[bytes], associations: dict[int, list[int]], *more: bytes) -> bytes:
+    """What describes the pictures of an AVIF file: items, by number, with their properties, counted from 1."""
+    pairs = b"".join(struct.pack(">HB", item, len(own)) + bytes(own) for item, own in associations.items())
+    described = box(b"ipco", *properties), box(b"ipma", bytes(4), struct.pack(">I", len(associations)), pairs)
+    items = box(b"pitm", bytes(4), struct.pack(">H", primary)), box(b"iprp", *described), *more
+    return box(b"ftyp", b"avif", bytes(4), b"avifmif1") + box(b"meta", bytes(4), *items)
+
+
+def test_the_depth_of_an_avif_file_is_that_of_what_it_shows() -> None:
+    """Not of a gain map beside it, and of a picture put together from tiles that of the tiles."""
+    flat, deep, deepest = (box(b"av1C", bytes([0x81, 0, flags, 0])) for flags in (0x0C, 0x4C, 0x6C))
+    size = box(b"ispe", bytes(12))
+    tiled = box(b"iref", bytes(4), box(b"dimg", struct.pack(">4H", 1, 2, 2, 3)))
+    assert AvifCodec.depth(avif(1, [size, flat, deep], {1: [1, 0x82], 2: [1, 0x83]})) == 8
+    assert AvifCodec.depth(avif(2, [size, flat, deep], {1: [1, 0x82], 2: [1, 0x83]})) == 10
+    assert AvifCodec.depth(avif(1, [deep, size, deepest], {3: [3], 1: [2], 2: [2, 1]}, tiled)) == 12
+    assert AvifCodec.depth(avif(1, [flat], {1: [1]}) + b"what comes after it") == 8
+    for unsaid in (avif(1, [flat], {2: [1]}), avif(1, [size], {1: [1]}), avif(1, [], {1: [1]})):
+        with pytest.raises(ValueError, match="does not say"):
+            AvifCodec.depth(unsaid)
+
+
+def test_of_a_sequence_the_frames_count_too() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "AVIF", save_all=True, append_images=[Image.new("RGB", (48, 32), "red")])
+    sequence = bytearray(buffer.getvalue())
+    assert AvifCodec.depth(bytes(sequence)) == 8
+    sequence[sequence.rfind(b"av1C") + 6] |= 0x40
+    assert AvifCodec.depth(bytes(sequence)) == 10
+
+
+@pytest.mark.parametrize("bitstream", [DEEP_AVIF, in_jp2(deep_jpeg2000(12, 12, 12), RGB_COLOURS)])
+def test_hostile_boxes_are_refused_as_damage(bitstream: bytes) -> None:
+    name = "a.avif" if bitstream is DEEP_AVIF else "a.jp2"
+    rng = np.random.default_rng(0)
+    for _ in range(200):
+        hostile = np.frombuffer(bitstream, np.uint8).copy()
+        hostile[rng.integers(12, 280, 2)] = rng.choice([0, 1, 8, 255], 2)
+        with suppress(CodecError):
+            decode(read_header(name, hostile.tobytes()), hostile.tobytes())
