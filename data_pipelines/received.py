@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -14,7 +15,9 @@ from dsr.data_pipelines.codecs.base import MAX_PIXELS, Inspection
 from dsr.data_pipelines.codecs.bpg import container
 from dsr.data_pipelines.codecs.pillow import PillowCodec
 from dsr.data_pipelines.datasets import ifd, images
+from dsr.data_pipelines.datasets.containers import Parts, jpeg_parts, png_parts
 from dsr.data_pipelines.datasets.errors import DatasetError
+from dsr.data_pipelines.datasets.files import opened
 
 OTHER_SUFFIXES = {"jpeg": (".jpeg", ".jpe", ".jfif"), "jpeg2000": (".j2k", ".jpc")}
 """What files of a codec are called besides; the codec's own suffix is what is written."""
@@ -27,6 +30,9 @@ _EXIF = 1
 
 _IMAGES = frozenset({"none", "jpeg", "webp"})
 """Codecs whose files are those that datasets hold: the reader of these reads them, by its rules."""
+
+_PARTS: dict[str, Callable[[bytes], Parts]] = {"none": png_parts, "jpeg": jpeg_parts}
+"""Codecs -> what takes their files apart: Pillow stumbles over metadata that have nothing to do with the picture."""
 
 
 def suffixes(codec: str) -> tuple[str, ...]:
@@ -44,7 +50,7 @@ def read_header(name: str, bitstream: bytes) -> Inspection:
     """What the file `name` says of itself, its pixels not decoded.
 
     Raises:
-        CodecError: it is no codec's bitstream, or of another codec than its suffix says, or its header is damaged.
+        CodecError: it is no codec's bitstream, or of another codec than its suffix says, or it is seen to be damaged.
     """
     codec = identify(bitstream)
     if codec is None:
@@ -54,11 +60,11 @@ def read_header(name: str, bitstream: bytes) -> Inspection:
     if PurePosixPath(name).suffix.lower() not in suffixes(codec.name):
         raise CodecError(f"{name}: holds a {codec.name} bitstream; give it the suffix {suffixes(codec.name)[0]}")
     try:
-        return codec.inspect(bitstream)
-    except CodecError:
-        raise
+        return codec.inspect(_PARTS[codec.name](bitstream).picture if codec.name in _PARTS else bitstream)
+    except CodecError as error:
+        raise CodecError(f"{name}: {error}") from error
     except Exception as error:  # libraries raise whatever the damage makes them trip over
-        raise CodecError(f"{name}: its header cannot be read ({error or type(error).__name__})") from error
+        raise CodecError(f"{name}: cannot be read ({error or type(error).__name__})") from error
 
 
 def describe_header(codec: str, quality: float | None, chroma: str | None) -> str:
@@ -69,11 +75,20 @@ def describe_header(codec: str, quality: float | None, chroma: str | None) -> st
 
 
 def read_bitstream(path: Path) -> bytes:
-    """All of a file. Raises CodecError if it is larger than any image, OSError if it cannot be read."""
-    size = path.stat().st_size
-    if size > MAX_BYTES:
-        raise CodecError(f"{path.name} has {size} bytes, more than any image")
-    return path.read_bytes()
+    """All of a file.
+
+    Raises:
+        CodecError: it is no regular file, or larger than any image; then nothing of it is read.
+        ReadError: it cannot be read now.
+    """
+    try:
+        with opened(path) as file:
+            size = os.fstat(file.fileno()).st_size
+            if size > MAX_BYTES:
+                raise CodecError(f"{path} has {size} bytes, more than any image")
+            return file.read(size)
+    except DatasetError as error:
+        raise CodecError(str(error)) from error
 
 
 def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
@@ -113,8 +128,10 @@ def _msh(quality: float) -> Codec:
     return make_codec("msh", quality)
 
 
-def orientation(codec: str, bitstream: bytes) -> int:
-    """1 (upright) to 8, as EXIF numbers them."""
+def orientation(codec: str, bitstream: bytes, max_pixels: int = MAX_PIXELS) -> int:
+    """1 (upright) to 8, as EXIF numbers them, of a bitstream that `decode` takes."""
+    if codec in _IMAGES:
+        return images.orientation_of(Path(f"the {codec} bitstream"), bitstream, max_pixels)
     cls = codec_class(codec)
     exif = b""
     if codec == "bpg":

@@ -18,6 +18,7 @@ from dsr.data_pipelines.codecs.bpg import container, read_bpg, write_bpg
 from dsr.data_pipelines.codecs.bpg.codec import CHROMAS, DEFAULT_PRESET, PRESETS, BpgCodec
 from dsr.data_pipelines.codecs.bpg.hevc import DEPTHS
 from dsr.data_pipelines.datasets.images import Picture, read_picture
+from dsr.data_pipelines.received import read_bitstream
 from dsr.models.errors import UserError
 
 EXTENSIONS = {
@@ -178,8 +179,9 @@ def decode(source: Path, target: Path, drop_alpha: bool, max_pixels: int, force:
     _refuse_overwriting(target, force)
     if target.suffix.lower() != ".png":
         raise UserError(f"decoded pixels are written as PNG, so give {target} the suffix .png")
+    bitstream = read_bitstream(source)
     try:
-        picture = read_bpg(source.read_bytes(), max_pixels)
+        picture = read_bpg(bitstream, max_pixels)
     except CodecError as error:
         raise CodecError(f"{source}: {error}") from error
     pixels = picture.rgb[:, :, :1] if picture.header.pixel_format == "gray" else picture.rgb
@@ -208,7 +210,7 @@ def info(source: Path) -> None:
     Example:
       dsr bpg info photo.bpg
     """
-    data = source.read_bytes()
+    data = read_bitstream(source)
     try:
         header, hevc = container.parse(data)
     except CodecError as error:

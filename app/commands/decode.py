@@ -10,6 +10,7 @@ import click
 from dsr.app.commands.encode import make_folder, write_one
 from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import format_option, workers_option
+from dsr.data_pipelines.codecs import CodecError
 from dsr.experiments.fleet.pictures import Format
 
 
@@ -42,5 +43,9 @@ def command(source: Path, target: Path, format: Format, workers: Optional[int]) 
         make_folder(decoded_folder(source, format), target, workers)
         return
     bitstream = received.read_bitstream(source)
-    pixels = received.decode(received.read_header(source.name, bitstream), bitstream)
+    header = received.read_header(source.name, bitstream)
+    try:
+        pixels = received.decode(header, bitstream)
+    except CodecError as error:
+        raise CodecError(f"{source}: {error}") from error
     write_one(target, format.encode(pixels), format.suffixes)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines import received as files_received
-from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.codecs import CodecError, Inspection
 from dsr.data_pipelines.datasets import images as image_files
 from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Listing, Sample, permuted
 from dsr.data_pipelines.datasets.classes import read_classes
@@ -129,8 +129,8 @@ class Folder(FileSource):
             return super().read(sample)
         bitstream = self.bitstream(sample)
         path = self.image_path(sample.image)
+        header = self._inspected(sample, bitstream)
         try:
-            header = files_received.read_header(sample.image, bitstream)
             pixels = files_received.decode(header, bitstream, self.max_pixels)
         except CodecError as error:
             raise DatasetError(f"{path}: {error}") from error
@@ -138,7 +138,7 @@ class Folder(FileSource):
             return pixels, None
         label = self.label_path(sample.label)
         annotation = image_files.read_picture(label, self.max_pixels)
-        turned = files_received.orientation(header.codec, bitstream)
+        turned = files_received.orientation(header.codec, bitstream, self.max_pixels)
         if annotation.orientation not in (1, turned):
             raise DatasetError(
                 f"{label}: the EXIF orientation of the label is {annotation.orientation}, that of its image "
@@ -153,18 +153,20 @@ class Folder(FileSource):
         return pixels, self.table.to_train_ids(raw, label)
 
     def bitstream(self, sample: Sample) -> bytes:
-        path = self.image_path(sample.image)
         try:
-            return files_received.read_bitstream(path)
-        except (OSError, CodecError) as error:
-            raise DatasetError(f"{path}: cannot be read ({error}).") from error
+            return files_received.read_bitstream(self.image_path(sample.image))
+        except CodecError as error:
+            raise DatasetError(str(error)) from error
 
     def header(self, sample: Sample, bitstream: bytes) -> dict[str, Any]:
-        try:
-            found = files_received.read_header(sample.image, bitstream)
-        except CodecError as error:
-            raise DatasetError(f"{self.image_path(sample.image)}: {error}") from error
+        found = self._inspected(sample, bitstream)
         return {"codec": found.codec, "quality": found.quality, "chroma": found.chroma}
+
+    def _inspected(self, sample: Sample, bitstream: bytes) -> Inspection:
+        try:
+            return files_received.read_header(str(self.image_path(sample.image)), bitstream)
+        except CodecError as error:
+            raise DatasetError(str(error)) from error
 
     def listing(self, split: str) -> Listing:
         inner = split if self._has_folders else ""

@@ -4,19 +4,28 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import errno
 import io
+import os
 import struct
+import zlib
 from contextlib import suppress
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image, ImageOps
 
+from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
 from dsr.data_pipelines.codecs.avif import AvifCodec
 from dsr.data_pipelines.codecs.base import Inspection
 from dsr.data_pipelines.codecs.bpg import container
-from dsr.data_pipelines.received import decode, read_header, suffixes
+from dsr.data_pipelines.datasets import open_source
+from dsr.data_pipelines.received import decode, orientation, read_bitstream, read_header, suffixes
+from dsr.models.errors import ReadError
+from tests.data_pipelines.datasets.files import chunk
 from tests.experiments.fleet.conftest import picture
 
 PIXELS = picture(1)
@@ -85,6 +94,59 @@ def test_a_bpg_file_that_claims_a_monstrous_picture_is_refused_before_it_is_deco
     liar = container.serialise(dataclasses.replace(header, width=1 << 20, height=1 << 20), hevc)
     with pytest.raises(CodecError, match="claims"):
         decode(inspect(liar), liar)
+
+
+def with_metadata(codec: str) -> bytes:
+    """A file with metadata that Pillow stumbles over."""
+    plain = make_codec(codec).encode(PIXELS)
+    if codec == "jpeg":
+        return plain[:2] + b"\xff\xe2" + struct.pack(">H", 14) + b"ICC_PROFILE\0" + plain[2:]  # without a number
+    bomb = chunk(b"zTXt", b"comment\0\0" + zlib.compress(bytes(3 << 20)))
+    damaged = chunk(b"tEXt", b"comment\0none")[:-4] + bytes(4)
+    return plain[:33] + bomb + damaged + plain[33:]
+
+
+@pytest.mark.parametrize("codec", ["none", "jpeg"])
+def test_metadata_of_received_files_do_not_matter_whatever_they_are(codec: str) -> None:
+    plain, bitstream = make_codec(codec).encode(PIXELS), with_metadata(codec)
+    header = read_header("a" + suffixes(codec)[0], bitstream)
+    assert header == inspect(plain)
+    assert np.array_equal(decode(header, bitstream), decode(header, plain))
+    assert orientation(codec, bitstream) == 1
+
+
+def test_a_damaged_file_is_refused_by_its_name() -> None:
+    bitstream = make_codec("none").encode(PIXELS)
+    with pytest.raises(CodecError, match=r"^a/b\.png: .*its IDAT data have another checksum"):
+        read_header("a/b.png", bitstream[:60] + b"?" + bitstream[61:])
+    with pytest.raises(CodecError, match=r"^a/b\.avif: not a whole avif"):
+        read_header("a/b.avif", DEEP_AVIF[:200])
+
+
+def test_a_pipe_in_place_of_a_file_is_refused_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "p.bpg")
+    with pytest.raises(CodecError, match=r"p\.bpg: is no regular file but a pipe"):
+        read_bitstream(tmp_path / "p.bpg")
+    for command in (("decode",), ("bpg", "decode")):
+        result = CliRunner().invoke(cli, [*command, str(tmp_path / "p.bpg"), str(tmp_path / "o.png")])
+        assert isinstance(result.exception, CodecError)
+    assert isinstance(CliRunner().invoke(cli, ["bpg", "info", str(tmp_path / "p.bpg")]).exception, CodecError)
+
+
+def test_no_permission_is_no_damage_of_a_received_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "images" / "restore"
+    folder.mkdir(parents=True)
+    (folder / "a.bpg").write_bytes(make_codec("bpg").encode(PIXELS))
+    (tmp_path / "classes.csv").write_text("id,name\n0,road\n")
+    source = open_source("folder", tmp_path, received="restore")
+    (sample,) = source.samples("restore")
+    monkeypatch.setattr("dsr.data_pipelines.datasets.files._File", denied)
+    with pytest.raises(ReadError, match="permission"):
+        source.read(sample)
+
+
+def denied(path: Path) -> None:
+    raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
 
 
 def box(kind: bytes, *payload: bytes) -> bytes:
