@@ -115,7 +115,7 @@ def show(value: Any, text: Callable[[], object]) -> None:
       text: prints it for people.
     """
     if is_asked(JSON):
-        click.echo(json.dumps(_plain(value), indent=1, ensure_ascii=False))
+        click.echo(json.dumps(_plain(value), indent=1))  # in ASCII, which is JSON in every encoding of the stream
     else:
         text()
 

@@ -107,10 +107,10 @@ def encode(
     """
     _refuse_overwriting(target, force)
     picture = read_picture(source)
+    pixels = picture.rgb(drop_alpha=True)  # refuses what has more than 8 bits
     alpha = None if drop_alpha else picture.alpha()
     if alpha is not None and (alpha == 255).all():
         alpha = None
-    pixels = picture.rgb(drop_alpha=True)
     # Checks the options too.
     codec = BpgCodec(
         None if lossless else qp,

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from dsr.app.console import Console, show, size
-from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
+from dsr.app.help import DRY_RUN, JSON, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import work_option
 from dsr.experiments.cleaning import candidates, remove
 from dsr.tfrecords.errors import ArtefactError
@@ -43,16 +43,16 @@ def command(work: Path, days: float, yes: bool) -> None:
     found = list(candidates(work, days))
     total = sum(one.bytes for one in found)
 
-    def text() -> None:
+    def text(err: bool = False) -> None:
         for one in found:
-            click.echo(f"  {one.folder.relative_to(work)!s:<64} {size(one.bytes):>9}  {one.why}")
-        click.echo(f"{len(found)} folders, {size(total)}")
+            click.echo(f"  {one.folder.relative_to(work)!s:<64} {size(one.bytes):>9}  {one.why}", err=err)
+        click.echo(f"{len(found)} folders, {size(total)}", err=err)
 
     if is_asked(DRY_RUN) or not found:
         show({"folders": found, "bytes": total}, text)
         return
     if not yes:
-        text()
+        text(err=is_asked(JSON))  # standard output is then JSON and nothing else
         click.confirm("Remove them?", abort=True, err=True)
     removed = []
     for one in found:

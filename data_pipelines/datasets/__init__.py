@@ -28,6 +28,7 @@ __all__ = [
     "Source",
     "dataset_class",
     "open_source",
+    "text_options",
 ]
 
 DATASETS: dict[str, type[Source]] = {
@@ -57,6 +58,15 @@ def open_source(name: str, root: str | os.PathLike[str] | None = None, **options
                 f"Dataset {name} has no option '{option}'{_nearest(option, known)}; its options are {', '.join(known)}."
             )
     return source(root, **options)  # type: ignore[call-arg]  # each source takes its root first
+
+
+def text_options(name: str) -> frozenset[str]:
+    """The options of a dataset that hold text, by their defaults, as a folder's name that may look like a number.
+
+    Raises DatasetError for an unknown name.
+    """
+    parameters = inspect.signature(dataset_class(name)).parameters.values()
+    return frozenset(parameter.name for parameter in parameters if isinstance(parameter.default, str))
 
 
 def _nearest(word: str, known: Iterable[str]) -> str:

@@ -37,20 +37,20 @@ def read_classes(path: Path) -> LabelTable:
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path}: the class list is not UTF-8 ({error}); save it as CSV in UTF-8.") from None
     rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-    columns = _columns(path, rows.fieldnames)
+    names: Sequence[str] = _COLUMNS
     lines: dict[int, Label] = {}
     seen: dict[object, tuple[int, Label]] = {}
     empty: list[int] = []
     try:
+        columns = _columns(path, rows.fieldnames)
+        names = rows.fieldnames or ()
         for cells in rows:
             label = lines[rows.line_num] = _label(cells, columns, len(lines))
             if "train_id" in columns and not cells["train_id"].strip():
                 empty.append(rows.line_num)
             _compare(rows.line_num, label, seen, columns)
     except (ValueError, csv.Error) as error:
-        raise DatasetError(
-            f"{path}, line {rows.line_num}: {error} (columns: {','.join(rows.fieldnames or ())})."
-        ) from None
+        raise DatasetError(f"{path}, line {rows.line_num}: {error} (columns: {','.join(names)}).") from None
     if "train_id" not in columns:
         _refuse_void(path, lines)
     elif sum(label.train_id != IGNORE for label in lines.values()) < 2 and empty:

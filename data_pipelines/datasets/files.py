@@ -38,7 +38,7 @@ def read_bytes(path: Path, limit: int) -> bytes:
         size = os.fstat(file.fileno()).st_size
         if size > limit:
             raise DatasetError(
-                f"{path}: {size} bytes are more than the largest image needs; raise max_pixels if it is one."
+                f"{path}: has {size} bytes, and {limit} are read at most; raise max_pixels if it is an image."
             )
         return file.read(size)
 

@@ -81,13 +81,13 @@ class Folder(FileSource):
         self.splits = given or ("train", "test", "restore")
         self._check_names()
         shares = (test_share, restore_share)
-        if not all(isinstance(share, (int, float)) and share >= 0 for share in shares) or not sum(shares) < 1:
+        if not all(isinstance(share, (int, float)) and 0 <= share < 1 for share in shares) or not sum(shares) < 1:
             raise DatasetError(
                 f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be "
                 "numbers that "
                 "are not negative, and leave a share for training."
             )
-        self.received = frozenset(filter(None, received.split(",")))
+        self.received = frozenset(filter(None, str(received).split(",")))
         if not self.received <= set(given):
             raise DatasetError(
                 f"Dataset {self.name}: received={received} must name folders in {self._images} out of "
@@ -210,7 +210,7 @@ class Folder(FileSource):
 
     def _ids(self, ids: Any) -> list[int]:
         texts = [part.strip() for part in str(ids).split(",") if part.strip()]
-        if not all(text.isdecimal() and int(text) <= 65535 for text in texts):
+        if not all(text.isdecimal() and len(text) <= 5 and int(text) <= 65535 for text in texts):
             raise DatasetError(f"Dataset {self.name}: ignore_ids must be ids from 0 to 65535, not {ids!r}.")
         return [int(text) for text in texts]
 

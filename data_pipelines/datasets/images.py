@@ -121,7 +121,7 @@ class Picture:
         return bool(self.icc) and b"sRGB" not in self.icc.replace(b"\0", b"")  # names are ASCII or UTF-16
 
     def alpha(self) -> np.ndarray | None:
-        """The alpha channel, uint8 (H, W), 255 is opaque; None if there is none."""
+        """The alpha channel, uint8 (H, W), 255 is opaque; None if there is none. Of what `rgb` or `labels` read."""
         if self.image.mode not in _WITH_ALPHA and "transparency" not in self.image.info:
             return None
         if self.depth > 8:  # one of its values is transparent, and Pillow does not convert it

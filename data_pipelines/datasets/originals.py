@@ -36,8 +36,8 @@ class Originals(Photos):
         skip_others: bool = False,
     ) -> None:
         super().__init__(root, short_side=short_side, max_pixels=max_pixels, skip_others=skip_others)
-        if not 0 < held_share < 1:
-            raise DatasetError(f"Dataset {self.name}: held_share must lie between 0 and 1, not {held_share!r}.")
+        if not isinstance(held_share, (int, float)) or not 0 < held_share < 1:
+            raise DatasetError(f"Dataset {self.name}: held_share must be a number between 0 and 1, not {held_share!r}.")
         self._chosen: dict[str, Any] = {"held_share": held_share, "seed": self.at_least(0, "seed", seed)}
 
     def options(self) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def apply_overrides(config: Config, overrides: Iterable[str]) -> Config:
     """A copy of `config` with each "a.b=value" set, the value converted to the field's declared type.
 
     Dictionaries take free keys below their name (`dataset.options.height=128`) with values read as int, float, bool or
-    text.
+    text; as text in any case those keys that the method `texts` of the dataclass names, if it has one.
 
     Raises:
       ConfigError: no "=", unknown key (the nearest is named), or a value that is not of the field's type.
@@ -65,11 +65,12 @@ def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
     """Check one override against the configuration and put its value into the nested `changes`."""
     valid = list(flatten(config))
     path = key.split(".")
-    value = config
+    owner = value = config
     for depth, name in enumerate(path):
         if isinstance(value, dict):
+            option = ".".join(path[depth:])
             try:
-                changes[".".join(path[depth:])] = guess(text)
+                changes[option] = text if hasattr(owner, "texts") and option in owner.texts() else guess(text)
             except ValueError as error:
                 raise ConfigError(f'"{text}" does not fit {key}: {error}') from None
             return

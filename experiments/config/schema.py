@@ -12,7 +12,7 @@ from typing import Any, Literal, Optional
 from urllib.parse import quote
 
 from dsr.data_pipelines.codecs import CODECS, codec_class, make_codec, parse_point
-from dsr.data_pipelines.datasets import Source, dataset_class, open_source
+from dsr.data_pipelines.datasets import Source, dataset_class, open_source, text_options
 from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
 from dsr.data_pipelines.degradations.chain import Chain
 from dsr.experiments.adaptations import AdaptationConfig, AdaptationName
@@ -65,6 +65,10 @@ class DatasetConfig:
         """A dataset with the splits that the paper gives to the three roles (section V-A)."""
         splits: dict[str, Any] = dict(dataset_class(name).roles)
         return cls(name, root, **splits)
+
+    def texts(self) -> frozenset[str]:
+        """Of the options those that hold text, whatever it looks like; raises DatasetError for an unknown name."""
+        return text_options(self.name)
 
     def open(self) -> Source:
         """The source of pixels; raises DatasetError for an unknown name or option, or a wrong root."""

@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dsr.data_pipelines.codecs.base import shown
 from dsr.data_pipelines.datasets import IGNORE, DatasetError, LabelTable
 from dsr.data_pipelines.datasets.files import read_bytes
 from dsr.experiments.scoring.errors import ScoreError
@@ -103,19 +104,18 @@ class Mapping:
         except (DatasetError, ReadError, UnicodeDecodeError) as error:
             raise ScoreError(f"{path}: the class mapping cannot be read ({error})") from None
         rows = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
-        if set(rows.fieldnames or ()) != {"output", "class"}:
-            raise ScoreError(f"{path}: the first line must be output,class, not {rows.fieldnames}")
         known = {label.name: label.train_id for label in table.classes}
         found: dict[int, int] = {}
-        for row in rows:
-            output, name = (row["output"] or "").strip(), (row["class"] or "").strip()
-            if not (output.isascii() and output.isdigit() and len(output) < 6) or int(output) in found:
-                raise ScoreError(f"{path}, line {rows.line_num}: output {output!r} is no whole number, or there twice")
-            if name and name not in known:
-                raise ScoreError(
-                    f"{path}, line {rows.line_num}: {name!r} is no class of the dataset, which has {', '.join(known)}"
-                )
-            found[int(output)] = known.get(name, IGNORE)
+        try:
+            if sorted(rows.fieldnames or ()) != ["class", "output"]:
+                raise ScoreError(f"{path}: the first line must be output,class, not {shown(rows.fieldnames)}")
+            for row in rows:
+                output, train_id = _mapped(row, known)
+                if output in found:
+                    raise ValueError(f"output {output} is there twice")
+                found[output] = train_id
+        except (ValueError, csv.Error) as error:
+            raise ScoreError(f"{path}, line {rows.line_num}: {error}") from None
         if not found or sorted(found) != list(range(len(found))):
             raise ScoreError(
                 f"{path}: outputs must be 0, 1, 2, ... without a hole; give an empty class to those unused"
@@ -131,6 +131,20 @@ class Mapping:
                 "say which of its outputs is which class with --classes FILE"
             )
         return np.array(self.train_ids, np.uint8)[outputs]
+
+
+def _mapped(row: dict[str, str], known: dict[str, int]) -> tuple[int, int]:
+    """The output and the train id of a row; ValueError says what is wrong with it."""
+    if None in row or None in row.values():
+        raise ValueError("has more or fewer cells than output,class; a name with a comma needs quotes around it")
+    output, name = row["output"].strip(), row["class"].strip()
+    if not (output.isascii() and output.isdigit() and len(output) < 6):
+        raise ValueError(f"output {shown(output)} is no whole number")
+    if len(name.splitlines()) > 1:
+        raise ValueError("has a line break in its class; a quote may not be closed")
+    if name and name not in known:
+        raise ValueError(f"{shown(name)} is no class of the dataset, which has {', '.join(known)}")
+    return int(output), known.get(name, IGNORE)
 
 
 class Network(ABC):

@@ -67,6 +67,13 @@ def test_what_a_study_needs_stays_and_the_rest_goes_after_a_yes(study: Study) ->
     assert young.exists() and needed.exists
 
 
+def test_asked_for_json_it_writes_nothing_else_on_standard_output(study: Study) -> None:
+    make(study.work / "codecs/one-12345678", Identity("codec", "one", {}))
+    result = clean(study.work, "--json", answer="y\n")
+    assert [one["folder"] for one in json.loads(result.stdout)["removed"]] == [str(study.work / "codecs/one-12345678")]
+    assert "codecs/one-12345678" in result.stderr and "Remove them?" in result.stderr
+
+
 def test_an_unfinished_artefact_of_a_study_stays_however_old(study: Study) -> None:
     partial = leave(study.shards(ORIGINAL, "train").folder, 99)
     assert "0 folders" in clean(study.work, "--yes").output

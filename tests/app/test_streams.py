@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from dsr.app.commands.tensorboard import TENSORBOARD
 from dsr.tfrecords.building import building
@@ -42,6 +44,12 @@ def test_a_terminal_of_few_characters_gets_all_that_it_can_show(tmp_path: Path) 
     result = dsr(f"status --work {tmp_path}", PYTHONIOENCODING="latin-1")
     assert result.returncode == 0, result.stderr
     assert b"\\u4e2d-12345678" in result.stdout
+
+
+def test_json_is_json_in_a_terminal_of_few_characters(tmp_path: Path) -> None:
+    Image.new("RGB", (8, 8)).save(tmp_path / "ä😀.png")
+    result = dsr(f"encode {tmp_path}/ä😀.png {tmp_path}/ä😀.jpg --codec jpeg --json", PYTHONIOENCODING="latin-1")
+    assert json.loads(result.stdout)["file"] == f"{tmp_path}/ä😀.jpg", result.stderr
 
 
 @pytest.mark.tensorflow

@@ -12,6 +12,7 @@ from dsr.data_pipelines.codecs.bpg import read_bpg, write_bpg
 from dsr.models.errors import UserError
 from tests.data_pipelines.codecs.conftest import scene
 from tests.data_pipelines.codecs.test_bpg_vectors import KEPT
+from tests.data_pipelines.datasets.files import chunk, save_raw_png
 
 
 @pytest.fixture
@@ -136,6 +137,14 @@ def test_what_the_reader_of_datasets_refuses_is_refused(tmp_path):
     assert "16 bits" in refused("encode", tmp_path / "deep.png", tmp_path / "deep.bpg")
     Image.fromarray(scene(4, 4)).convert("CMYK").save(tmp_path / "cmyk.jpg")
     assert "CMYK" in refused("encode", tmp_path / "cmyk.jpg", tmp_path / "cmyk.bpg")
+
+
+@pytest.mark.parametrize(("colour", "samples"), [(6, 4), (4, 2), (2, 3)])
+def test_sixteen_bits_are_refused_whatever_their_transparency(tmp_path, colour, samples):
+    transparent = () if colour != 2 else (chunk(b"tRNS", bytes(6)),)
+    deep = save_raw_png(tmp_path / "deep.png", 2, 2, 16, colour, bytes(8 * samples), *transparent)
+    for options in (("--drop-alpha",), ()):
+        assert "16 bits" in refused("encode", deep, tmp_path / "deep.bpg", *options)
 
 
 def test_nothing_is_overwritten_unless_forced(source, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 from PIL import Image
 
 from dsr.data_pipelines.datasets import IGNORE, DatasetError, open_source
+from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.schema import DatasetConfig
 
 LANDSCAPE_TURNED = 6
 
@@ -75,6 +77,19 @@ def test_ids_that_are_ignored_leave_the_classes_and_need_not_be_in_the_list(tmp_
     expected = np.where(label == 0, 0, np.where(label == 2, 1, IGNORE))
     np.testing.assert_array_equal(ids, expected)
     assert open_source("folder", tmp_path, ignore_ids=254).table.num_classes == 3
+
+
+def test_texts_that_look_like_numbers_are_texts(tmp_path: Path) -> None:
+    make(tmp_path, images="2024", labels="1e3", end="1_0")
+    said = ["images=2024", "labels=1e3", "label_suffix=1_0", "ignore_ids=2"]
+    config = apply_overrides(DatasetConfig.of("folder", str(tmp_path)), [f"options.{option}" for option in said])
+    source = config.open()
+    assert [sample.label for sample in source.samples("train")] == [f"train/{name}1_0.png" for name in "abc"]
+    assert [one.name for one in source.table.classes] == ["road", "car"]
+    shares = ["options.test_share=0", "options.seed=3", "options.skip_others=true"]
+    assert apply_overrides(config, shares).options["seed"] == 3
+    with pytest.raises(DatasetError, match="received=1 must name folders"):
+        apply_overrides(config, ["options.received=1"]).open()
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import inspect
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
+from dsr.data_pipelines.codecs.base import shown
 from dsr.data_pipelines.datasets import DATASETS, DatasetError, open_source
 
 
@@ -36,6 +39,19 @@ def test_options_out_of_range_are_refused(value):
         open_source("streets", height=value)
     with pytest.raises(DatasetError, match="max_pixels must be a whole number"):
         open_source("camvid", "root", max_pixels=value)
+
+
+VALUES = (None, "abc", "", 0, 1, -1, 2.5, float("nan"), True, [], "9" * 5000, 10**400)
+
+
+@pytest.mark.parametrize("value", VALUES, ids=shown)
+@pytest.mark.parametrize("name", DATASETS)
+def test_no_value_of_an_option_ends_in_another_error(name, value, tmp_path):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "classes.csv").write_text("id,name\n0,road\n")
+    for option in set(inspect.signature(DATASETS[name]).parameters) - {"root"}:
+        with suppress(DatasetError, OSError):  # the command line makes a sentence of either
+            open_source(name, None if name == "streets" else tmp_path, **{option: value})
 
 
 @pytest.mark.parametrize(

@@ -66,6 +66,10 @@ def test_a_quote_that_is_not_closed_and_a_void_that_would_be_learned_are_refused
     path.write_text('id,name\n0,"road\n1,car\n2,pole\n')
     with pytest.raises(DatasetError, match="line break in its name"):
         read_classes(path)
+    for text in ('id,name\n0,"' + "1,car\n" * 30_000, "x" * 200_000 + ",name\n0,road\n"):
+        path.write_text(text)
+        with pytest.raises(DatasetError, match="field larger than field limit"):
+            read_classes(path)
     path.write_text("id,name\n0,void\n1,car\n")
     with pytest.raises(DatasetError, match="'void' .*would be a class that is learned"):
         read_classes(path)
