@@ -51,7 +51,11 @@ if TYPE_CHECKING:
 )
 @click.option("--mean", default="0,0,0", show_default=True, help="Subtracted from R,G,B in [0, 1].")
 @click.option("--std", default="1,1,1", show_default=True, help="What R,G,B are divided by then.")
-@click.option("--size", metavar="HxW", help="Resize images to this for the network.  [default: as they are]")
+@click.option(
+    "--size",
+    metavar="HxW",
+    help="Resize images to this for the network, by Pillow's bilinear filter.  [default: as they are]",
+)
 @click.option(
     "--layout",
     type=click.Choice(["nchw", "nhwc"]),

@@ -44,9 +44,9 @@ class DatasetConfig:
       restore: the dataset's split that codecs and restorers are trained on.
       train: the split that segmenters are trained on.
       test: the split that segmenters are tested on.
-      restore_limit: use only the first N images of the split to restore.
-      train_limit: use only the first N images of the split to train.
-      test_limit: use only the first N images of the split to test.
+      restore_limit: use only N images of the split to restore, spread evenly over its sorted names.
+      train_limit: use only N images of the split to train, spread evenly over its sorted names.
+      test_limit: use only N images of the split to test, spread evenly over its sorted names.
       options: the dataset's own.
     """
 

@@ -4,7 +4,7 @@ FILE.onnx, read by ONNX Runtime; a folder of TensorFlow's SavedModel; or FILE.py
 
 The first two get one image at a time, (1, 3, H, W) or (1, H, W, 3), float32: pixels in [0, 1], less the mean, divided
 by the standard deviation of each channel. Where the network takes uint8, it gets the pixels as they are. What they
-give is a label map (integers), or a score of each class for each pixel, of the input's size or smaller.
+give is a label map (integers), or a score of each class for each pixel, of any size.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Preprocessing:
     """What is done to pixels before a network sees them.
 
     mean, std: Of each channel, R G B, of values in [0, 1].
-    size: (height, width) that images are resized to, bilinear; None to leave them as they are.
+    size: (height, width) that images are resized to, by Pillow's bilinear filter; None to leave them as they are.
     layout: Of the input, and of scores that come out.
     """
 
@@ -207,9 +207,10 @@ class Labeller:
 
 
 def _likeliest(scores: NDArray[Any], size: tuple[int, int]) -> NDArray[np.int64]:
-    """The class of the highest score, (H, W), of scores (classes, h, w) brought to the size by bilinear interpolation.
+    """The class of the highest score, (H, W), of scores (classes, h, w) that Pillow's bilinear filter resizes.
 
-    Pixels are areas, as in PyTorch's align_corners=False. The first of equal scores counts.
+    Pixels are areas. Where a side grows, that is PyTorch's align_corners=False, and where it shrinks, the same with
+    antialias=True. The first of equal scores counts.
     """
     if scores.shape[1:] == size:
         return scores.argmax(0)

@@ -57,6 +57,39 @@ def test_smaller_scores_are_interpolated_as_areas(tmp_path: Path) -> None:
     assert np.array_equal(found[sure], large.argmax(0)[sure])
 
 
+def averages(new: int, old: int) -> np.ndarray:
+    """The matrix (new, old) of a filter: a triangle as wide as two samples of the coarser of both grids, by areas."""
+    places = (np.arange(new) + 0.5)[:, None] * old / new - (np.arange(old) + 0.5)
+    weights = np.maximum(1 - np.abs(places) / max(old / new, 1), 0)
+    return weights / weights.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize("size", [(24, 40), (36, 17), (5, 7), (30, 6)])
+def test_images_are_resized_as_areas_and_averaged_where_they_shrink(size: tuple[int, int]) -> None:
+    expected = np.einsum("yh,hwc,xw->yxc", averages(size[0], 12), PIXELS.astype(float), averages(size[1], 16))
+    found = Preprocessing(size=size, layout="nhwc")(PIXELS, raw=True)[0]
+    assert np.abs(found - expected).max() <= 1  # rounded for each side
+    assert np.abs(found - expected).mean() < 0.5
+
+
+def test_larger_scores_are_averaged(tmp_path: Path) -> None:
+    large = np.random.default_rng(1).random((3, 31, 40)).astype(np.float32)
+    np.save(tmp_path / "large.npy", large)
+    found = function(tmp_path, f"return np.load({str(tmp_path / 'large.npy')!r})")(PIXELS)
+    small = np.einsum("yh,chw,xw->cyx", averages(12, 31), large, averages(16, 40))
+    sure = np.diff(np.sort(small, 0)[-2:], axis=0)[0] > 1e-5
+    assert sure.mean() > 0.95
+    assert np.array_equal(found[sure], small.argmax(0)[sure])
+
+
+def test_labels_of_another_size_are_those_of_the_nearest_pixel_centre(tmp_path: Path) -> None:
+    for height, width in ((5, 9), (30, 21)):
+        body = f"return np.arange({height} * {width}).reshape({height}, {width}) % 3"
+        rows, columns = (np.arange(12) + 0.5) * height // 12, (np.arange(16) + 0.5) * width // 16
+        expected = (rows[:, None] * width + columns) % 3
+        assert np.array_equal(function(tmp_path, body)(PIXELS), expected)
+
+
 def test_a_functions_file_is_run_as_a_program_is(tmp_path: Path) -> None:
     """It imports what lies beside it, and may hold dataclasses, which look for their module."""
     (tmp_path / "beside_mine.py").write_text("THRESHOLD = 90\n")
