@@ -239,7 +239,7 @@ def _rate(length: int, width: int, height: int) -> str:
 
 
 def _refuse_overwriting(target: Path, force: bool) -> None:
-    if target.exists() and not force:
+    if (target.exists() or target.is_symlink()) and not force:
         raise UserError(f"{target} exists: choose another name, or overwrite it with --force")
 
 

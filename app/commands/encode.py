@@ -100,8 +100,6 @@ def command(
 
 def _sample(source: Path) -> list[Any]:
     """Pixels of a few images, spread evenly over the folder; none that cannot be read."""
-    from contextlib import suppress
-
     from dsr.data_pipelines.datasets import DatasetError, images
     from dsr.experiments.fleet.folders import find_items
 
@@ -109,10 +107,14 @@ def _sample(source: Path) -> list[Any]:
         return [images.read_rgb(source)]
     items = find_items(source, images.EXTENSIONS)
     count = min(SAMPLE_IMAGES, len(items))
-    pixels = []
+    pixels, reason = [], ""
     for i in range(count):
-        with suppress(DatasetError):
+        try:
             pixels.append(images.read_rgb(source / items[i * len(items) // count].name))
+        except DatasetError as error:
+            reason = str(error)
+    if not pixels:
+        raise FleetError(f"--target-bpp: none of the {count} images looked at can be read; {reason}")
     return pixels
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Optional
@@ -19,6 +20,9 @@ from dsr.models.restorers.folder import SHIPPED
 if TYPE_CHECKING:
     from dsr.experiments.scoring.networks import Labeller, Layout
     from dsr.experiments.scoring.predictions import Ids
+
+MAX_SIDE = 1 << 14
+"""Pixels that images may be resized to."""
 
 
 @click.command("score", cls=Command)
@@ -239,7 +243,8 @@ def _three(option: str, text: str) -> tuple[float, float, float]:
 def _size(text: Optional[str]) -> Optional[tuple[int, int]]:
     if text is None:
         return None
-    height, _, width = text.lower().partition("x")
-    if not (height.isdecimal() and width.isdecimal() and 0 < int(height) <= 1 << 14 and 0 < int(width) <= 1 << 14):
-        raise click.UsageError(f"--size is {text!r}: give height and width, as 512x1024")
-    return int(height), int(width)
+    found = re.fullmatch(r"(\d{1,5})x(\d{1,5})", text, re.ASCII | re.IGNORECASE)
+    height, width = map(int, found.groups()) if found else (0, 0)
+    if not (0 < height <= MAX_SIDE and 0 < width <= MAX_SIDE):
+        raise click.UsageError(f"--size is {text[:80]!r}: give height and width, each up to {MAX_SIDE}, as 512x1024")
+    return height, width

@@ -77,6 +77,13 @@ def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ..
     assert not (tmp_path / "work").exists()
 
 
+def test_a_rate_asked_for_of_images_that_cannot_be_read_names_one(tmp_path: Path) -> None:
+    (tmp_path / "camera").mkdir()
+    (tmp_path / "camera" / "a.png").write_bytes(b"nothing")
+    result = CliRunner().invoke(cli, ["encode", str(tmp_path / "camera"), str(tmp_path / "o"), "--target-bpp", "1"])
+    assert "a.png: cannot be decoded as an image" in str(result.exception)
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -92,6 +99,10 @@ def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ..
         (("convert", "--codec", "bpg", "--qp", "40", "--quality", "40"), "not both"),
         (("encode", ".", "there", "--codec", "none", "--qp", "40"), "none has no QP"),
         (("train", "--config", "RO", "--codec", "blur-gaussian", "--qp", "2"), "blur-gaussian has no QP"),
+        *(
+            (("score", "--model", "net.onnx", "--size", size), "give height and width")
+            for size in ("0x9", "9" * 5000 + "x1")
+        ),
     ],
 )
 def test_a_wrong_choice_ends_with_status_2_and_names_the_right_one(arguments: tuple[str, ...], says: str) -> None:

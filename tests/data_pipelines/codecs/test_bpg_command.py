@@ -154,6 +154,8 @@ def test_nothing_is_overwritten_unless_forced(source, tmp_path):
     assert target.read_bytes() == b"precious"
     assert run("encode", source, target, "--force").exit_code == 0
     assert read_bpg(target.read_bytes()).rgb.shape == (67, 101, 3)
+    (tmp_path / "link.bpg").symlink_to(tmp_path / "to an unmounted disk")
+    assert "--force" in refused("encode", source, tmp_path / "link.bpg")
     (tmp_path / "out.png").write_bytes(b"precious")
     assert "--force" in refused("decode", target, tmp_path / "out.png")
 
