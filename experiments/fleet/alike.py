@@ -87,7 +87,7 @@ def alike(files: Sequence[File], originals: Sequence[np.ndarray]) -> Alike:
     counted: dict[Codec, int] = defaultdict(int)
     for (name, quality, chroma), group in groups.items():
         known = {option.name for option in codec_class(name).options()}
-        options = {} if chroma is None or "chroma" not in known else {"chroma": chroma}
+        options: dict[str, Any] = {} if chroma is None or "chroma" not in known else {"chroma": chroma}
         try:
             if name == "msh" and quality is None:
                 raise CodecError("their model does not come with dsr")
