@@ -25,8 +25,8 @@ def command(source: Path, target: Path, format: Format, workers: Optional[int]) 
     """Decode a bitstream, or all in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif .png), under the same names.
 
     Which codec decodes is told by the file's first bytes, and its suffix must agree. As for dsr encode, a folder is
-    made whole or goes on after a stop, with rates.csv, errors.jsonl and manifest.json. Nothing that exists is
-    overwritten.
+    made whole or goes on after a stop, with rates.csv, errors.jsonl, sources.jsonl and manifest.json. Nothing that
+    exists is overwritten.
 
     \b
     Examples:

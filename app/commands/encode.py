@@ -56,9 +56,9 @@ def command(
     """Encode an image file, or all images in a folder and below it, under the same names.
 
     Images are turned upright as their EXIF says. A folder holds, besides the bitstreams, rates.csv (bytes, bits per
-    pixel and time of each), errors.jsonl (images that cannot be read, and why) and manifest.json (SHA-256 of every
-    file). It is TARGET.partial until it is whole; the same command goes on with it after a stop. Nothing that exists is
-    overwritten.
+    pixel and time of each), errors.jsonl (images that cannot be read, and why), sources.jsonl (SHA-256 of every image)
+    and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command goes on with it
+    after a stop, and takes images that changed meanwhile as they are now. Nothing that exists is overwritten.
 
     \b
     Examples:

@@ -39,9 +39,9 @@ def command(source: Path, target: Path, segmenter: str, ids: Ids, work: Path, wo
     """Label all images in a folder and below it with a segmenter that dsr trained, under the same names.
 
     OUT then holds labels/ (8-bit grey PNG, what dsr score --predictions reads), overlays/ (the images with the classes'
-    colours laid over), predictions.csv, errors.jsonl (images that were left out, and why) and manifest.json (SHA-256 of
-    every file). It is OUT.partial until it is whole; the same command goes on with it after a stop. Nothing that exists
-    is overwritten.
+    colours laid over), predictions.csv, errors.jsonl (images that were left out, and why), sources.jsonl (SHA-256 of
+    every image) and manifest.json (SHA-256 of every file). It is OUT.partial until it is whole; the same command goes
+    on with it after a stop. Nothing that exists is overwritten.
 
     \b
     Examples:

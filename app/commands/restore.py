@@ -54,9 +54,10 @@ def command(
     """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif), under the same names.
 
     TARGET then holds images/, with --labels labels/, received.csv (what each file's header says, its bytes and
-    SHA-256), errors.jsonl (files that were left out, and why) and manifest.json (SHA-256 of every file). It is
-    TARGET.partial until it is whole; the same command goes on with it after a stop, and compares a finished one with
-    its SHA-256. Files that are not what the restorer was trained for are told, and restored all the same.
+    SHA-256), errors.jsonl (files that were left out, and why), sources.jsonl (SHA-256 of every file that was read) and
+    manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command goes on with it
+    after a stop, and compares a finished one with its SHA-256. Files that are not what the restorer was trained for are
+    told, and restored all the same.
 
     With --engine the work is spread over the workers of a cluster, which reach all folders under the same paths; the
     files are the same.

@@ -12,7 +12,7 @@ from dsr.data_pipelines.datasets import images
 from dsr.experiments.deploy.errors import DeployError
 from dsr.experiments.deploy.segmenters import SavedSegmenter
 from dsr.experiments.fleet import folders
-from dsr.experiments.fleet.folders import Folder, Item, Made
+from dsr.experiments.fleet.folders import IMAGE, Folder, Item, Made
 from dsr.tfrecords.manifest import Identity, Manifest, release
 from dsr.tfrecords.png import encode_png
 
@@ -73,4 +73,6 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
         "ids": ids,
     }
     change = Predict(source, saved, ids)
-    return Folder(Identity("predicted", f"predict {source.name}", config), source, items, change, TABLE, COLUMNS)
+    return Folder(
+        Identity("predicted", f"predict {source.name}", config), {IMAGE: source}, items, change, TABLE, COLUMNS
+    )

@@ -10,7 +10,7 @@ from pathlib import Path
 from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
 from dsr.experiments.fleet import folders
-from dsr.experiments.fleet.folders import Folder, Item, Made
+from dsr.experiments.fleet.folders import IMAGE, Folder, Item, Made
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Rate
 from dsr.models.metrics.fidelity import psnr
@@ -98,7 +98,7 @@ def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
     }
     return Folder(
         Identity("encoded", f"encode {source.name}", config),
-        source,
+        {IMAGE: source},
         items,
         Encode(source, rate, measured),
         RATES,
@@ -115,5 +115,10 @@ def decoded_folder(source: Path, format: Format) -> Folder:
         "format": str(format),
     }
     return Folder(
-        Identity("decoded", f"decode {source.name}", config), source, items, Decode(source, format), RATES, DECODED
+        Identity("decoded", f"decode {source.name}", config),
+        {IMAGE: source},
+        items,
+        Decode(source, format),
+        RATES,
+        DECODED,
     )

@@ -2,7 +2,8 @@
 
 The folder that is made is an artefact (see `dsr.tfrecords.manifest`): `<folder>.partial` while it is made, locked, gone
 on with after a kill, renamed when it is whole, with the SHA-256 of each file in `manifest.json`. A table says what each
-file cost, and `errors.jsonl` which ones could not be changed and why.
+file cost, `errors.jsonl` which ones could not be changed and why, and `sources.jsonl` what they were made of, so that
+files that are others by now are noticed though they have the size that they had.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ import hashlib
 import io
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
+from dsr.data_pipelines.datasets import images
+from dsr.data_pipelines.datasets.files import unreadable
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
@@ -26,16 +30,23 @@ from dsr.tfrecords import files
 from dsr.tfrecords.building import Build, building, finished, repairing
 from dsr.tfrecords.engine import Engine, How
 from dsr.tfrecords.errors import ArtefactError, one_sentence
-from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.integrity import damages, sha256
 from dsr.tfrecords.layout import SCRATCH, partial_of
-from dsr.tfrecords.ledger import ERRORS, Failure, write_errors
-from dsr.tfrecords.manifest import Identity, Manifest
+from dsr.tfrecords.ledger import ERRORS, SOURCES, Failure, write_errors, write_sources
+from dsr.tfrecords.manifest import Identity, Manifest, intact
 from dsr.tfrecords.schema import canonical_json
+from dsr.tfrecords.workers import available_cores
 
 FILES_PER_BATCH = 8
 """At most so many files of each process are done again after a kill."""
 
 KEEP_TIME_EVERY = 5.0  # seconds
+
+IMAGE, LABEL = "image", "label"
+"""What a file is that is read."""
+
+MOST_BYTES = images.max_bytes(images.MAX_PIXELS)
+"""More than any file has that can be changed."""
 
 Row = dict[str, Any]
 
@@ -55,6 +66,11 @@ class Item:
     stem: str
     label: Optional[str] = None
     flaw: Optional[str] = None
+
+    def sources(self) -> list[tuple[str, str]]:
+        """Kind and name of each file that it is changed by; none if it cannot be."""
+        named = [(IMAGE, self.name)] if self.label is None else [(IMAGE, self.name), (LABEL, self.label)]
+        return [] if self.flaw else named
 
 
 @dataclass(frozen=True)
@@ -89,11 +105,15 @@ class Batch:
 
 @dataclass(frozen=True)
 class Result:
-    """What a finished batch has: entries of its files for the manifest, rows of the table, failures."""
+    """What a finished batch has.
+
+    Entries of its files for the manifest, rows of the table, failures, and what it was made of (see `sources_of`).
+    """
 
     files: dict[str, dict[str, Any]]
     rows: list[Row]
     failures: list[dict[str, str]]
+    sources: list[dict[str, Any]]
 
     @staticmethod
     def path(scratch: Path, batch: Batch) -> Path:
@@ -106,7 +126,7 @@ class Result:
 
     @classmethod
     def load(cls, scratch: Path, batch: Batch) -> Optional[Result]:
-        """None if the batch is not finished, or its result damaged: it is then done again."""
+        """None if the batch is not finished, or its result damaged or of an earlier version: it is then done again."""
         try:
             return cls(**json.loads(files.read_bytes(cls.path(scratch, batch))))
         except (FileNotFoundError, ValueError, TypeError, RecursionError):
@@ -117,16 +137,17 @@ class Result:
 class BatchWriter:
     """What a worker does: change the files of a batch, yielding a row or failure of each, and None when all is done.
 
-    root: The folder that is read; failures name files relative to it.
+    roots: As of `Folder`; failures name files relative to them.
     """
 
-    root: Path
+    roots: Mapping[str, Path]
     change: Change
     path: Path
     scratch: Path
 
     def __call__(self, batch: Batch) -> Iterator[Optional[Row]]:
-        result = Result({}, [], [])
+        # Before they are read: of a file that changes meanwhile, the next run then sees that it is another.
+        result = Result({}, [], [], sources_of(self.roots, batch))
         with self._target(batch, result) as put:
             for item in batch.items:
                 try:
@@ -134,7 +155,7 @@ class BatchWriter:
                         raise FleetError(item.flaw)
                     made = self.change(item)
                 except UserError as error:
-                    failure = Failure.of(readable(item.stem), readable(item.name), error, self.root)
+                    failure = Failure.of(readable(item.stem), readable(item.name), error, self.roots.get(IMAGE))
                     result.failures.append(asdict(failure))
                     yield result.failures[-1]
                     continue
@@ -236,6 +257,23 @@ def listing(folder: Path, names: Iterable[str]) -> str:
     return digest.hexdigest()
 
 
+def sources_of(roots: Mapping[str, Path], batch: Batch) -> list[dict[str, Any]]:
+    """The files that a batch is made of, as they are now: kind, name, bytes and SHA-256.
+
+    The SHA-256 is None of a file that is too long to be read. Raises ReadError for one that cannot be read now.
+    """
+    found = []
+    for kind, name in (source for item in batch.items for source in item.sources()):
+        path = roots[kind] / name
+        try:
+            size = files.size(path)
+            digest = sha256(path) if size <= MOST_BYTES else None
+        except OSError as error:
+            raise unreadable(path, error) from error
+        found.append({"kind": kind, "name": name, "bytes": size, "sha256": digest})
+    return found
+
+
 def check_apart(source: Path, target: Path) -> None:
     """Raise FleetError if what is made would be found among what it is made of, or the other way round."""
     ours, theirs = target.resolve(), source.resolve()
@@ -248,8 +286,8 @@ class Folder:
     """A folder that is to be made: what of, how, and what its table is called.
 
     Attributes:
-        identity: All that the files depend on.
-        root: The folder that is read.
+        identity: All that the files depend on, but for the contents of the files that items are changed by.
+        roots: The folders that these lie in: of every IMAGE, and of every LABEL.
         items: What is changed, in order.
         change: What becomes of each.
         table: File name of the table of rows.
@@ -259,7 +297,7 @@ class Folder:
     """
 
     identity: Identity
-    root: Path
+    roots: Mapping[str, Path]
     items: Sequence[Item]
     change: Change
     table: str
@@ -278,12 +316,13 @@ class Folder:
     def left(self, folder: Path) -> int:
         """How many files are still to be changed to make it; makes nothing.
 
-        Raises ArtefactError if the folder holds something else.
+        Raises ArtefactError if the folder holds something else, or was made of files that changed since.
         """
-        if finished(folder, self.identity) is not None:
+        manifest = finished(folder, self.identity)
+        if manifest is not None:
+            self._check_sources(folder, manifest)
             return 0
-        scratch = partial_of(folder) / SCRATCH
-        return sum(len(batch.items) for batch in self.batches if Result.load(scratch, batch) is None)
+        return sum(len(batch.items) for batch in self._todo(partial_of(folder)))
 
     def make(
         self, folder: Path, workers: Optional[int], progress: Progress, engine: Optional[Engine] = None
@@ -300,25 +339,57 @@ class Folder:
             The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes` and `seconds`.
 
         Raises:
-            ArtefactError: the folder holds something else, another process makes it, it cannot be written, or nothing
-                could be made.
+            ArtefactError: the folder holds something else or was made of files that changed since, another process
+                makes it, it cannot be written, or nothing could be made.
         """
         how = How(workers, engine)
         manifest = finished(folder, self.identity)
         if manifest is not None:
+            self._check_sources(folder, manifest)
             self._repair(folder, manifest, how, progress)
             return manifest
         with building(folder, self.identity) as build:
-            todo = []
-            for batch in self.batches:
-                result = Result.load(build.scratch, batch)
-                if result is None or damages(build.path, result.files):
-                    todo.append(batch)
-            writer = BatchWriter(self.root, self.change, build.path, build.scratch)
-            self._run(writer, todo, how, progress, build)
+            writer = BatchWriter(self.roots, self.change, build.path, build.scratch)
+            self._run(writer, self._todo(build.path), how, progress, build)
             self._join(build)
         assert build.manifest is not None
         return build.manifest
+
+    def _todo(self, partial: Path) -> list[Batch]:
+        """The batches that are not done, whose files are damaged, or that were made of files that changed since."""
+
+        def done(batch: Batch) -> bool:
+            result = Result.load(partial / SCRATCH, batch)
+            if result is None or damages(partial, result.files):
+                return False
+            return result.sources == sources_of(self.roots, batch)
+
+        batches = self.batches
+        with ThreadPoolExecutor(available_cores()) as pool:  # hashing does not hold the interpreter
+            return [batch for batch, is_done in zip(batches, pool.map(done, batches)) if not is_done]
+
+    def _check_sources(self, folder: Path, manifest: Manifest) -> None:
+        """Raise ArtefactError if a finished folder was made of files that changed since, where it says of which."""
+        if SOURCES not in manifest.files:
+            return
+        lines = files.read_bytes(intact(folder, SOURCES)).splitlines()
+        before = {(source["kind"], source["name"]): source for source in map(json.loads, lines)}
+        with ThreadPoolExecutor(available_cores()) as pool:
+            now = [
+                source
+                for found in pool.map(lambda batch: sources_of(self.roots, batch), self.batches)
+                for source in found
+            ]
+        changed = [
+            self.roots[source["kind"]] / source["name"]
+            for source in now
+            if source != before.get((source["kind"], source["name"]))
+        ]
+        if changed:
+            more = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+            raise ArtefactError(
+                f"{folder} was made before {changed[0]}{more} changed; choose another folder, or delete it"
+            )
 
     def _run(
         self,
@@ -347,12 +418,14 @@ class Folder:
         results = [Result.load(build.scratch, batch) for batch in self.batches]
         rows: list[Row] = []
         failures: list[dict[str, str]] = []
+        sources: list[dict[str, Any]] = []
         for batch, result in zip(self.batches, results):
             if result is None:
                 raise ArtefactError(f"{Result.path(build.scratch, batch)} is missing; run the same again")
             build.files.update(result.files)
             rows += result.rows
             failures += result.failures
+            sources += result.sources
         if not rows:
             raise ArtefactError(
                 f"none of {len(failures)} files can be taken; {failures[0]['file']}: {failures[0]['reason']}"
@@ -368,6 +441,8 @@ class Folder:
             with files.writing(build.path / name, build.scratch) as file:
                 file.write(content)
         write_errors(build.path, build.scratch, failures)
+        if sources:
+            write_sources(build.path, build.scratch, sources)
         build.summary.update(
             inputs=len(self.items),
             files_made=len(rows),
@@ -391,7 +466,7 @@ class Folder:
         ]
         progress.say(f"{len(damaged)} files of {folder} are damaged or missing and are made anew")
         with repairing(folder) as scratch:
-            self._run(BatchWriter(self.root, self.change, folder, scratch), todo, how, progress)
+            self._run(BatchWriter(self.roots, self.change, folder, scratch), todo, how, progress)
             for name in self.beside.keys() & damaged.keys():
                 with files.writing(folder / name, scratch) as file:
                     file.write(self.beside[name])

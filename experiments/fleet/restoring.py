@@ -11,7 +11,7 @@ from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
 from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.folders import Folder, Item, Made
+from dsr.experiments.fleet.folders import IMAGE, LABEL, Folder, Item, Made
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords.manifest import Identity, release
@@ -84,6 +84,7 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
     partners = None if labels is None else folders.find_stems(labels, LABEL_SUFFIXES)
     items = folders.find_items(source, received.all_suffixes(), partners)
     change = Restore(source, labels, SavedRestorer(restorer), format)
+    roots = {IMAGE: source}
     config: dict[str, Any] = {
         "dsr": release(),
         "restorer": change.restorer.describe(),
@@ -94,5 +95,6 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
         "labels": None,
     }
     if labels is not None and partners is not None:
+        roots[LABEL] = labels
         config["labels"] = folders.listing(labels, sorted(name for names in partners.values() for name in names))
-    return Folder(Identity("restored", f"restore {source.name}", config), source, items, change, RECEIVED, COLUMNS)
+    return Folder(Identity("restored", f"restore {source.name}", config), roots, items, change, RECEIVED, COLUMNS)

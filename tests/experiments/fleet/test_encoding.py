@@ -136,7 +136,7 @@ def test_finished_batches_are_not_done_again(camera: Path, tmp_path: Path) -> No
     made = encoded_folder(camera, JPEG, False)
     done = made.batches[1]
     with pytest.raises(KeyboardInterrupt), building(tmp_path / "fleet", made.identity) as build:
-        list(BatchWriter(camera, made.change, build.path, build.scratch)(done))
+        list(BatchWriter(made.roots, made.change, build.path, build.scratch)(done))
         raise KeyboardInterrupt
     names = {item.stem + ".jpg" for item in done.items}
     written = {name: (tmp_path / "fleet.partial" / name).stat().st_ino for name in names}
