@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import errno
 import functools
+import hashlib
 import logging
 import multiprocessing
 import os
+import secrets
 import shutil
-import socket
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -31,6 +32,9 @@ Location = Union[str, "os.PathLike[str]"]
 TEMPORARY = ".tmp"
 """What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never
 count."""
+
+_LONG = 64
+"""Bytes of a file's name, to which nothing can be added for certain if it has more; names of shards have fewer."""
 
 MAX_BYTES = 1 << 30
 """More than any file has that is read at once; a hostile one may promise 2^62."""
@@ -110,9 +114,9 @@ def read_bytes(path: Path, at_most: int = MAX_BYTES) -> bytes:
 def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
     """A file that gets its name, on disk or in the store, when it is whole; an exception leaves nothing.
 
-    Until then it is `<name>.<host>.<process>.tmp` in the folder `scratch`, which a kill may leave there: of several
-    writers of one name, each has a file of its own, and the last one counts. For a store it is a temporary file of this
-    machine, uploaded at the end.
+    Until then it is a temporary file in the folder `scratch`, which a kill may leave there: of several writers of one
+    name, on any hosts and in any threads, each has a file of its own, and the last one counts. For a store it is a
+    temporary file of this machine, uploaded at the end.
     """
     if is_url(path):
         with tempfile.TemporaryFile() as file:
@@ -122,8 +126,7 @@ def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
                 target.write(b"")  # else an empty file would not be made
                 shutil.copyfileobj(file, target, 1 << 24)
         return
-    own = f"{path.name}.{socket.gethostname()}.{os.getpid()}{TEMPORARY}"
-    with _replacing(path, scratch / own) as file:
+    with _replacing(path, scratch / _temporary(path.name)) as file:
         yield file
 
 
@@ -138,6 +141,13 @@ def write_atomically(path: Path, data: bytes) -> None:
         return
     with _replacing(path, path.with_name(path.name + TEMPORARY)) as file:
         file.write(data)
+
+
+def _temporary(name: str) -> str:
+    """Another one at each call: `<name>.<at random>.tmp`, with a digest in the place of a name that is long."""
+    data = os.fsencode(name)
+    known = name if len(data) <= _LONG else hashlib.sha256(data).hexdigest()[:16]
+    return f"{known}.{secrets.token_hex(8)}{TEMPORARY}"
 
 
 def names(folder: Path) -> list[str]:

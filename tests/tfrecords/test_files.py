@@ -7,16 +7,19 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from dsr.tfrecords import files
+from dsr.tfrecords.engine import sweep
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.framing import frame
 from dsr.tfrecords.layout import SCRATCH
 from dsr.tfrecords.manifest import check, records
+from dsr.tfrecords.plan import Shard
 from tests.tfrecords.fakes import FakeCodec, FakeSource, inline
 from tests.tfrecords.object_store import object_store
 from tests.tfrecords.writing import write_compressed, write_originals
@@ -78,6 +81,45 @@ def test_a_file_that_is_not_finished_does_not_appear(folder: Path) -> None:
             assert not files.exists(folder / "new")
             raise ZeroDivisionError
     assert files.names(folder) == ["old"] and read(folder / "old") == b"old"
+
+
+def test_threads_that_write_equal_names_in_one_scratch_folder_do_not_meet(tmp_path: Path) -> None:
+    for name in ("a", "b", "scratch"):
+        (tmp_path / name).mkdir()
+    with files.writing(tmp_path / "a" / "0001.png", tmp_path / "scratch") as first:
+        first.write(b"a" * 1000)
+        with files.writing(tmp_path / "b" / "0001.png", tmp_path / "scratch") as second:
+            second.write(b"b")
+        first.write(b"a")
+    assert read(tmp_path / "a" / "0001.png") == b"a" * 1001 and read(tmp_path / "b" / "0001.png") == b"b"
+    assert files.temporaries(tmp_path) == []
+
+
+@pytest.mark.parametrize("letter", ["n", "\N{HANGUL SYLLABLE GA}"])
+def test_any_name_that_a_file_may_have_can_be_written(letter: str, tmp_path: Path) -> None:
+    path = tmp_path / (letter * (255 // len(letter.encode())))
+    with files.writing(path, tmp_path) as file:
+        file.write(b"whole")
+        (temporary,) = files.temporaries(tmp_path)
+        assert len(temporary) < 100
+    assert read(path) == b"whole" and files.names(tmp_path) == [path.name]
+
+
+@pytest.mark.parametrize("version", ["this", "earlier"])
+def test_what_killed_writers_left_of_a_shard_is_swept_and_what_others_write_is_not(
+    version: str, tmp_path: Path
+) -> None:
+    own, other = Shard(3, 12, 1), Shard(4, 12, 1)
+    with ExitStack() as writers:
+        for name in (own.name, f"{own.name}.json", other.name):
+            if version == "earlier":
+                (tmp_path / f"{name}.host.123.tmp").touch()
+            else:
+                writers.enter_context(files.writing(tmp_path / name, tmp_path))
+        _killed = writers.pop_all()  # and do not tidy up after themselves
+    sweep(tmp_path, [own])
+    assert [name.startswith(other.name) for name in files.temporaries(tmp_path)] == [True]
+    assert files.names(tmp_path) == []
 
 
 def test_a_disk_that_is_full_at_the_last_moment_has_the_old_file_and_no_other(

@@ -62,13 +62,15 @@ def test_no_more_is_read_than_is_allowed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("there", ["link", "dangling link", "file"])
-def test_what_lies_under_the_name_of_a_temporary_file_is_not_written_through(tmp_path: Path, there: str) -> None:
+def test_what_lies_under_the_name_of_a_temporary_file_is_not_written_through(
+    tmp_path: Path, there: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(files.secrets, "token_hex", lambda _: "random")
     target, path = tmp_path / "target", tmp_path / "work" / "report.html"
     path.parent.mkdir()
     own = files.writing(path, path.parent)
     for write in (lambda: files.write_atomically(path, b"new"), lambda: write_into(own)):
-        temporary = {"report.html.tmp", f"report.html.{socket.gethostname()}.{os.getpid()}.tmp"}
-        for name in temporary:
+        for name in ("report.html.tmp", "report.html.random.tmp"):
             (path.parent / name).unlink(missing_ok=True)
             if there == "file":
                 (path.parent / name).write_bytes(b"what a kill left, longer than the new")
