@@ -19,7 +19,7 @@ from dsr.data_pipelines.datasets.containers import Parts, jpeg_parts, png_parts
 from dsr.data_pipelines.datasets.errors import DatasetError
 from dsr.data_pipelines.datasets.files import opened
 
-OTHER_SUFFIXES = {"jpeg": (".jpeg", ".jpe", ".jfif"), "jpeg2000": (".j2k", ".jpc")}
+OTHER_SUFFIXES = {"jpeg": (".jpeg", ".jpe", ".jfif"), "jpeg2000": (".j2k", ".jpc", ".j2c", ".jpf", ".jpx")}
 """What files of a codec are called besides; the codec's own suffix is what is written."""
 
 MAX_BYTES = 1 << 30

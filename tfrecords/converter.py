@@ -48,6 +48,7 @@ from dsr.tfrecords.ledger import (
     Summary,
     joined_sources,
     row_of,
+    told_others,
     write_errors,
     write_sources,
     write_statistics,
@@ -59,7 +60,6 @@ from dsr.tfrecords.stages import Stage
 from dsr.tfrecords.workers import available_cores
 
 KEEP_TIME_EVERY = 5.0  # seconds
-OTHERS_NAMED = 1000  # of what was left out, in a manifest
 
 HERE = How()
 """With as many processes of this machine as it has cores."""
@@ -232,9 +232,7 @@ def _join(build: Build, shards: Sequence[Shard], max_errors: int, stage: Stage) 
     if first is not None:
         build.summary["source"] = {"files": 0, "bytes": 0, "pixels": 0}
         write_sources(build.path, build.scratch, _counted(chain([first], sources), build.summary["source"]))
-    others = stage.others()
-    if others:
-        build.summary["others"] = {"number": len(others), "names": others[:OTHERS_NAMED]}
+    build.summary.update(told_others(stage.others()))
 
 
 def _counted(sources: Iterable[dict[str, Any]], totals: dict[str, int]) -> Iterator[dict[str, Any]]:

@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,9 @@ HEADER = ("codec", "quality", "chroma")
 """What the row of an image that came compressed also has."""
 
 MB = 1e6
+
+OTHERS_NAMED = 1000
+"""Of what was left out, in a manifest."""
 
 Row = dict[str, Any]
 
@@ -114,6 +117,11 @@ def write_sources(folder: Path, scratch: Path, sources: Iterable[dict[str, Any]]
     with files.writing(folder / SOURCES, scratch) as file:
         for source in sources:
             file.write(canonical_json(source).encode() + b"\n")
+
+
+def told_others(others: Sequence[str]) -> dict[str, Any]:
+    """What the summary of a manifest says of things that lay beside what was read; nothing if there were none."""
+    return {"others": {"number": len(others), "names": list(others[:OTHERS_NAMED])}} if others else {}
 
 
 def joined_sources(shards: Iterable[list[dict[str, Any]]]) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -55,10 +56,12 @@ def command(
 ) -> None:
     """Encode an image file, or all images in a folder and below it, under the same names.
 
-    Images are turned upright as their EXIF says. A folder holds, besides the bitstreams, rates.csv (bytes, bits per
-    pixel and time of each), errors.jsonl (images that cannot be read, and why), sources.jsonl (SHA-256 of every image)
-    and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command goes on with it
-    after a stop, and takes images that changed meanwhile as they are now. Nothing that exists is overwritten.
+    Images are turned upright as their EXIF says. Links to folders are followed. Files of other kinds are not read, and
+    are named, unless they can hold no image, as texts and tables. A folder holds, besides the bitstreams, rates.csv
+    (bytes, bits per pixel and time of each), errors.jsonl (images that cannot be read, and why), sources.jsonl (SHA-256
+    of every image) and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command
+    goes on with it after a stop, and takes images that changed meanwhile as they are now. Nothing that exists is
+    overwritten.
 
     \b
     Examples:
@@ -138,25 +141,33 @@ def write_one(target: Path, data: bytes, suffixes: tuple[str, ...]) -> None:
 
 def make_folder(folder: Folder, target: Path, workers: Optional[int], engine: Optional[Engine] = None) -> None:
     """Make a folder of files and say so; with --dry-run only say how many files there are to make."""
+    from dsr.tfrecords.ledger import told_others
+
+    result: dict[str, Any] = {"folder": target}
     if is_asked(DRY_RUN):
-        left, count = folder.left(target), len(folder.items)
-        value = {"folder": target, "inputs": count, "left": left}
-        show(value, lambda: click.echo(f"{target}: {left} of {count} files to make"))
-        return
-    summary = folder.make(target, workers, Console(), engine).summary
-    show({"folder": target, **summary}, lambda: say_made(target, summary, "images"))
+        result.update(inputs=len(folder.items), left=folder.left(target))
+    else:
+        result.update(folder.make(target, workers, Console(), engine).summary)
+    result.update(told_others(folder.others))
+    show(result, lambda: _say_result(result, folder.others))
 
 
-def say_made(target: Path, summary: dict[str, Any], what: str) -> None:
-    """The closing line of a folder, and which of its files were left out."""
+def _say_result(result: dict[str, Any], others: Sequence[str]) -> None:
+    """What was made or is to be made, which files were left out, and what was not read."""
+    from dsr.data_pipelines.datasets.listing import counted
     from dsr.tfrecords.ledger import ERRORS
 
-    rate = 8 * summary["bytes"] / summary["pixels"]
-    click.echo(
-        f"{target}: {summary['files_made']} {what}, {rate:.4f} bpp, {duration(summary['seconds'])}, "
-        f"{summary['files_made'] / summary['seconds']:.1f} a second"
-    )
-    if summary["errors"]:
+    folder = result["folder"]
+    if "left" in result:
+        click.echo(f"{folder}: {result['left']} of {result['inputs']} files to make")
+    else:
+        rate, seconds = 8 * result["bytes"] / result["pixels"], result["seconds"]
         click.echo(
-            f"  left out {summary['errors']} of {summary['inputs']}: {target / ERRORS} says which and why", err=True
+            f"{folder}: {result['files_made']} images, {rate:.4f} bpp, {duration(seconds)}, "
+            f"{result['files_made'] / seconds:.1f} a second"
         )
+        if result["errors"]:
+            said = f"{folder / ERRORS} says which and why"
+            click.echo(f"  left out {result['errors']} of {result['inputs']}: {said}", err=True)
+    if others:
+        click.echo(f"  not read: {counted(others)}", err=True)

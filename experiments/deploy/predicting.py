@@ -62,7 +62,8 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
     Raises:
         FleetError: there is no such folder, or no image in it. DeployError: no segmenter, or ids beyond 8 bits.
     """
-    items = folders.find_items(source, images.EXTENSIONS)
+    found = folders.find(source, images.EXTENSIONS)
+    items = folders.items_of(found)
     saved = SavedSegmenter(segmenter)
     if ids == "dataset" and max(label.id for label in saved.table.classes) > 255:
         raise DeployError("the dataset's ids go beyond 255, and label maps have 8 bits: take --ids train")
@@ -74,5 +75,11 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
     }
     change = Predict(source, saved, ids)
     return Folder(
-        Identity("predicted", f"predict {source.name}", config), {IMAGE: source}, items, change, TABLE, COLUMNS
+        Identity("predicted", f"predict {source.name}", config),
+        {IMAGE: source},
+        items,
+        change,
+        TABLE,
+        COLUMNS,
+        others=folders.others_of(found),
     )

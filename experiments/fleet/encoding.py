@@ -89,7 +89,8 @@ class Decode:
 
 def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
     """The folder of bitstreams of a folder of images. Raises FleetError if there is none."""
-    items = folders.find_items(source, images.EXTENSIONS)
+    found = folders.find(source, images.EXTENSIONS)
+    items = folders.items_of(found)
     config = {
         "dsr": release(),
         "listing": folders.listing(source, (item.name for item in items)),
@@ -103,12 +104,14 @@ def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
         Encode(source, rate, measured),
         RATES,
         ENCODED,
+        others=folders.others_of(found),
     )
 
 
 def decoded_folder(source: Path, format: Format) -> Folder:
     """The folder of images of a folder of bitstreams. Raises FleetError if there is none."""
-    items = folders.find_items(source, received.all_suffixes())
+    found = folders.find(source, received.all_suffixes())
+    items = folders.items_of(found)
     config = {
         "dsr": release(),
         "listing": folders.listing(source, (item.name for item in items)),
@@ -121,4 +124,5 @@ def decoded_folder(source: Path, format: Format) -> Folder:
         Decode(source, format),
         RATES,
         DECODED,
+        others=folders.others_of(found),
     )

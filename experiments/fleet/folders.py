@@ -12,16 +12,18 @@ import csv
 import hashlib
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, Optional
 
 from dsr.data_pipelines.datasets import images
 from dsr.data_pipelines.datasets.files import unreadable
+from dsr.data_pipelines.datasets.listing import Found, counted, list_files
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
@@ -32,7 +34,7 @@ from dsr.tfrecords.engine import Engine, How
 from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages, sha256
 from dsr.tfrecords.layout import SCRATCH, partial_of
-from dsr.tfrecords.ledger import ERRORS, SOURCES, Failure, write_errors, write_sources
+from dsr.tfrecords.ledger import ERRORS, SOURCES, Failure, told_others, write_errors, write_sources
 from dsr.tfrecords.manifest import Identity, Manifest, intact
 from dsr.tfrecords.schema import canonical_json
 from dsr.tfrecords.workers import available_cores
@@ -188,47 +190,50 @@ class BatchWriter:
         result.files[batch.tar] = {"bytes": tar.size, "sha256": tar.sha256}
 
 
-def find_items(folder: Path, suffixes: Iterable[str], labels: Optional[dict[str, list[str]]] = None) -> list[Item]:
-    """The files with one of these suffixes in a folder and all below it, sorted by name; hidden ones are left out.
+def find(folder: Path, suffixes: Iterable[str]) -> Found:
+    """What lies in a folder and below it: files with one of these suffixes (lower-case), and all that is not read.
 
-    Args:
-        folder: What is read.
-        suffixes: Lower-case.
-        labels: stem -> names, as `find_stems` gives them, if each file must have a label map.
-
-    Returns:
-        One item each. Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot
-        be written down: such items have a flaw, and so has a label map without an image.
+    As in datasets, links to folders are followed, hidden files are not looked at, and files that can hold no image do
+    not count. Its `files` have the names without suffix as the file system has them.
 
     Raises:
-        FleetError: there is no such folder, or no such file in it.
-    """
-    found = find_stems(folder, suffixes)
-    items = []
-    for stem in sorted(found.keys() | (labels or {}).keys()):
-        names, partners = found.get(stem, []), [] if labels is None else labels.get(stem, [])
-        flaw = _flaw(stem, names, partners, labels is not None)
-        items += [Item(name, stem, partners[0] if partners else None, flaw) for name in names or partners[:1]]
-    return items
-
-
-def find_stems(folder: Path, suffixes: Iterable[str]) -> dict[str, list[str]]:
-    """Name without suffix -> names of the files that have one of the suffixes, in a folder and all below it.
-
-    Raises:
-        FleetError: there is no such folder, or no such file in it.
+        FleetError: there is no such folder, or no such file in it. ReadError: it cannot be listed.
     """
     if not folder.is_dir():
         raise FleetError(f"{folder} is no folder; give the one that the files are in")
-    suffixes = tuple(suffixes)
-    found: dict[str, list[str]] = {}
-    for name in files.names(folder):
-        path = PurePosixPath(name)
-        if path.suffix.lower() in suffixes and not any(part.startswith(".") for part in path.parts):
-            found.setdefault(path.with_suffix("").as_posix(), []).append(name)
-    if not found:
-        raise FleetError(f"{folder} holds no {', '.join(suffixes)} file; give the folder that the files are in")
-    return found
+    found = list_files(folder, tuple(suffixes), recursive=True)
+    if not found.files:
+        there = f", but {counted(others_of(found))}" if found.others else ""
+        raise FleetError(f"{folder} holds no {', '.join(suffixes)} file{there}; give the folder that the files are in")
+    files: dict[str, list[str]] = {}
+    for name in sorted(name for names in found.files.values() for name in names):
+        files.setdefault(PurePosixPath(name).with_suffix("").as_posix(), []).append(name)
+    return replace(found, files=files)
+
+
+def others_of(found: Found, kind: str = "") -> list[str]:
+    """What lies in a folder and is not read, by its name there, and why."""
+    names = ((os.path.relpath(other.path, found.folder), other.why) for other in found.others)
+    return sorted(readable(f"{kind}{name}: {why}") for name, why in names)
+
+
+def find_items(folder: Path, suffixes: Iterable[str]) -> list[Item]:
+    """See `find` and `items_of`."""
+    return items_of(find(folder, suffixes))
+
+
+def items_of(found: Found, labels: Optional[Found] = None) -> list[Item]:
+    """The files of a folder, sorted by name; with `labels` each must have a label map there.
+
+    Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot be written down:
+    such items have a flaw, and so has a label map without an image.
+    """
+    items = []
+    for stem in sorted(found.files.keys() | (labels.files.keys() if labels else set())):
+        names, partners = found.files.get(stem, []), labels.files.get(stem, []) if labels else []
+        flaw = _flaw(stem, names, partners, labels is not None)
+        items += [Item(name, stem, partners[0] if partners else None, flaw) for name in names or partners[:1]]
+    return items
 
 
 def _flaw(stem: str, names: list[str], labels: list[str], labelled: bool) -> Optional[str]:
@@ -294,6 +299,7 @@ class Folder:
         columns: Of the table.
         beside: Content of files that stand beside all others, by their names.
         packed: Which items go into which tar file; empty where files are by themselves.
+        others: What lies in the folders that are read and is not read itself: its name there, and why.
     """
 
     identity: Identity
@@ -304,6 +310,7 @@ class Folder:
     columns: Sequence[str]
     beside: dict[str, bytes] = field(default_factory=dict)
     packed: Sequence[Batch] = ()
+    others: Sequence[str] = ()
 
     @property
     def batches(self) -> Sequence[Batch]:
@@ -336,7 +343,8 @@ class Folder:
             engine: What does the work instead of processes of this machine.
 
         Returns:
-            The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes` and `seconds`.
+            The manifest; `summary` has `inputs`, `files_made`, `errors`, `pixels`, `bytes`, `seconds` and, if there are
+            any, `others`.
 
         Raises:
             ArtefactError: the folder holds something else or was made of files that changed since, another process
@@ -450,6 +458,7 @@ class Folder:
             pixels=sum(row["width"] * row["height"] for row in rows),
             bytes=sum(row["bytes"] for row in rows),
             seconds=round(build.seconds, 3),
+            **told_others(self.others),
         )
 
     def _repair(self, folder: Path, manifest: Manifest, how: How, progress: Progress) -> None:

@@ -81,8 +81,9 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
     Raises:
         FleetError: there is no such folder, or nothing in it. RestorerError: the restorer's folder holds none.
     """
-    partners = None if labels is None else folders.find_stems(labels, LABEL_SUFFIXES)
-    items = folders.find_items(source, received.all_suffixes(), partners)
+    partners = None if labels is None else folders.find(labels, LABEL_SUFFIXES)
+    found = folders.find(source, received.all_suffixes())
+    items, others = folders.items_of(found, partners), folders.others_of(found)
     change = Restore(source, labels, SavedRestorer(restorer), format)
     roots = {IMAGE: source}
     config: dict[str, Any] = {
@@ -96,5 +97,8 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
     }
     if labels is not None and partners is not None:
         roots[LABEL] = labels
-        config["labels"] = folders.listing(labels, sorted(name for names in partners.values() for name in names))
-    return Folder(Identity("restored", f"restore {source.name}", config), roots, items, change, RECEIVED, COLUMNS)
+        config["labels"] = folders.listing(labels, sorted(name for names in partners.files.values() for name in names))
+        others += folders.others_of(partners, "label ")
+    return Folder(
+        Identity("restored", f"restore {source.name}", config), roots, items, change, RECEIVED, COLUMNS, others=others
+    )

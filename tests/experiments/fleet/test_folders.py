@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.fleet import restoring
-from dsr.experiments.fleet.encoding import encoded_folder
+from dsr.experiments.fleet.encoding import decoded_folder, encoded_folder
+from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.folders import BatchWriter, Folder
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Fixed
@@ -154,3 +157,64 @@ def test_no_more_is_read_of_a_file_than_any_image_has(bitmaps: Path, tmp_path: P
         file.truncate(1 << 40)  # a hole
     summary = make(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
     assert (summary["files_made"], summary["errors"]) == (9, 1)
+
+
+def test_linked_folders_are_read_once_and_links_in_a_ring_have_an_end(bitmaps: Path, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "deep").mkdir(parents=True)
+    Image.fromarray(picture(50)).save(elsewhere / "deep" / "a.png")
+    (bitmaps / "linked").symlink_to(elsewhere)
+    (elsewhere / "back").symlink_to(bitmaps)
+    summary = make(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
+    assert summary["files_made"] == 11
+    assert (tmp_path / "out" / "linked" / "deep" / "a.jpg").is_file()
+    assert summary["others"] == {"number": 1, "names": ["linked/back: a link to a folder that is listed already"]}
+
+
+def test_files_that_are_not_read_are_named_and_side_files_are_not(bitmaps: Path, tmp_path: Path) -> None:
+    for name in ("a.heic", "b.mp4", "Thumbs.db", "notes.txt", "0.json", ".hidden.heic", "NOTICE"):
+        (bitmaps / name).write_bytes(b"x")
+    (bitmaps / "gone.png").symlink_to(tmp_path / "nowhere")
+    summary = make(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
+    assert (summary["files_made"], summary["errors"]) == (10, 0)
+    assert summary["others"] == {
+        "number": 3,
+        "names": ["a.heic: its suffix is not read", "b.mp4: its suffix is not read", "gone.png: a dangling link"],
+    }
+
+
+def test_files_beside_label_maps_that_are_not_read_are_named(labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    fleet, labels = labelled
+    (labels / "10.jpg").write_bytes(b"x")
+    summary = make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")
+    assert summary["others"] == {"number": 1, "names": ["label 10.jpg: its suffix is not read"]}
+
+
+def test_nothing_is_said_of_files_that_are_not_there(bitmaps: Path, tmp_path: Path) -> None:
+    assert "others" not in make(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
+
+
+@pytest.mark.parametrize("how", [[], ["--dry-run"]])
+def test_the_command_says_what_it_does_not_read(how: list[str], bitmaps: Path, tmp_path: Path) -> None:
+    for name in ("a.heic", "b.mp4"):
+        (bitmaps / name).write_bytes(b"x")
+    words = ["encode", str(bitmaps), str(tmp_path / "out"), "--codec", "jpeg", "--workers", "1", *how]
+    run = CliRunner().invoke(cli, words, catch_exceptions=False)
+    assert run.exit_code == 0
+    assert "not read: 2 files or folders (a.heic: its suffix is not read, b.mp4: its suffix" in run.output
+    told = json.loads(CliRunner().invoke(cli, [*words, "--json"], catch_exceptions=False).stdout)
+    assert told["others"]["number"] == 2
+
+
+def test_a_folder_of_other_files_alone_is_refused_by_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "camera").mkdir()
+    (tmp_path / "camera" / "a.heic").write_bytes(b"x")
+    with pytest.raises(FleetError, match=r"camera holds no .*\.bmp.* file, but 1 file or folder \(a\.heic"):
+        encoded_folder(tmp_path / "camera", JPEG, False)
+
+
+@pytest.mark.parametrize("suffix", [".jp2", ".j2k", ".jpc", ".j2c", ".jpf", ".jpx"])
+def test_all_names_that_jpeg_2000_files_have_are_read(suffix: str, tmp_path: Path) -> None:
+    (tmp_path / "fleet").mkdir()
+    (tmp_path / "fleet" / f"a{suffix}").write_bytes(make_codec("jpeg2000").encode(picture(0)))
+    assert make(decoded_folder(tmp_path / "fleet", Format()), tmp_path / "out")["files_made"] == 1
