@@ -54,6 +54,18 @@ work_option = click.option(
     help="Folder for all that is made; for conversions it may be a URL such as gs://bucket/folder. Also $DSR_WORK.",
 )
 
+
+class _Local(click.Path):
+    """A file or folder to be made on this machine: URLs of object stores are refused."""
+
+    def convert(self, value: Any, param: Optional[click.Parameter], ctx: Optional[click.Context]) -> Any:
+        if files.is_url(value):
+            self.fail(f"{value}: files are made on this machine only; give a folder here and copy it", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+LOCAL = _Local(path_type=Path)
+
 workers_option = click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Processes.  [default: all cores]"
 )

@@ -23,6 +23,19 @@ from dsr.tfrecords.manifest import Identity, Manifest, installed_versions
 from dsr.tfrecords.schema import canonical_json
 
 
+def resolved(folder: Path) -> Path:
+    """Where the artefact `folder` is or will be, links followed.
+
+    Raises ArtefactError for a mount point without an artefact: nothing can be given its name when it is whole.
+    """
+    if files.is_url(folder):
+        return files.location(folder)
+    place = Path(os.path.realpath(folder))
+    if os.path.ismount(place) and not files.exists(place / MANIFEST):
+        raise ArtefactError(f"{folder} is a mount point, whose place no other folder can take; give a folder in it")
+    return place
+
+
 def finished(folder: Path, identity: Identity) -> Manifest | None:
     """The manifest if `folder` is this very artefact, whose files may be damaged; None if there is nothing.
 
@@ -132,9 +145,9 @@ def building(folder: Path, identity: Identity, part: str = "") -> Iterator[Build
     An exception or a kill leaves the partial folder, and the next `building` of the same identity goes on in it
     (`resumed`). Refused with an ArtefactError: a partial folder of another identity, which is not discarded because it
     may hold days of training; a second builder of a folder or part at the same time; a folder that exists (see
-    `finished`).
+    `finished`); a mount point.
     """
-    folder = files.location(folder if files.is_url(folder) else os.path.abspath(folder))
+    folder = resolved(folder)
     partial = partial_of(folder)
     with ExitStack() as locks:
         with one_sentence(folder):

@@ -17,7 +17,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dsr.models.errors import ReadError
+from dsr.models.errors import ReadError, UserError
 from dsr.models.metrics.fidelity import to_db
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
@@ -48,16 +48,19 @@ class Failure:
     reason: str
 
     @classmethod
-    def of(cls, key: str, file: str, error: Exception, root: Path | None = None) -> Failure:
+    def of(cls, key: str, file: str, error: Exception, *roots: Path) -> Failure:
         """A failure as it is written down.
 
-        Left out is what differs from machine to machine and run to run: the dataset's place and the addresses of
-        objects. Raises a ReadError again: it says nothing about the image, which is then not left out.
+        Left out is what differs from machine to machine and run to run: the places of the folders that files are read
+        from, and the addresses of objects. Raises a ReadError again: it says nothing about the image, which is then not
+        left out.
         """
         if isinstance(error, ReadError):
             raise error
         reason = re.sub(r" at 0x[0-9a-f]+", "", str(error))
-        return cls(key, file, reason if root is None else reason.replace(f"{root}/", ""))
+        for root in roots:
+            reason = reason.replace(str(UserError(f"{root}/")), "")
+        return cls(key, file, reason)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ class Originals(Stage):
         return b"", {}
 
     def outcomes(self, shard: Shard) -> Iterator[Outcome]:
-        root = getattr(self.source, "root", None)
+        roots = [self.source.root] if hasattr(self.source, "root") else []
         for sample in shard.samples:
             try:
                 pixels, label = self.source.read(sample)
@@ -127,7 +127,7 @@ class Originals(Stage):
                 if pixels.shape[0] * pixels.shape[1] > MAX_PIXELS:
                     raise ArtefactError(f"{sample.image}: more than {MAX_PIXELS} pixels are not kept in a record")
             except UserError as error:
-                yield Failure.of(sample.key, sample.image or sample.label, error, root)
+                yield Failure.of(sample.key, sample.image or sample.label, error, *roots)
                 continue
             image = encode_png(pixels)
             provenance = {

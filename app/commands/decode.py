@@ -9,14 +9,14 @@ import click
 
 from dsr.app.commands.encode import make_folder, write_one
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import format_option, workers_option
+from dsr.app.options import LOCAL, format_option, workers_option
 from dsr.data_pipelines.codecs import CodecError
 from dsr.experiments.fleet.pictures import Format
 
 
 @click.command("decode", cls=Command)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=LOCAL)
 @format_option
 @workers_option
 @dry_run_option

@@ -11,7 +11,7 @@ import click
 from dsr.app.commands.convert import codec_options
 from dsr.app.console import Console, duration, show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import CODEC, QualityOf, with_quality, workers_option
+from dsr.app.options import CODEC, LOCAL, QualityOf, with_quality, workers_option
 from dsr.experiments.fleet.errors import FleetError
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ SAMPLE_IMAGES = 8
 
 @click.command("encode", cls=Command)
 @click.argument("source", type=click.Path(exists=True, path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=LOCAL)
 @click.option(
     "--codec", type=CODEC, default="bpg", show_default=True, help="bpg, msh, jpeg, jpeg2000, webp, avif or none (PNG)."
 )
@@ -39,7 +39,7 @@ SAMPLE_IMAGES = 8
     help="For each image the finest quality whose file has at most so many bytes; takes about six times as long.",
 )
 @click.option("--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="As chroma=4:4:4.")
-@click.option("--psnr", "measured", is_flag=True, help="Decode again, and put PSNR into rates.csv.")
+@click.option("--psnr", "measured", is_flag=True, help="Of a folder: decode again, and put PSNR into rates.csv.")
 @workers_option
 @dry_run_option
 @json_option
@@ -73,6 +73,8 @@ def command(
     quality = quality_of(codec)
     if sum(given is not None for given in (quality, target_bpp, target_bytes)) > 1:
         raise click.UsageError("give one of --quality, --target-bpp and --target-bytes")
+    if measured and not source.is_dir():
+        raise click.UsageError("--psnr is for a folder, which has a rates.csv; leave it out for a single file")
     from dsr.data_pipelines.codecs import make_codec
     from dsr.data_pipelines.codecs.search import find_quality
     from dsr.data_pipelines.datasets import images
@@ -80,6 +82,8 @@ def command(
     from dsr.experiments.fleet.encoding import encoded_folder
     from dsr.experiments.fleet.rates import AtMost, Fixed, Rate
 
+    if source.is_dir():
+        folders.check_apart(source, target)
     chosen = codec_options(codec, options)
     console = Console()
     rate: Rate
@@ -92,7 +96,6 @@ def command(
     else:
         rate = Fixed(make_codec(codec, quality, **chosen))
     if source.is_dir():
-        folders.check_apart(source, target)
         make_folder(encoded_folder(source, rate, measured), target, workers)
         return
     from dsr.data_pipelines.received import suffixes

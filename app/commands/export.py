@@ -9,14 +9,14 @@ import click
 
 from dsr.app.commands.encode import make_folder
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import work_option, workers_option
+from dsr.app.options import LOCAL, work_option, workers_option
 
 LAYOUTS, IDS = ("folder", "webdataset"), ("original", "train", "none")
 
 
 @click.command("export", cls=Command)
 @click.argument("what", nargs=-1, required=True)
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=LOCAL)
 @click.option(
     "--layout",
     type=click.Choice(LAYOUTS),

@@ -9,7 +9,7 @@ import click
 
 from dsr.app.console import Console, show, size
 from dsr.app.help import Command, json_option
-from dsr.app.options import work_option
+from dsr.app.options import LOCAL, work_option
 from dsr.experiments.deploy.bounds import BOUNDS
 from dsr.models.restorers.folder import SHIPPED
 
@@ -17,7 +17,7 @@ _SHARDS = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @click.command("export-model", cls=Command)
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=LOCAL)
 @click.option("--segmenter", metavar="FOLDER | NAME", help="A trained segmenter, as dsr status lists it.")
 @click.option("--restorer", metavar="FOLDER | NAME", help=f"A trained restorer; or {SHIPPED}.")
 @click.option("--format", "written", type=click.Choice(list(BOUNDS)), required=True, help="What is written.")

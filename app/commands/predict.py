@@ -9,7 +9,7 @@ import click
 
 from dsr.app.commands.encode import make_folder
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import work_option, workers_option
+from dsr.app.options import LOCAL, work_option, workers_option
 
 if TYPE_CHECKING:
     from dsr.experiments.deploy.predicting import Ids
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.command("predict", cls=Command)
 @click.argument("source", metavar="IMAGES", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("target", metavar="OUT", type=click.Path(path_type=Path))
+@click.argument("target", metavar="OUT", type=LOCAL)
 @click.option(
     "--segmenter",
     required=True,

@@ -12,7 +12,7 @@ from dsr.app.commands.encode import make_folder
 from dsr.app.console import Console
 from dsr.app.engines import engine_options
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import format_option, workers_option
+from dsr.app.options import LOCAL, format_option, workers_option
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER
 from dsr.tfrecords.engine import Engine
@@ -24,7 +24,7 @@ def _complete(context: click.Context, option: click.Parameter, start: str) -> li
 
 @click.command("restore", cls=Command)
 @click.argument("fleet", type=click.Path(exists=True, file_okay=False, path_type=Path))
-@click.argument("target", type=click.Path(path_type=Path))
+@click.argument("target", type=LOCAL)
 @click.option(
     "--restorer",
     required=True,
@@ -35,7 +35,8 @@ def _complete(context: click.Context, option: click.Parameter, start: str) -> li
 @click.option(
     "--labels",
     type=click.Path(exists=True, file_okay=False, path_type=Path),
-    help="Label maps of the same names, to be copied as they are; an image without one is left out.",
+    help="Label maps of the same names, copied as they are or turned upright with their images; an image without one "
+    "is left out.",
 )
 @format_option
 @workers_option

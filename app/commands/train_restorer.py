@@ -11,7 +11,7 @@ import click
 
 from dsr.app.console import Console, duration, made_of, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, at_point, plan_and_make, study_options_without, with_restorer_to_train
+from dsr.app.options import LOCAL, Request, at_point, plan_and_make, study_options_without, with_restorer_to_train
 from dsr.experiments.config.overrides import flatten
 from dsr.experiments.summaries import TrainingSummary
 from dsr.models.restorers.gan_config import AdversarialConfig
@@ -41,9 +41,7 @@ def or_like_fleet(command: Function) -> Function:
         return train_like_fleet(settled(request, images, start)[0], originals, like, out)
 
     for option in (
-        click.option(
-            "--out", type=click.Path(path_type=Path), help="Also write it as a folder that needs nothing else."
-        ),
+        click.option("--out", type=LOCAL, help="Also write it as a folder that needs nothing else."),
         click.option("--like", type=_FOLDER, help="A folder of received files: compress the originals as these are."),
         click.option(
             "--originals", type=_FOLDER, help="Instead of a dataset: images without labels; a tenth is held out."

@@ -29,7 +29,7 @@ from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
-from dsr.tfrecords.building import Build, building, finished, repairing
+from dsr.tfrecords.building import Build, building, finished, repairing, resolved
 from dsr.tfrecords.engine import Engine, How
 from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages, sha256
@@ -49,6 +49,9 @@ IMAGE, LABEL = "image", "label"
 
 MOST_BYTES = images.max_bytes(images.MAX_PIXELS)
 """More than any file has that can be changed."""
+
+NAME_BYTES = 255
+"""File systems have no longer names of files."""
 
 Row = dict[str, Any]
 
@@ -156,8 +159,10 @@ class BatchWriter:
                     if item.flaw:
                         raise FleetError(item.flaw)
                     made = self.change(item)
+                    if batch.tar is None:
+                        check_names(made.files)
                 except UserError as error:
-                    failure = Failure.of(readable(item.stem), readable(item.name), error, self.roots.get(IMAGE))
+                    failure = Failure.of(readable(item.stem), readable(item.name), error, *self.roots.values())
                     result.failures.append(asdict(failure))
                     yield result.failures[-1]
                     continue
@@ -254,6 +259,13 @@ def readable(name: str) -> str:
     return name.encode(errors="replace").decode()
 
 
+def check_names(names: Iterable[str]) -> None:
+    """Raise FleetError if a file cannot be called so."""
+    for name in (PurePosixPath(name).name for name in names):
+        if len(os.fsencode(name)) > NAME_BYTES:
+            raise FleetError(f"{name} would be longer than {NAME_BYTES} bytes; rename the file")
+
+
 def listing(folder: Path, names: Iterable[str]) -> str:
     """SHA-256 (hex) over the names and sizes of files."""
     digest = hashlib.sha256()
@@ -280,10 +292,17 @@ def sources_of(roots: Mapping[str, Path], batch: Batch) -> list[dict[str, Any]]:
 
 
 def check_apart(source: Path, target: Path) -> None:
-    """Raise FleetError if what is made would be found among what it is made of, or the other way round."""
-    ours, theirs = target.resolve(), source.resolve()
-    if ours == theirs or theirs in ours.parents or ours in theirs.parents:
-        raise FleetError(f"{target} and {source} lie in each other; choose another folder for what is made")
+    """Raise FleetError if what is made would be found among what it is made of, or the other way round.
+
+    Before anything is read or made; ArtefactError for a mount point, where nothing can be made.
+    """
+    place, theirs = resolved(target), source.resolve()
+    for ours in (place, partial_of(place)):
+        if ours == theirs or theirs in ours.parents or ours in theirs.parents:
+            raise FleetError(
+                f"{target} (until it is whole {partial_of(place).name}) and {source} lie in each other; "
+                "choose another folder for what is made"
+            )
 
 
 @dataclass(frozen=True)
@@ -329,7 +348,7 @@ class Folder:
         if manifest is not None:
             self._check_sources(folder, manifest)
             return 0
-        return sum(len(batch.items) for batch in self._todo(partial_of(folder)))
+        return sum(len(batch.items) for batch in self._todo(partial_of(resolved(folder))))
 
     def make(
         self, folder: Path, workers: Optional[int], progress: Progress, engine: Optional[Engine] = None

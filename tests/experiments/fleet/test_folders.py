@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.fleet import restoring
 from dsr.experiments.fleet.encoding import decoded_folder, encoded_folder
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.folders import BatchWriter, Folder
+from dsr.experiments.fleet.folders import BatchWriter, Folder, check_apart
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Fixed
 from dsr.experiments.fleet.restoring import restored_folder
 from dsr.experiments.graph.progress import Progress
+from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.ledger import SOURCES
 from dsr.tfrecords.manifest import Manifest
 from tests.experiments.fleet.conftest import contents, picture
+from tests.experiments.fleet.test_encoding import errors
 from tests.tfrecords.fakes import inline
 
 JPEG = Fixed(make_codec("jpeg", 30))
@@ -218,3 +221,79 @@ def test_all_names_that_jpeg_2000_files_have_are_read(suffix: str, tmp_path: Pat
     (tmp_path / "fleet").mkdir()
     (tmp_path / "fleet" / f"a{suffix}").write_bytes(make_codec("jpeg2000").encode(picture(0)))
     assert make(decoded_folder(tmp_path / "fleet", Format()), tmp_path / "out")["files_made"] == 1
+
+
+def test_a_folder_that_is_a_link_is_made_where_the_link_leads(bitmaps: Path, tmp_path: Path) -> None:
+    disk = tmp_path / "disk" / "fleet"
+    disk.mkdir(parents=True)
+    (tmp_path / "out").symlink_to(disk)
+    made = encoded_folder(bitmaps, JPEG, False)
+    begin(made, tmp_path / "out")
+    assert (tmp_path / "disk" / "fleet.partial").is_dir()
+    assert made.left(tmp_path / "out") == 2
+    make(made, tmp_path / "out")
+    assert (tmp_path / "out").is_symlink() and (disk / "0.jpg").is_file()
+    assert made.left(tmp_path / "out") == 0
+    (disk / "0.jpg").unlink()
+    make(made, tmp_path / "out")
+    assert (disk / "0.jpg").is_file()
+
+
+def test_a_link_to_nowhere_becomes_a_folder_there(bitmaps: Path, tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "new")
+    make(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
+    assert (tmp_path / "new" / "0.jpg").is_file()
+
+
+def test_a_mount_point_is_refused_before_anything_is_made(
+    bitmaps: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    monkeypatch.setattr(os.path, "ismount", lambda path: os.fspath(path) in (os.fspath(out), "/"))
+    words = ["encode", str(bitmaps), str(out), "--codec", "jpeg", "--target-bpp", "1"]
+    for more in ([], ["--dry-run"]):
+        run = CliRunner().invoke(cli, [*words, *more])
+        assert isinstance(run.exception, UserError) and "out is a mount point" in str(run.exception)
+        assert "asked for" not in run.output  # and so no quality was searched
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bitmaps", "out"]
+    with monkeypatch.context() as unmounted:
+        unmounted.setattr(os.path, "ismount", lambda path: path == "/")
+        make(encoded_folder(bitmaps, JPEG, False), out)
+    check_apart(bitmaps, out)  # one that is finished can be compared where it is mounted
+    make(encoded_folder(bitmaps, JPEG, False), out)
+
+
+@pytest.mark.parametrize("command", ["encode", "decode", "restore", "predict", "export"])
+def test_folders_are_not_made_in_object_stores(command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "camera").mkdir()
+    needed = {"restore": ["--restorer", "shipped"], "predict": ["--segmenter", "none"]}.get(command, [])
+    run = CliRunner().invoke(cli, [command, "camera", "gs://bucket/out", *needed])
+    assert run.exit_code == 2 and "gs://bucket/out: files are made on this machine only" in run.output
+    assert [path.name for path in tmp_path.iterdir()] == ["camera"]
+
+
+def test_what_is_made_is_not_made_in_what_it_is_made_of(bitmaps: Path, tmp_path: Path) -> None:
+    source = bitmaps.rename(tmp_path / "out.partial")
+    (source / "link").symlink_to(source)
+    for target in (tmp_path / "out", source / "0", source / "link" / "0"):
+        with pytest.raises(FleetError, match="lie in each other"):
+            check_apart(source, target)
+    run = CliRunner().invoke(cli, ["encode", str(source), str(tmp_path / "out")])
+    assert isinstance(run.exception, FleetError)
+    assert not (source / ".building").exists() and not (tmp_path / "out").exists()
+
+
+def test_a_measurement_that_has_no_table_to_go_into_is_refused(bitmaps: Path, tmp_path: Path) -> None:
+    run = CliRunner().invoke(cli, ["encode", str(bitmaps / "0.bmp"), str(tmp_path / "0.bpg"), "--psnr"])
+    assert run.exit_code == 2 and "--psnr is for a folder" in run.output
+    assert not (tmp_path / "0.bpg").exists()
+
+
+def test_a_name_that_is_too_long_once_it_has_its_new_suffix_costs_no_other(bitmaps: Path, tmp_path: Path) -> None:
+    (bitmaps / "0.bmp").rename(bitmaps / f"{'n' * 251}.bmp")
+    (bitmaps / "1.bmp").rename(bitmaps / f"{'m' * 250}.bmp")
+    summary = make(encoded_folder(bitmaps, Fixed(make_codec("webp", 30)), False), tmp_path / "out")
+    assert (summary["files_made"], summary["errors"]) == (9, 1)
+    assert "longer than 255 bytes; rename the file" in errors(tmp_path / "out")[f"{'n' * 251}.bmp"]
