@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 from PIL import (
     BmpImagePlugin,
+    Image,
     ImageFile,
     ImagePalette,
     JpegImagePlugin,
@@ -68,6 +69,17 @@ LABEL_EXTENSIONS = (".png", ".tif", ".tiff", ".bmp")
 
 _BYTES_PER_PIXEL, _BYTES_BESIDES = 8, 1 << 26
 """A file may have so many for each pixel that may be read, and for metadata."""
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What shows a picture upright, by its orientation."""
 
 _PLAIN = {"RGB", "L", "1", "P", "YCbCr"}
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
@@ -156,6 +168,29 @@ class Picture:
             if label.ndim == 3 and not table.coloured and (label[..., :1] == label[..., 1:]).all():
                 label = label[..., 0]
             return self._upright(label)
+
+    def upright_png(self) -> bytes:
+        """A PNG file with the same samples, and the same palette, of the picture as it is shown.
+
+        Raises DatasetError, also where PNG cannot keep them.
+        """
+        with _decoding(self.path):
+            self._check_keeps_values()
+            mode, file = self.image.mode, io.BytesIO()
+            if mode.startswith("I"):
+                samples = np.asarray(self.image)
+                kept = samples.min() >= 0 and samples.max() <= 65535
+                turned = Image.fromarray(self._upright(samples.astype(np.uint16)))
+            else:
+                kept = mode in ("1", "P", "RGB", "RGBA", "LA") or (mode == "L" and self.depth == 8)
+                turned = self.image.transpose(_TURNS[self.orientation]) if self.orientation > 1 else self.image
+            if not kept:
+                raise DatasetError(
+                    f"{self.path}: is turned by its orientation, and its {mode} samples of {self.depth} bits cannot be "
+                    "written upright as they are; save it upright, as 8-bit grey PNG."
+                )
+            turned.save(file, "PNG")
+            return file.getvalue()
 
     def _check_keeps_values(self) -> None:
         """Raise DatasetError if what was decoded need not be what was written."""
@@ -248,13 +283,21 @@ def read_size(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
 
     Raises as `read_picture`.
     """
+    return read_size_and_orientation(path, max_pixels)[0]
+
+
+def read_size_and_orientation(path: Path, max_pixels: int = MAX_PIXELS) -> tuple[tuple[int, int], int]:
+    """See `read_size` and `orientation_of`."""
     with opened(path) as file, _decoding(path):
         if format_of(path, file.read(HEAD)) == "TIFF":
             directory = ifd.first_directory(file)
             size = directory.first(ifd.WIDTH, 0), directory.first(ifd.HEIGHT, 0)
             check_size(path, size, max_pixels)
-            return size[::-1] if directory.orientation >= 5 else size
-    return size_of(path, read_bytes(path, max_bytes(max_pixels)), max_pixels)
+            return size[::-1] if directory.orientation >= 5 else size, directory.orientation
+    data = read_bytes(path, max_bytes(max_pixels))
+    with _decoding(path):
+        picture = _parsed(path, data, max_pixels)
+        return picture.size, picture.orientation
 
 
 def size_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Optional
 
 from dsr.data_pipelines import received
@@ -29,7 +29,7 @@ LABEL_SUFFIXES = (".png", ".tif", ".tiff", ".bmp")
 
 @dataclass(frozen=True)
 class Restore:
-    """A bitstream becomes a restored image; its label map is copied as it is.
+    """A bitstream becomes a restored image; its label map is copied, or turned upright as the image is.
 
     Attributes:
         source: The folder of bitstreams.
@@ -51,13 +51,9 @@ class Restore:
         target = item.stem + self.format.suffixes[0]
         made = {}
         if self.labels is not None and item.label is not None:
-            path = self.labels / item.label
-            label_size = images.read_size(path)
-            if label_size != (width, height):
-                raise FleetError(
-                    f"label {item.label} has {label_size[0]}x{label_size[1]} pixels, but {item.name} {width}x{height}"
-                )
-            made[f"{LABELS}/{item.stem}{PurePosixPath(item.label).suffix}"] = received.read_bitstream(path)
+            turned = received.orientation(header.codec, bitstream)
+            suffix, label = self._label(item, self.labels / item.label, (width, height), turned)
+            made[f"{LABELS}/{item.stem}{suffix}"] = label
         restored = self.restorer(pixels)
         made[f"{IMAGES}/{target}"] = self.format.encode(restored)
         row = {
@@ -73,6 +69,22 @@ class Restore:
             "sha256": hashlib.sha256(bitstream).hexdigest(),
         }
         return Made(made, row)
+
+    def _label(self, item: Item, path: Path, size: tuple[int, int], turned: int) -> tuple[str, bytes]:
+        """Suffix and content of the label map of an image of this (width, height), turned from this orientation."""
+        label_size, own = images.read_size_and_orientation(path)
+        if own not in (1, turned):
+            raise FleetError(
+                f"the EXIF orientation of the label {item.label} is {own}, that of its image {item.name} {turned}; "
+                "turn both upright, or give both the same"
+            )
+        if label_size != size:
+            raise FleetError(
+                f"label {item.label} has {label_size[0]}x{label_size[1]} pixels, but {item.name} {size[0]}x{size[1]}"
+            )
+        if own == 1:
+            return path.suffix, received.read_bitstream(path)
+        return ".png", images.read_picture(path).upright_png()
 
 
 def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format: Format) -> Folder:
@@ -100,5 +112,11 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
         config["labels"] = folders.listing(labels, sorted(name for names in partners.files.values() for name in names))
         others += folders.others_of(partners, "label ")
     return Folder(
-        Identity("restored", f"restore {source.name}", config), roots, items, change, RECEIVED, COLUMNS, others=others
+        Identity("restored", f"restore {folders.readable(source.name)}", config),
+        roots,
+        items,
+        change,
+        RECEIVED,
+        COLUMNS,
+        others=others,
     )

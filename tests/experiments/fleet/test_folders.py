@@ -14,6 +14,8 @@ from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.datasets.images import read_picture
+from dsr.data_pipelines.datasets.labels import Label, LabelTable
 from dsr.experiments.fleet import restoring
 from dsr.experiments.fleet.encoding import decoded_folder, encoded_folder
 from dsr.experiments.fleet.errors import FleetError
@@ -283,6 +285,78 @@ def test_what_is_made_is_not_made_in_what_it_is_made_of(bitmaps: Path, tmp_path:
     run = CliRunner().invoke(cli, ["encode", str(source), str(tmp_path / "out")])
     assert isinstance(run.exception, FleetError)
     assert not (source / ".building").exists() and not (tmp_path / "out").exists()
+
+
+def label_of(seed: int) -> np.ndarray:
+    return picture(seed)[..., 0] // 64
+
+
+def turned_exif(orientation: int) -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    return exif
+
+
+@pytest.mark.parametrize("orientation", [2, 3, 4, 5, 6, 7, 8])
+def test_a_label_map_that_is_turned_as_its_image_lies_on_it(
+    orientation: int, labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fleet, labels = labelled
+    exif = turned_exif(orientation)
+    palette = Image.fromarray(label_of(1))
+    palette.putpalette([9, 8, 7, 0, 0, 1, 5, 5, 5, 255, 0, 0])
+    of_kinds = [
+        Image.fromarray(label_of(0)),
+        palette,
+        Image.fromarray(picture(2)),
+        Image.fromarray(label_of(3).astype(np.uint16) * 300),
+        Image.fromarray(label_of(4) > 1),
+    ]
+    for number, label in enumerate(of_kinds):
+        Image.fromarray(picture(number)).save(fleet / f"{number}.jpg", exif=exif, quality=95)
+        (labels / f"{number}.bmp").unlink()
+        label.save(labels / f"{number}.png", exif=exif)
+    make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")
+    table = LabelTable((Label(0, 0, "any", (0, 0, 0)),))
+    for number, label in enumerate(of_kinds):
+        after = read_picture(tmp_path / "out" / "labels" / f"{number}.png")
+        assert after.orientation == 1
+        assert after.size == Image.open(tmp_path / "out" / "images" / f"{number}.png").size
+        assert np.array_equal(after.labels(table), read_picture(labels / f"{number}.png").labels(table))
+        assert (after.image.mode, after.image.getpalette()) == (label.mode, label.getpalette())
+
+
+def test_a_label_map_that_cannot_be_turned_and_kept_is_left_out(labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    fleet, labels = labelled
+    exif = turned_exif(3)
+    Image.fromarray(picture(0)).save(fleet / "0.jpg", exif=exif)
+    (labels / "0.bmp").unlink()
+    Image.fromarray(label_of(0)).save(labels / "0.png", "WEBP", exif=exif)
+    assert make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")["errors"] == 1
+    assert errors(tmp_path / "out")["0.jpg"].startswith("0.png: is compressed with loss")
+
+
+def test_a_label_map_that_is_turned_otherwise_than_its_image_is_left_out(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fleet, labels = labelled
+    Image.fromarray(picture(0)).save(fleet / "0.jpg", exif=turned_exif(6))
+    for number, orientation in ((0, 8), (1, 3)):
+        (labels / f"{number}.bmp").unlink()
+        Image.fromarray(label_of(number)).save(labels / f"{number}.png", exif=turned_exif(orientation))
+    assert make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")["errors"] == 2
+    found = errors(tmp_path / "out")
+    assert "the EXIF orientation of the label 0.png is 8, that of its image 0.jpg 6" in found["0.jpg"]
+    assert "the EXIF orientation of the label 1.png is 3, that of its image 1.jpg 1" in found["1.jpg"]
+    assert sorted(path.stem for path in (tmp_path / "out" / "labels").iterdir()) == list("23456789")
+
+
+def test_a_label_map_without_an_orientation_is_copied_as_it_is(labelled: tuple[Path, Path], tmp_path: Path) -> None:
+    fleet, labels = labelled
+    Image.fromarray(picture(0)).save(fleet / "0.jpg", exif=turned_exif(3))
+    make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")
+    for path in labels.iterdir():
+        assert (tmp_path / "out" / "labels" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_measurement_that_has_no_table_to_go_into_is_refused(bitmaps: Path, tmp_path: Path) -> None:
