@@ -75,7 +75,7 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
     }
     change = Predict(source, saved, ids)
     return Folder(
-        Identity("predicted", f"predict {source.name}", config),
+        Identity("predicted", f"predict {folders.readable(source.name)}", config),
         {IMAGE: source},
         items,
         change,

@@ -98,7 +98,7 @@ def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
         "psnr": measured,
     }
     return Folder(
-        Identity("encoded", f"encode {source.name}", config),
+        Identity("encoded", f"encode {folders.readable(source.name)}", config),
         {IMAGE: source},
         items,
         Encode(source, rate, measured),
@@ -118,7 +118,7 @@ def decoded_folder(source: Path, format: Format) -> Folder:
         "format": str(format),
     }
     return Folder(
-        Identity("decoded", f"decode {source.name}", config),
+        Identity("decoded", f"decode {folders.readable(source.name)}", config),
         {IMAGE: source},
         items,
         Decode(source, format),

@@ -242,10 +242,15 @@ def exported_folder(shards: Sequence[Path], layout: str, ids: str, format: Optio
         ):
             raise FleetError(f"{one.folder} holds no bitstreams; only compressed shards do")
     items = [item for one in sets for item in one.items()]
+    tarred = layout == "webdataset"
     names: dict[str, Stored] = {}
     for item in items:
-        if names.setdefault(item.stem, item) is not item:
-            raise FleetError(f"{item.shard.parent}: {item.name!r} and {names[item.stem].name!r} would be one file")
+        first = names.setdefault(member(item.stem) if tarred else item.stem, item)
+        if first is not item:
+            raise FleetError(
+                f"{item.shard.parent}: {first.name!r} and {item.name!r} would be one {'sample' if tarred else 'file'}; "
+                "rename one of them in the dataset and run dsr convert again"
+            )
     tables = [] if ids == "none" else [one.table() for one in sets]
     if any(table != tables[0] for table in tables):
         raise FleetError(
@@ -254,7 +259,6 @@ def exported_folder(shards: Sequence[Path], layout: str, ids: str, format: Optio
     beside = {}
     if tables:
         beside[CLASSES] = write_classes(tables[0] if ids == "original" else tables[0].of_train_ids())
-    tarred = layout == "webdataset"
     config: dict[str, Any] = {
         "dsr": release(),
         "contents": fingerprint([[one.manifest.files[name]["sha256"] for name in one.manifest.shards] for one in sets]),

@@ -37,7 +37,7 @@ from dsr.tfrecords.framing import frame
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.schema import encode_record, read_shard
 from tests.experiments.fleet.conftest import contents, picture
-from tests.tfrecords.fakes import INLINE, FakeSource, inline
+from tests.tfrecords.fakes import INLINE, FakeSample, FakeSource, inline
 from tests.tfrecords.writing import resign, write_originals
 
 NAMES = ("a", "day.1/b.c", "day.1/ü ~", "n" * 120, *(f"x/{number}" for number in range(8)))
@@ -180,6 +180,25 @@ def test_tar_files_hold_whole_samples_as_webdataset_groups_them(work: Path, tmp_
             with tarfile.open(out / row["tar"]) as tar:
                 assert tar.getmember(row["name"]).size == int(row["bytes"])
     assert sum(len(batch.items) for batch in made.batches) == 2 * len(NAMES)
+
+
+class Dotted(FakeSource):
+    """Two images whose names differ in nothing but how a dot is written."""
+
+    def samples(self, split: str) -> list[FakeSample]:
+        return [FakeSample("a.b", "a.b.png"), FakeSample("a%252Eb", "a%2Eb.png")]
+
+    def read(self, sample: FakeSample) -> tuple[np.ndarray, np.ndarray | None]:
+        return super().read(FakeSample("image 000", sample.image))
+
+
+def test_images_that_would_be_one_sample_of_a_tar_file_are_refused(tmp_path: Path) -> None:
+    shards = tmp_path / "o"
+    write_originals(Dotted(), "train", shards, engine=inline)
+    with pytest.raises(FleetError, match=r"'a%252Eb' and 'a\.b' would be one sample; rename one of them"):
+        exported_folder([shards], "webdataset", "none", PNG, 1)
+    exported_folder([shards], "folder", "none", PNG, 1).make(tmp_path / "out", None, Progress(), inline)
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 2
 
 
 @contextmanager

@@ -365,6 +365,25 @@ def test_a_measurement_that_has_no_table_to_go_into_is_refused(bitmaps: Path, tm
     assert not (tmp_path / "0.bpg").exists()
 
 
+@pytest.mark.parametrize("command", ["encode", "decode", "restore"])
+def test_folders_whose_names_are_not_utf_8_are_worked_with(
+    command: str, labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fleet, _ = labelled
+    (fleet / "broken.jpg").write_bytes(b"\xff\xd8\xff")
+    odd = fleet.rename(tmp_path / os.fsdecode(b"c\xff"))
+    out = tmp_path / os.fsdecode(b"o\xff")
+    if command == "restore":
+        made = restored_folder(odd, tmp_path, None, Format())
+    else:
+        made = encoded_folder(odd, JPEG, False) if command == "encode" else decoded_folder(odd, Format())
+    assert make(made, out)["files_made"] == 10
+    assert str(tmp_path) not in errors(out)["broken.jpg"]
+    if command == "encode":
+        run = CliRunner().invoke(cli, ["encode", str(odd), str(tmp_path / "out"), "--codec", "jpeg", "--workers", "1"])
+        assert run.exit_code == 0, run.exception
+
+
 def test_a_name_that_is_too_long_once_it_has_its_new_suffix_costs_no_other(bitmaps: Path, tmp_path: Path) -> None:
     (bitmaps / "0.bmp").rename(bitmaps / f"{'n' * 251}.bmp")
     (bitmaps / "1.bmp").rename(bitmaps / f"{'m' * 250}.bmp")
