@@ -163,7 +163,8 @@ class BatchWriter:
                         check_names(made.files)
                 except UserError as error:
                     failure = Failure.of(readable(item.stem), readable(item.name), error, *self.roots.values())
-                    result.failures.append(asdict(failure))
+                    reason = failure.reason.removeprefix(f"{failure.file}: ")  # which is said already
+                    result.failures.append(asdict(replace(failure, reason=reason)))
                     yield result.failures[-1]
                     continue
                 for name, content in made.files.items():

@@ -104,7 +104,7 @@ def test_bad_bitstreams_are_named_and_cost_no_other(camera: Path, tmp_path: Path
     manifest = decoded_folder(fleet, Format()).make(tmp_path / "out", 2, Progress())
     found = errors(tmp_path / "out")
     assert set(found) == {"cut.jpg", "other.bpg", "nothing.webp", "liar.jpg"}
-    assert "holds a jpeg bitstream" in found["other.bpg"]
+    assert found["other.bpg"].startswith("holds a jpeg bitstream"), "its name is said once"
     assert "65520x65520" in found["liar.jpg"]
     assert manifest.summary["files_made"] == 20
 
