@@ -163,9 +163,12 @@ def print_plan(plan: Plan, known: Known, top: int) -> None:
 
 def caveats(plan: Plan, known: Known) -> list[str]:
     """What the rows do not say."""
-    said = ["mIoU is of original images, with the study's training; [95 % interval over seeds, taken as equal in all]"]
-    if all(row.score is None or row.score.interval is None for row in plan.rows):
-        said = ["mIoU is of original images; one seed each has no interval, so no row is shown to beat another"]
+    said = ["mIoU is of original images, with the study's training"]
+    scores = [row.score for row in plan.rows if row.score is not None]
+    if any(score.interval for score in scores):
+        said = [f"{said[0]}; [95 % interval over seeds, taken as equal in all]"]
+    elif scores:
+        said = [f"{said[0]}; one seed each has no interval, so no row is shown to beat another"]
     if known.growth_note:
         said.append(known.growth_note)
     if known.predicted:

@@ -46,6 +46,12 @@ def test_the_table_ranks_what_is_measured_and_what_lies_between(work: Path) -> N
     assert "times are not measured: run dsr inference-times" in said
 
 
+def test_where_no_score_is_known_nothing_is_said_of_seeds(work: Path) -> None:
+    said = planned(work, "--budget", "10MB", "--label-budget", "50")
+    assert "not known" in said and "seed" not in said
+    assert "dsr scaling " in said and said.splitlines()[-1].count("bpg-qp") == 3
+
+
 def test_the_next_command_is_for_the_same_study(work: Path) -> None:
     said = planned(work, "--budget", "10MB", "--images", "120", "--set", "samples=3")
     command = said.splitlines()[-1].strip()
