@@ -5,12 +5,18 @@ from __future__ import annotations
 import functools
 import os
 import re
+import shutil
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.setdefault("CUDA_VISIBLE_DEVICES", "-1")
+
+RAM, ROOM = Path("/dev/shm"), 4 << 30  # bytes; the whole suite has less than a fourth of that at once
+if RAM.is_dir() and os.access(RAM, os.W_OK) and shutil.disk_usage(RAM).free >= ROOM:
+    # Files are made safe on disk wherever one may be lost, for which tests need not wait.
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(RAM))
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
