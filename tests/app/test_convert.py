@@ -63,6 +63,7 @@ def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return work
 
 
+@pytest.mark.slow
 def test_a_rate_is_that_of_the_whole_picture_though_a_smaller_one_is_sent(dsr: Dsr, tmp_path: Path) -> None:
     """All images are the sample, so that what is said beforehand is what it comes to."""
     sizes = ("dataset.options.height=64", "dataset.options.width=96", "dataset.options.train=4")
@@ -141,6 +142,7 @@ def test_parts_that_cannot_be_are_a_usage_error(dsr: Dsr, option: list[str], tmp
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_images_that_cannot_be_converted_stop_a_run_unless_they_may_be_left_out(dsr: Dsr, tmp_path: Path) -> None:
     root, work = tmp_path / "data", tmp_path / "work"
     for folder in ("images", "labels"):

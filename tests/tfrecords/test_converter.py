@@ -248,6 +248,7 @@ def test_a_bug_in_a_worker_shows_its_traceback(tmp_path: Path) -> None:
     assert entries(tmp_path) == []
 
 
+@pytest.mark.slow
 def test_a_callback_that_raises_stops_the_workers_and_keeps_what_is_done(tmp_path: Path) -> None:
     log = tmp_path / "log"
     # Reading is slow: the worker is still in the third shard when the parent has heard of its first image.

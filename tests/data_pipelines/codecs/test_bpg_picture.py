@@ -428,6 +428,7 @@ def test_range_extensions_that_the_format_forbids_are_refused(picture, flag):
         read_bpg(serialise(header, write_ue7(len(changed)) + changed + stream))
 
 
+@pytest.mark.slow
 def test_memory_stays_within_the_stated_bound(tmp_path):
     # The costliest kind: 12 bits, 4:4:4, of unknown length. The data is that of an 8-bit picture of one colour.
     _, block = parse(write_bpg(np.zeros((1500, 2000, 3), np.uint8), 40, "4:4:4", "ultrafast"))

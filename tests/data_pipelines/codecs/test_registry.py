@@ -322,6 +322,7 @@ def test_the_qp_of_a_bpg_is_told_by_its_slice(qp, picture):
         assert (found.quality, found.details["slice_qp"], found.details["lossless"]) == (qp, qp - 3, False)
 
 
+@pytest.mark.slow
 def test_the_quality_of_an_msh_bitstream_is_that_of_the_model_that_comes_with_dsr(picture):
     found = codec_class("msh").inspect(make_codec("msh", 1).encode(picture))
     assert found.quality == 1

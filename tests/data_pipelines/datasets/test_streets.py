@@ -31,6 +31,7 @@ def digest(source, sample) -> str:
     return hashlib.sha256(image.tobytes() + label.tobytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_an_image_does_not_depend_on_process_or_order():
     source = open_source("streets", height=60, width=80)
     samples = source.samples("train")[:4]

@@ -341,6 +341,7 @@ def test_the_command_finds_shards_by_name_place_and_path_and_tells_what_it_made(
     assert isinstance(refused.exception, UserError) and not (folder / "out").exists()
 
 
+@pytest.mark.slow
 def test_exporting_needs_no_tensorflow(work: Path, tmp_path: Path) -> None:
     words = ["export", "folder/test/bpg-qp38", str(tmp_path / "out"), "--work", str(work), "--workers", "1"]
     code = f"import sys; sys.modules['tensorflow'] = None; from dsr.app.cli import cli; cli({words!r})"
