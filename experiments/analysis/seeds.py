@@ -49,10 +49,15 @@ class BySeed:
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Optional[tuple[float, float]]:
     """The two-sided t-interval of the mean of `values`; None for a single one."""
-    from scipy.special import stdtrit  # a tenth of a second, for which no --help should wait
-
     if len(values) < 2:
         return None
-    reach = float(stdtrit(len(values) - 1, (1 + confidence) / 2)) * statistics.stdev(values) / math.sqrt(len(values))
+    reach = t_reach(len(values) - 1, confidence) * statistics.stdev(values) / math.sqrt(len(values))
     middle = statistics.fmean(values)
     return middle - reach, middle + reach
+
+
+def t_reach(freedom: int, confidence: float = CONFIDENCE) -> float:
+    """Half the two-sided interval of Student's t, in standard errors, with so many degrees of freedom."""
+    from scipy.special import stdtrit  # a tenth of a second, for which no --help should wait
+
+    return float(stdtrit(freedom, (1 + confidence) / 2))

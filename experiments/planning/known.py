@@ -10,7 +10,7 @@ from statistics import median
 from typing import Optional, Protocol
 
 from dsr.data_pipelines.degradations import Degradation
-from dsr.experiments.analysis.seeds import CONFIDENCE, BySeed
+from dsr.experiments.analysis.seeds import BySeed, t_reach
 from dsr.experiments.analysis.tables import miou, restorers
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.planning.errors import PlanningError
@@ -196,10 +196,8 @@ def score_of(found: BySeed, spread: Optional[tuple[float, int]]) -> Score:
     """The mean with its t-interval, from a spread as `pooled` gives it."""
     if spread is None:
         return Score(found.mean)
-    from scipy.special import stdtrit  # as in `dsr.experiments.analysis.seeds`
-
     deviation, freedom = spread
-    reach = float(stdtrit(freedom, (1 + CONFIDENCE) / 2)) * deviation / math.sqrt(found.n)
+    reach = t_reach(freedom) * deviation / math.sqrt(found.n)
     return Score(found.mean, (_within(found.mean - reach), _within(found.mean + reach)))
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from typing import Optional
 
-from dsr.experiments.analysis.seeds import CONFIDENCE
+from dsr.experiments.analysis.seeds import t_reach
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.known import Score
 
@@ -90,14 +90,8 @@ def foretell(seen: Sequence[Seen]) -> Foretelling:
         others = trained[:out] + trained[out + 1 :]
         errors.append(_missed(trained[out], others, *_choose(others)))
     distance, curve = _choose(trained)
-    reach = _quantile(len(trained) - 1) * math.sqrt(fmean(error * error for error in errors))
+    reach = t_reach(len(trained) - 1) * math.sqrt(fmean(error * error for error in errors))
     return Foretelling(distance, curve, _constant(trained, distance, curve), fmean(errors), reach, len(trained))
-
-
-def _quantile(freedom: int) -> float:
-    from scipy.special import stdtrit  # as in `dsr.experiments.analysis.seeds`
-
-    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
 
 
 def _choose(trained: Sequence[Seen]) -> tuple[str, str]:
