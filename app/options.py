@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Callable, Optional
 
@@ -434,9 +434,12 @@ def _say_plan(steps: list[Step], say: Callable[[str], None]) -> None:
     say(f"  {'nothing to make' if not total else 'in all about ' + duration(total)}")
 
 
-def plan_and_make(targets: list[Artefact], console: Console) -> None:
-    """Show the plan, then make what is missing; with --dry-run the command ends between the two."""
-    steps = plan(targets)
+def plan_and_make(targets: list[Artefact], console: Console, known: Iterable[Artefact] = ()) -> None:
+    """Show the plan, then make what is missing; with --dry-run the command ends between the two.
+
+    What exists of `known` tells beside the targets how long things take here.
+    """
+    steps = plan(targets, known)
     if is_asked(DRY_RUN):
         show_plan(steps)
         raise click.exceptions.Exit(0)

@@ -53,5 +53,7 @@ def command(request: Request, configuration: str) -> None:
     study = request.study()
     cases = (study.rivals if study.config.adaptations else study.cases)(configuration)
     targets = [study.evaluation(case) for case in cases]
-    plan_and_make([*targets, *study.rated(cases)], Console())
+    # Those of restored images would ask for files that their restorers are trained with.
+    known = [study.evaluation(case) for case in study.cases() if case.changed.restorer is None]
+    plan_and_make([*targets, *study.rated(cases)], Console(), known)
     show_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])

@@ -34,7 +34,7 @@ class Artefact:
     `identity` is known before the folder exists: all that its content depends on, and nothing else (neither paths nor
     how often to log). `of` is the domain of its images, the domain that it was trained on (a restorer: that it makes),
     or the case that it evaluates. `units` is the amount of work in images or steps, and `seconds_per_unit` a guess of
-    its cost until one of its kind has been measured.
+    its cost, which a plan corrects by what was measured.
     """
 
     group: str  # folder of the work folder, one of `dsr.experiments.graph.places.GROUPS`
@@ -156,21 +156,27 @@ class Step:
         return "goes on" if self.artefact.started else "to make"
 
 
-def plan(targets: Iterable[Artefact]) -> list[Step]:
+def plan(targets: Iterable[Artefact], known: Iterable[Artefact] = ()) -> list[Step]:
     """What the targets need, in order: what exists and what is to be made, with an estimate.
 
     An artefact whose inputs and self are missing is made; one that exists is never remade, and what only served to make
-    it is not made again either. The cost of a unit is the median of those measured on what exists of the same kind
-    among the targets and all that they were made from, else the built-in guess.
+    it is not made again either. An estimate is the built-in guess, times what making took in guesses: the median over
+    what exists of the same kind, or else of the same group, among the targets, `known` and all that they were made
+    from.
     """
     targets = list(targets)
-    measured: dict[tuple[str | None, ...], list[float]] = {}
-    for artefact in closure(targets):
+    took: dict[tuple[str | None, ...], list[float]] = {}
+    for artefact in closure([*targets, *known]):
         if artefact.exists and artefact.units:
-            measured.setdefault(artefact.kind_of_work, []).append(artefact.seconds / artefact.units)
-    rates = {kind: median(found) for kind, found in measured.items()}
-    needed = closure(targets, beyond_existing=False)
-    return [Step(a, _share_left(a) * a.units * rates.get(a.kind_of_work, a.seconds_per_unit)) for a in needed]
+            guesses = artefact.seconds / (artefact.units * artefact.seconds_per_unit)
+            for alike in {artefact.kind_of_work, (artefact.group,)}:
+                took.setdefault(alike, []).append(guesses)
+
+    def estimate(artefact: Artefact) -> float:
+        measured = took.get(artefact.kind_of_work) or took.get((artefact.group,)) or [1.0]
+        return _share_left(artefact) * artefact.units * artefact.seconds_per_unit * median(measured)
+
+    return [Step(artefact, estimate(artefact)) for artefact in closure(targets, beyond_existing=False)]
 
 
 def _share_left(artefact: Artefact) -> float:

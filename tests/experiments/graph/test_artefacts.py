@@ -108,6 +108,18 @@ def test_what_was_measured_on_the_way_to_what_exists_counts_and_one_slow_run_doe
     assert [(step.artefact.name, step.seconds) for step in steps] == [("c", 0), ("a", 0), ("d", 40.0)]
 
 
+def test_how_far_guesses_were_off_corrects_those_of_what_was_never_made(tmp_path: Path) -> None:
+    graph = Graph(tmp_path)
+    make([graph.a, graph.d], Progress())
+    for artefact, seconds in ((graph.a, 10.0), (graph.d, 200.0)):  # guesses: 20 each
+        dataclasses.replace(artefact.manifest, seconds=seconds).save(artefact.folder)
+    new = dataclasses.replace(Graph(tmp_path).b, by="a way of its own", inputs={}, seconds_per_unit=6.0)
+    slow = dataclasses.replace(Graph(tmp_path).d, by="a way of its own")
+    assert [step.seconds for step in plan([new])] == [60.0], "nothing is known"
+    assert [step.seconds for step in plan([new], [Graph(tmp_path).a])] == [30.0], "half the guess, as of its group"
+    assert [step.seconds for step in plan([new], [Graph(tmp_path).a, slow])] == [600.0], "its own kind counts alone"
+
+
 def test_the_closure_holds_each_artefact_once_after_its_inputs(tmp_path: Path) -> None:
     graph = Graph(tmp_path)
     assert [a.name for a in closure([graph.d, graph.c])] == ["a", "d", "b", "c"]
