@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.analysis.seeds import CONFIDENCE, BySeed
 from dsr.experiments.analysis.tables import (
     difference,
     hardest_first,
@@ -56,11 +56,12 @@ class Effect:
     interval: Optional[tuple[float, float]]
 
     @classmethod
-    def of(cls, found: Optional[BySeed]) -> Optional[Effect]:
+    def of(cls, found: Optional[BySeed], confidence: float = CONFIDENCE) -> Optional[Effect]:
         """None stays None: what was not measured has no effect."""
         if found is None:
             return None
-        return cls(_points(found.mean), found.interval and (_points(found.interval[0]), _points(found.interval[1])))
+        ends = found.interval_at(confidence)
+        return cls(_points(found.mean), ends and (_points(ends[0]), _points(ends[1])))
 
     @property
     def clear(self) -> bool:
@@ -81,6 +82,11 @@ class Effect:
     def measured(self, of: str = "") -> str:
         """The signed points, and the interval if there is one."""
         return ", ".join(filter(None, (f"{self.points:+.1f} points{of}", self.evidence)))
+
+    def named(self, name: str) -> str:
+        """`name +1.2, +0.4 to +2.0`: one of several whose intervals are at a confidence of their own."""
+        ends = f", {self.interval[0]:+.1f} to {self.interval[1]:+.1f}" if self.interval else ""
+        return f"{name} {self.points:+.1f}{ends}"
 
     def said(self, text: str) -> str:
         """`text` with the evidence in brackets."""

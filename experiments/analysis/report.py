@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Optional
 
 from dsr.experiments.analysis import (
+    classes,
     figures,
     gains,
     information,
@@ -56,6 +57,7 @@ TABLES = {
     "restorers.csv": restorers.restorers_table,
     "rivals.csv": rivals.rivals_table,
     "per_class.csv": tables.per_class_table,
+    "class_differences.csv": classes.differences_table,
     "rate_distortion.csv": tables.rate_distortion_table,
     "timings.csv": tables.timings_table,
     "perceptual.csv": perceptual.perceptual_table,
@@ -128,6 +130,8 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         meanings=MEANINGS,
         miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),
         per_class=lambda variant, point: tables.per_class(results, variant.configuration, point, variant.restorer),
+        class_comparisons=classes.by_point(results),
+        classes_lead=classes.lead(results),
         differences=tables.DIFFERENCES,
         difference=lambda *case: tables.difference(results, *case),
         gains=gains.gains(results),

@@ -15,7 +15,7 @@ from typing import Optional
 
 from dsr.experiments.adaptations import ADAPTATIONS
 from dsr.experiments.analysis.headline import DECIDE, Effect
-from dsr.experiments.analysis.seeds import CONFIDENCE, BySeed, t_interval
+from dsr.experiments.analysis.seeds import BySeed, jointly
 from dsr.experiments.analysis.tables import Table, fields_of, miou, operating_points, restorers
 from dsr.experiments.results import PointResult, Results
 from dsr.models.restorers.registry import RESTORERS
@@ -69,10 +69,7 @@ class Contest:
 
     def effect(self, found: Optional[BySeed]) -> Optional[Effect]:
         """A difference in points with the interval that holds together with all others."""
-        if found is None:
-            return None
-        ends = t_interval(list(found.values.values()), self.confidence)
-        return Effect(_points(found.mean), ends and (_points(ends[0]), _points(ends[1])))
+        return Effect.of(found, self.confidence)
 
     def above(self, one: Rival, other: Rival) -> bool:
         """Whether one is shown to score above another."""
@@ -106,13 +103,8 @@ class Contest:
 
     def _told(self, rows: Sequence[Rival]) -> str:
         """Names with differences to CO and their intervals."""
-        parts = []
-        for row in rows:
-            apart = self.effect(row.gain)
-            if apart is not None and apart.interval is not None:
-                low, high = apart.interval
-                parts.append(f"{row.name} {apart.points:+.1f}, {low:+.1f} to {high:+.1f}")
-        return "; ".join(parts)
+        effects = [(row.name, self.effect(row.gain)) for row in rows]
+        return "; ".join(effect.named(name) for name, effect in effects if effect and effect.interval)
 
 
 def contests(results: Results) -> list[Contest]:
@@ -121,8 +113,7 @@ def contests(results: Results) -> list[Contest]:
         return []
     rows = [(point, _rows(results, point.point)) for point in operating_points(results)]
     comparisons = sum(row.competes and row.gain is not None for _, some in rows for row in some)
-    confidence = 1 - (1 - CONFIDENCE) / max(comparisons, 1)
-    return [Contest(point, some, confidence) for point, some in rows]
+    return [Contest(point, some, jointly(comparisons)) for point, some in rows]
 
 
 def rivals_table(results: Results) -> Table:
@@ -135,7 +126,7 @@ def rivals_table(results: Results) -> Table:
     for contest in contests(results):
         for row in contest.rows:
             gain = row.gain if row.competes else None
-            ends = t_interval(list(gain.values.values()), contest.confidence) if gain else None
+            ends = gain.interval_at(contest.confidence) if gain else None
             found.append(
                 (
                     contest.point.point,
@@ -187,7 +178,3 @@ def _measured(
     scores = {e.seed: e.miou for e in entries if e.miou is not None}
     taken = [e.seconds for e in entries if e.seconds is not None]
     return BySeed(scores) if scores else None, statistics.fmean(taken) if taken else None
-
-
-def _points(fraction: float) -> float:
-    return round(100 * fraction, 1) + 0.0  # + 0.0 turns -0.0 into 0.0

@@ -33,7 +33,11 @@ class BySeed:
     @property
     def interval(self) -> Optional[tuple[float, float]]:
         """The mean's two-sided t-interval at CONFIDENCE over the seeds; None for one seed."""
-        return t_interval(list(self.values.values()))
+        return self.interval_at(CONFIDENCE)
+
+    def interval_at(self, confidence: float) -> Optional[tuple[float, float]]:
+        """The same at another confidence."""
+        return t_interval(list(self.values.values()), confidence)
 
     def minus(self, other: Optional[BySeed]) -> Optional[BySeed]:
         """The differences, seed by seed, where both have one.
@@ -45,6 +49,11 @@ class BySeed:
             return None
         paired = {seed: value - other.values[seed] for seed, value in self.values.items() if seed in other.values}
         return BySeed(paired) if paired else None
+
+
+def jointly(comparisons: int) -> float:
+    """The confidence of each of so many intervals that all hold together at CONFIDENCE (Bonferroni)."""
+    return 1 - (1 - CONFIDENCE) / max(comparisons, 1)
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Optional[tuple[float, float]]:

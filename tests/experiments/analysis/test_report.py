@@ -40,7 +40,7 @@ def write(results, folder) -> str:
 
 def test_the_folder_holds_page_numbers_and_tables_and_nothing_unfinished(written):
     _, folder, _ = written
-    tables = {"miou", "differences", "restorers", "per_class", "rate_distortion", "timings"}
+    tables = {"miou", "differences", "restorers", "per_class", "class_differences", "rate_distortion", "timings"}
     tables |= {
         "perceptual",
         "rivals",

@@ -1,0 +1,102 @@
+"""What is said of single classes is of pairs of equal seed, holds for all classes together, and hides none."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from dsr.experiments.analysis.classes import comparisons, differences_table, lead
+from dsr.experiments.analysis.report import render, write_report
+from dsr.experiments.results import Results
+from tests.experiments.analysis import example
+
+HARDEST = "bpg-qp45"
+SEEDS = (7, 8, 9)
+
+
+def study(changes: dict[str, tuple[float, ...]], seeds: tuple[int, ...] = SEEDS) -> Results:
+    """Every class has an IoU of 0.5, but for what restoring changes at the hardest point, by class and seed."""
+    results = example.study(seeds=seeds)
+    for entry in results.evaluations:
+        entry.per_class = {label.name: 0.5 for label in results.dataset.classes}
+        if (entry.configuration, entry.point) == ("RO", HARDEST):
+            for name, apart in changes.items():
+                entry.per_class[name] += apart[seeds.index(entry.seed)]
+    return results
+
+
+def test_what_the_mean_of_classes_hides_is_said_with_an_interval_for_all_of_them() -> None:
+    apart = {"person": (-0.060, -0.061, -0.059), "road": (0.060, 0.061, 0.059), "sky": (0.03, -0.03, 0.01)}
+    low, high = stats.ttest_1samp(np.multiply(apart["person"], 100), 0).confidence_interval(1 - 0.05 / 4)
+    assert lead(study(apart)) == (
+        f"Of 4 classes at {HARDEST}, restoring raises road +6.0, +{-high:.1f} to +{-low:.1f}, "
+        f"and lowers person -6.0, {low:.1f} to {high:.1f} (points of IoU; all classes together at 95 %)."
+    )
+
+
+def test_what_one_class_alone_would_show_is_not_claimed_of_one_in_four() -> None:
+    apart = (-0.02, -0.03, -0.04)
+    alone, together = (
+        stats.ttest_1samp(apart, 0).confidence_interval(confidence).high for confidence in (0.95, 1 - 0.05 / 4)
+    )
+    assert alone < 0 < together
+    assert "no single one is shown to change" in lead(study({"person": apart}))
+
+
+def test_one_seed_says_nothing_of_classes() -> None:
+    results = study({"person": (-0.5,)}, seeds=(7,))
+    assert lead(results) == "" and not differences_table(results).rows
+    assert "Differences by class" not in render(results)
+
+
+def test_differences_of_classes_add_up_to_that_of_their_mean() -> None:
+    rng = np.random.default_rng(5)
+    results = study({})
+    for entry in results.evaluations:
+        entry.per_class = {name: float(rng.uniform()) for name in entry.per_class}
+    for one in comparisons(results, HARDEST):
+        means = [
+            np.mean([list(e.per_class.values()) for e in results.evaluations if (e.configuration, e.point) == wanted])
+            for wanted in ((one.configuration, HARDEST), (one.minus, None if one.minus == "OO" else HARDEST))
+        ]
+        assert np.mean([found.mean for found in one.found.values()]) == pytest.approx(means[0] - means[1])
+
+
+def test_a_class_without_an_iou_in_a_seed_is_compared_in_the_others_and_one_without_any_is_left_out() -> None:
+    results = study({"person": (0.1, 0.2, 0.4)})
+    for entry in results.evaluations:
+        entry.per_class["sky"] = None
+        if entry.configuration == "CO" and entry.seed == 9:
+            entry.per_class["person"] = None
+    (restoring,) = (one for one in comparisons(results, HARDEST) if one.configuration == "RO")
+    assert list(restoring.found) == ["road", "person", "traffic sign"] and restoring.confidence == 1 - 0.05 / 3
+    assert restoring.found["person"].values == pytest.approx({7: 0.1, 8: 0.2})
+
+
+def test_the_page_and_its_table_have_each_restorer_and_class(tmp_path: Path) -> None:
+    results = example.study(restorers=("gan", "rdn-psnr"), seeds=SEEDS)
+    page = write_report(results, tmp_path).read_text()
+    assert all(name in page for name in ("CO − OO", "RO gan − CO", "RO rdn-psnr − CO", lead(results)))
+    with open(tmp_path / "class_differences.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == len(example.POINTS) * 3 * len(example.CLASSES)
+    for row in rows:
+        scores = [
+            {e.seed: e.per_class[row["class"]] for e in results.evaluations if case(e) == wanted}
+            for wanted in (
+                (row["configuration"], row["point"], row["restorer"] or None),
+                (row["minus"], None if row["minus"] == "OO" else row["point"], None),
+            )
+        ]
+        apart = [scores[0][seed] - scores[1][seed] for seed in SEEDS]
+        interval = stats.ttest_1samp(apart, 0).confidence_interval(float(row["confidence"]))
+        assert float(row["difference"]) == pytest.approx(np.mean(apart))
+        assert (float(row["low"]), float(row["high"])) == pytest.approx((interval.low, interval.high))
+
+
+def case(entry: object) -> tuple[object, ...]:
+    return tuple(getattr(entry, name) for name in ("configuration", "point", "restorer"))
