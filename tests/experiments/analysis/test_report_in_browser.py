@@ -283,7 +283,7 @@ def test_tables_are_copied_as_csv_and_as_latex(visit, path):
     copied = page.get_by_role("button", name="copied")
     copied.wait_for()
     rows = list(csv.reader(io.StringIO(page.evaluate("navigator.clipboard.readText()"))))
-    shown = tables.table("traffic sign")
+    shown = tables.table("big objects")
     assert len({len(row) for row in rows}) == 1
     assert [[cell for cell in row if cell] for row in rows[2:]] == [
         [c.replace(" ,", ",") for c in row] for row in shown[2:]
@@ -302,13 +302,13 @@ def test_tables_are_copied_as_csv_and_as_latex(visit, path):
 
 def test_a_table_that_goes_on_shows_it_and_keeps_its_first_column(visit):
     page = visit(PHONE)
-    scroll = page.locator(".scroll:has(.classes)")
+    scroll = page.get_by_role("region", name="IoU by class")
     first = scroll.locator("tbody th").first
     assert "more" in scroll.get_attribute("class") and "moved" not in scroll.get_attribute("class")
     assert scroll.evaluate("box => getComputedStyle(box).maskImage") != "none"
     before = first.bounding_box()["x"]
     scroll.evaluate("box => box.scrollLeft = box.scrollWidth")
-    page.locator(".scroll.moved:has(.classes)").wait_for()
+    page.locator(".scroll.moved:has(.classes .groups)").wait_for()
     assert "more" not in scroll.get_attribute("class")
     assert first.bounding_box()["x"] == pytest.approx(before, abs=1)
 
