@@ -12,21 +12,21 @@ from dsr.experiments.analysis.domains import ROW, significant
 from dsr.experiments.analysis.pictures import Picture, thumbnail
 from dsr.experiments.analysis.svg import Axis, Dot, Series, line_chart, linear_axis
 from dsr.experiments.analysis.tables import CASE, Table, fields_of, hardest_first, label_of, operating_points, restorers
-from dsr.experiments.loss_differences import DIFFERENCES
+from dsr.experiments.loss_differences import DIFFERENCES, SHIFT_OF_CO, SUMS
 from dsr.experiments.results import Estimate, ImageLosses, Information, LossDifference, Results
 
 SPLITS: dict[str, Sequence[Sequence[tuple[str, tuple[str, str]]]]] = {
     "OC": [[("information", ("CC", "OO")), ("shift", ("OC", "CC"))]],
     "OR": [[("information", ("RR", "OO")), ("shift", ("OR", "RR"))]],
     "CO": [
-        [("learning", ("CO recalibrated", "OO")), ("shift", ("CO", "CO recalibrated"))],
+        [("learning", ("CO recalibrated", "OO recalibrated")), ("shift", SHIFT_OF_CO)],
         [("whole", ("CO", "OO"))],
     ],
     "RO": [[("whole", ("RO", "OO"))]],
 }
 """The parts of what a configuration loses against OO, which add up exactly; of several ways the first measured one.
 
-CO comes apart where it was recalibrated, RO never.
+CO comes apart where it and OO were recalibrated, RO never.
 """
 
 PARTS = {
@@ -207,7 +207,9 @@ def _rows(results: Results, point: str) -> list[tuple[str, str, LossDifference]]
         for name in restorers(results) if "R" in "".join(pair) else [None]:
             difference = difference_of(results, *pair, point, name)
             if difference is not None:
-                label = " − ".join(pair) + (f", {name}" if name and len(restorers(results)) > 1 else "")
+                label = " − ".join(f"({side})" if side in SUMS else side for side in pair) + (
+                    f", {name}" if name and len(restorers(results)) > 1 else ""
+                )
                 found.append((label, meaning, difference))
     return found
 

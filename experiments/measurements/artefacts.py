@@ -94,7 +94,7 @@ def cases_of_losses(study: Study) -> list[Case]:
 
     RR is no configuration of the paper's: nobody would restore to both ends for its own sake. Its loss says whether
     restored images hold more that a segmenter can use than compressed ones. Where a study has recalibrated segmenters,
-    theirs of CO is among them: what recalibrating saves was shift.
+    those of CO and OO are among them: what recalibrating saves more of CO was shift.
     """
     recalibrated = [case for case in study.rivals() if (case.configuration, case.adaptation) in ADAPTED.values()]
     by_segmenter: dict[tuple[Domain, int, Optional[str]], list[Case]] = {}

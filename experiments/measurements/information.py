@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import Artefact
-from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES
+from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES, SUMS
 from dsr.experiments.measurements.artefacts import cases_of_losses, losses
 from dsr.experiments.measurements.files import LOSSES, SURPRISES
 from dsr.experiments.results import CrossEntropy, Estimate, ImageLosses, Information, LossDifference
@@ -136,8 +136,18 @@ def _pairs(
     restorer: RestorerName,
 ) -> list[tuple[Losses, Losses]]:
     """Both of a pair of configurations, seed by seed."""
-    both = [tuple(_case(one, degradation, restorer, seed) for one in pair) for seed in study.seeds]
-    return [(measured[a], measured[b]) for a, b in both if a in measured and b in measured]
+    both = [[_side(measured, one, degradation, restorer, seed) for one in pair] for seed in study.seeds]
+    return [(first, second) for first, second in both if first and second]
+
+
+def _side(
+    measured: Mapping[Case, Losses], name: str, degradation: Degradation, restorer: RestorerName, seed: int
+) -> Optional[Losses]:
+    """A side of a difference, of one seed; None unless all of it was measured."""
+    cases = [_case(one, degradation, restorer, seed) for one in SUMS.get(name, (name,))]
+    if not all(case in measured for case in cases):
+        return None
+    return Losses(np.sum([measured[case].nats for case in cases], axis=0), measured[cases[0]].pixels)
 
 
 def _case(name: str, degradation: Degradation, restorer: RestorerName, seed: int) -> Case:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES
+from dsr.experiments.loss_differences import ADAPTED, DIFFERENCES, SUMS
 from dsr.experiments.results import (
     CrossEntropy,
     Estimate,
@@ -114,7 +114,7 @@ def lose(results: Results, noise: float = 0.004, pictures: Mapping[str, str] | N
 
     information = Information(keys, dict(zip(names, pixels.sum(axis=0).tolist())), [], [], [])
     for strength, point in zip((1.0, 0.4, 0.7), results.points):
-        for pair in (pair for pair in DIFFERENCES if not set(pair) & set(ADAPTED)):
+        for pair in (pair for pair in DIFFERENCES if not set(pair) & {*ADAPTED, *SUMS}):
             for name in names_of_restorers if "R" in "".join(pair) else [None]:
                 pairs = [tuple(losses(one, strength * (one != "OO"), seed) for one in pair) for seed in seeds]
                 total, classes = differ(pairs, resamples(IMAGES))
