@@ -199,6 +199,7 @@ def _evaluation(artefact: Artefact) -> EvaluationResult:
         miou=summary.miou,
         pixel_accuracy=summary.pixel_accuracy,
         per_class=summary.per_class,
+        confusion=summary.confusion,
     )
 
 

@@ -127,7 +127,11 @@ class PointResult:
 
 @dataclass
 class EvaluationResult:
-    """A segmenter's scores on the test images of a domain."""
+    """A segmenter's scores on the test images of a domain.
+
+    `per_class` is the IoU by class. `confusion` is how many pixels of each class (rows, in the dataset's order) were
+    said to be of each (columns); None in results before 0.4.5, and of what was scored image by image.
+    """
 
     configuration: str
     point: Optional[str]
@@ -136,6 +140,7 @@ class EvaluationResult:
     miou: Optional[float]
     pixel_accuracy: Optional[float]
     per_class: dict[str, Optional[float]]
+    confusion: Optional[list[list[int]]]
 
 
 @dataclass

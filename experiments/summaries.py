@@ -93,7 +93,7 @@ class CodecSummary(TrainingSummary):
 class EvaluationSummary:
     """Of an evaluation: fractions in [0, 1], None where no pixel has the class.
 
-    `samples` are keys of the images shown.
+    `confusion` counts pixels: rows are the labels, columns what was said. `samples` are keys of the images shown.
     """
 
     images: int
@@ -101,6 +101,7 @@ class EvaluationSummary:
     pixel_accuracy: float
     per_class: dict[str, Optional[float]]
     samples: list[str]
+    confusion: Optional[list[list[int]]] = None
 
 
 @dataclass(frozen=True)

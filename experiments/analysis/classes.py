@@ -1,31 +1,47 @@
 """What compressing and restoring do to single classes, which a mean over the classes may hide.
 
-Differences in IoU, paired by seed. Of k classes some would differ by chance: each interval is at a confidence of
-1 - 5 % / k, so that those of one comparison hold together at 95 % (Bonferroni).
+Differences in IoU, recall and precision, paired by seed. Of k classes some would differ by chance: each interval is at
+a confidence of 1 - 5 % / k, so that those of one comparison hold together at 95 % (Bonferroni).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+import numpy as np
+
 from dsr.experiments.analysis.headline import Effect, ranked_restorers
 from dsr.experiments.analysis.seeds import BySeed, jointly
-from dsr.experiments.analysis.tables import Table, evaluations, hardest_first, label_of, operating_points, restorers
-from dsr.experiments.results import Results
+from dsr.experiments.analysis.tables import (
+    PerClass,
+    Table,
+    evaluations,
+    fields_of,
+    hardest_first,
+    label_of,
+    operating_points,
+    restorers,
+)
+from dsr.experiments.results import EvaluationResult, Results
 
 PAIRS = (("CO", "OO"), ("RO", "CO"))
 """What is compared class by class: what compressing the training images costs, and what restoring them changes."""
 
+MEASURES = ("IoU", "recall", "precision")
+"""Recall: the share of the pixels of a class that is found. Precision: the share of those said to be of it that is."""
+
 
 @dataclass(frozen=True)
 class Comparison:
-    """A configuration minus another at an operating point: IoU by class and seed, fractions.
+    """A configuration minus another at an operating point: one of MEASURES by class and seed, fractions.
 
-    `label` is the configuration, with what restored where there are several. `found` has the classes that have an IoU
-    in both, in one seed at least, in the dataset's order.
+    `label` is the configuration, with what restored where there are several. `found` has the classes that have the
+    measure in both, in one seed at least, in the dataset's order.
     """
 
+    measure: str
     configuration: str
     minus: str
     point: str
@@ -42,22 +58,23 @@ class Comparison:
         """Of a class, in points, with the interval that holds together with those of the others."""
         return Effect.of(self.found.get(name), self.confidence)
 
-    def shown(self, sign: int) -> list[str]:
-        """Classes that are shown to rise (1) or to fall (-1), what changes most first, with their intervals."""
+    @property
+    def shown(self) -> list[str]:
+        """Classes that are shown to change, what changes most first, with their intervals."""
         effects = {name: effect for name in self.found if (effect := self.effect(name)) and effect.clear}
-        shown = {name: effect for name, effect in effects.items() if sign * effect.points > 0}
-        return [shown[name].named(name) for name in sorted(shown, key=lambda name: -abs(shown[name].points))]
+        return [effects[name].named(name) for name in sorted(effects, key=lambda name: -abs(effects[name].points))]
 
 
 def comparisons(results: Results, point: str) -> list[Comparison]:
-    """Those of PAIRS at an operating point that several seeds were trained for, one a restorer."""
+    """Those of PAIRS at an operating point that several seeds were trained for, in each measure, one a restorer."""
     made = [
         Comparison(
-            *(configuration, minus, point, name, label_of(results, configuration, name)),
-            _by_class(results, configuration, minus, point, name),
+            *(measure, configuration, minus, point, name, label_of(results, configuration, name)),
+            _by_class(results, measure, configuration, minus, point, name),
         )
         for configuration, minus in PAIRS
         for name in (restorers(results) if "R" in configuration else [None])
+        for measure in MEASURES
     ]
     return [one for one in made if any(found.n > 1 for found in one.found.values())]
 
@@ -73,23 +90,31 @@ def lead(results: Results) -> str:
 
     "" if several seeds do not say, or there is but one class.
     """
-    for point in hardest_first(results)[:1]:
-        best = next(iter(ranked_restorers(results, point.point)), None)
-        for one in comparisons(results, point.point):
-            if one.configuration == "RO" and one.restorer == best and len(one.found) > 1:
-                return _sentence(one)
-    return ""
+    ranked = hardest_first(results)
+    if not ranked or len(results.dataset.classes) < 2:
+        return ""
+    point = ranked[0].point
+    best = next(iter(ranked_restorers(results, point)), None)
+    found = [one for one in comparisons(results, point) if (one.configuration, one.restorer) == ("RO", best)]
+    if not found:
+        return ""
+    among = f"At {point}, of {len(results.dataset.classes)} classes"
+    shown = [f"in {one.measure} {'; '.join(one.shown)}" for one in found if one.shown]
+    if not shown:
+        return f"{among}, no single one is shown to change by restoring."
+    return f"{among}, restoring changes {', and '.join(shown)} (points; all classes of a measure together at 95 %)."
 
 
 def differences_table(results: Results) -> Table:
-    """One row a comparison and class: its difference in IoU (a fraction), mean over `n` seeds.
+    """One row a comparison and class: the difference in its measure (a fraction), mean over `n` seeds.
 
     `low` and `high` bound its t-interval at `confidence`, at which those of all classes of a comparison hold together
     at 95 %; they are empty for one seed.
     """
     rows = [
         (
-            *(one.configuration, one.minus, one.point, one.restorer, name, by_seed.n, by_seed.mean),
+            *fields_of(one, ("measure", "configuration", "minus", "point", "restorer")),
+            *(name, by_seed.n, by_seed.mean),
             *(by_seed.interval_at(one.confidence) or (None, None)),
             one.confidence,
         )
@@ -97,29 +122,46 @@ def differences_table(results: Results) -> Table:
         for one in found
         for name, by_seed in one.found.items()
     ]
-    columns = ("configuration", "minus", "point", "restorer", "class", "n", "difference", "low", "high", "confidence")
+    columns = (
+        "measure",
+        "configuration",
+        "minus",
+        "point",
+        "restorer",
+        "class",
+        "n",
+        "difference",
+        "low",
+        "high",
+        "confidence",
+    )
     return Table(columns, rows)
 
 
 def _by_class(
-    results: Results, configuration: str, minus: str, point: str, restorer: Optional[str]
+    results: Results, measure: str, configuration: str, minus: str, point: str, restorer: Optional[str]
 ) -> dict[str, BySeed]:
-    first = evaluations(results, configuration, point, restorer)
-    second = evaluations(results, minus, point, restorer)
+    names = [label.name for label in results.dataset.classes]
+    sides = [
+        {seed: _scores(entry, measure, names) for seed, entry in evaluations(results, one, point, restorer).items()}
+        for one in (configuration, minus)
+    ]
     found = {}
-    for label in results.dataset.classes:
-        scores = [
-            {seed: iou for seed, entry in side.items() if (iou := entry.per_class.get(label.name)) is not None}
-            for side in (first, second)
-        ]
-        if all(scores) and (apart := BySeed(scores[0]).minus(BySeed(scores[1]))):
-            found[label.name] = apart
+    for name in names:
+        first, second = (
+            {seed: score for seed, scores in side.items() if (score := scores.get(name)) is not None} for side in sides
+        )
+        if first and (apart := BySeed(first).minus(BySeed(second))):
+            found[name] = apart
     return found
 
 
-def _sentence(one: Comparison) -> str:
-    """Which classes restoring is shown to change."""
-    rises, falls = one.shown(1), one.shown(-1)
-    changes = [f"raises {'; '.join(rises)}"] * bool(rises) + [f"lowers {'; '.join(falls)}"] * bool(falls)
-    shown = f"restoring {', and '.join(changes)}" if changes else "no single one is shown to change by restoring"
-    return f"Of {len(one.found)} classes at {one.point}, {shown} (points of IoU; all classes together at 95 %)."
+def _scores(entry: EvaluationResult, measure: str, names: Sequence[str]) -> PerClass:
+    """A measure of each class, None where it is undefined; empty if it was not kept."""
+    if measure == "IoU":
+        return entry.per_class
+    if entry.confusion is None:
+        return {}
+    counts = np.array(entry.confusion, np.float64)
+    wholes = counts.sum(axis=1 if measure == "recall" else 0)
+    return {name: right / whole if whole else None for name, right, whole in zip(names, np.diag(counts), wholes)}

@@ -51,6 +51,7 @@ def evaluation_result(case: Case, counts: Counts, names: Sequence[str]) -> Evalu
         miou=_or_none(counts.miou),
         pixel_accuracy=_or_none(counts.pixel_accuracy),
         per_class={name: _or_none(iou) for name, iou in zip(names, counts.iou.tolist())},
+        confusion=None,
     )
 
 

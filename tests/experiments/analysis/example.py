@@ -154,7 +154,7 @@ def _evaluation(
 ) -> dict[str, Any]:
     per_class = {"road": miou + 0.25, "sky": miou + 0.15, "person": miou - 0.12, "traffic sign": miou - 0.28}
     case = {"configuration": configuration, "point": point, "restorer": restorer, "seed": seed}
-    return {**case, "miou": miou, "pixel_accuracy": min(1, miou + 0.3), "per_class": per_class}
+    return {**case, "miou": miou, "pixel_accuracy": min(1, miou + 0.3), "per_class": per_class, "confusion": None}
 
 
 def _training(kind: str, name: str, curves: dict[str, list[float]]) -> dict[str, Any]:

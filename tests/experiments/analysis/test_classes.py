@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ from scipy import stats
 
 from dsr.experiments.analysis.classes import comparisons, differences_table, lead
 from dsr.experiments.analysis.report import render, write_report
-from dsr.experiments.results import Results
+from dsr.experiments.results import EvaluationResult, Results
 from tests.experiments.analysis import example
 
 HARDEST = "bpg-qp45"
@@ -23,27 +24,33 @@ def study(changes: dict[str, tuple[float, ...]], seeds: tuple[int, ...] = SEEDS)
     results = example.study(seeds=seeds)
     for entry in results.evaluations:
         entry.per_class = {label.name: 0.5 for label in results.dataset.classes}
-        if (entry.configuration, entry.point) == ("RO", HARDEST):
+        if case(entry) == ("RO", HARDEST, "gan"):
             for name, apart in changes.items():
                 entry.per_class[name] += apart[seeds.index(entry.seed)]
     return results
 
 
+def case(entry: EvaluationResult) -> tuple[str, str | None, str | None]:
+    return entry.configuration, entry.point, entry.restorer
+
+
+def interval(apart: Sequence[float], confidence: float) -> tuple[float, float]:
+    """In points, by another implementation."""
+    return tuple(stats.ttest_1samp(np.multiply(apart, 100), 0).confidence_interval(confidence))
+
+
 def test_what_the_mean_of_classes_hides_is_said_with_an_interval_for_all_of_them() -> None:
-    apart = {"person": (-0.060, -0.061, -0.059), "road": (0.060, 0.061, 0.059), "sky": (0.03, -0.03, 0.01)}
-    low, high = stats.ttest_1samp(np.multiply(apart["person"], 100), 0).confidence_interval(1 - 0.05 / 4)
+    apart = {"person": (-0.060, -0.061, -0.059), "road": (0.070, 0.071, 0.069), "sky": (0.03, -0.03, 0.01)}
+    low, high = interval(apart["person"], 1 - 0.05 / 4)
     assert lead(study(apart)) == (
-        f"Of 4 classes at {HARDEST}, restoring raises road +6.0, +{-high:.1f} to +{-low:.1f}, "
-        f"and lowers person -6.0, {low:.1f} to {high:.1f} (points of IoU; all classes together at 95 %)."
+        f"At {HARDEST}, of 4 classes, restoring changes in IoU road +7.0, +{1 - high:.1f} to +{1 - low:.1f}; "
+        f"person -6.0, {low:.1f} to {high:.1f} (points; all classes of a measure together at 95 %)."
     )
 
 
 def test_what_one_class_alone_would_show_is_not_claimed_of_one_in_four() -> None:
     apart = (-0.02, -0.03, -0.04)
-    alone, together = (
-        stats.ttest_1samp(apart, 0).confidence_interval(confidence).high for confidence in (0.95, 1 - 0.05 / 4)
-    )
-    assert alone < 0 < together
+    assert interval(apart, 0.95)[1] < 0 < interval(apart, 1 - 0.05 / 4)[1]
     assert "no single one is shown to change" in lead(study({"person": apart}))
 
 
@@ -53,6 +60,23 @@ def test_one_seed_says_nothing_of_classes() -> None:
     assert "Differences by class" not in render(results)
 
 
+def test_what_is_found_more_often_and_said_wrongly_more_often_is_told_apart() -> None:
+    """Of 100 pixels of persons CO finds 80 and calls 20 of the road one; RO finds 90 and calls 90 one."""
+    results = study({})
+    for entry in results.evaluations:
+        found, wrong = (90, 90) if case(entry) == ("RO", HARDEST, "gan") else (80, 20)
+        found += entry.seed - 7  # the same in both
+        entry.confusion = [[1000 - wrong, 0, wrong, 0], [0, 500, 0, 0], [100 - found, 0, found, 0], [0, 0, 0, 0]]
+    made = {(one.configuration, one.measure): one.found for one in comparisons(results, HARDEST)}
+    recall, precision = made["RO", "recall"], made["RO", "precision"]
+    assert recall["person"].values == pytest.approx({7: 0.10, 8: 0.10, 9: 0.10})
+    assert precision["person"].values == pytest.approx(
+        {7 + n: (90 + n) / (180 + n) - (80 + n) / (100 + n) for n in range(3)}
+    )
+    assert "traffic sign" not in recall and "traffic sign" not in precision, "no pixel has it, or is said to"
+    assert "restoring changes in recall person +10.0" in lead(results) and "in precision person -29" in lead(results)
+
+
 def test_differences_of_classes_add_up_to_that_of_their_mean() -> None:
     rng = np.random.default_rng(5)
     results = study({})
@@ -60,8 +84,8 @@ def test_differences_of_classes_add_up_to_that_of_their_mean() -> None:
         entry.per_class = {name: float(rng.uniform()) for name in entry.per_class}
     for one in comparisons(results, HARDEST):
         means = [
-            np.mean([list(e.per_class.values()) for e in results.evaluations if (e.configuration, e.point) == wanted])
-            for wanted in ((one.configuration, HARDEST), (one.minus, None if one.minus == "OO" else HARDEST))
+            np.mean([list(entry.per_class.values()) for entry in results.evaluations if case(entry) == wanted])
+            for wanted in sides(one.configuration, one.minus, HARDEST, one.restorer)
         ]
         assert np.mean([found.mean for found in one.found.values()]) == pytest.approx(means[0] - means[1])
 
@@ -83,20 +107,17 @@ def test_the_page_and_its_table_have_each_restorer_and_class(tmp_path: Path) -> 
     assert all(name in page for name in ("CO − OO", "RO gan − CO", "RO rdn-psnr − CO", lead(results)))
     with open(tmp_path / "class_differences.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len(rows) == len(example.POINTS) * 3 * len(example.CLASSES)
+    assert len(rows) == len(example.POINTS) * 3 * len(example.CLASSES) and {row["measure"] for row in rows} == {"IoU"}
     for row in rows:
         scores = [
             {e.seed: e.per_class[row["class"]] for e in results.evaluations if case(e) == wanted}
-            for wanted in (
-                (row["configuration"], row["point"], row["restorer"] or None),
-                (row["minus"], None if row["minus"] == "OO" else row["point"], None),
-            )
+            for wanted in sides(row["configuration"], row["minus"], row["point"], row["restorer"] or None)
         ]
         apart = [scores[0][seed] - scores[1][seed] for seed in SEEDS]
-        interval = stats.ttest_1samp(apart, 0).confidence_interval(float(row["confidence"]))
+        low, high = interval(apart, float(row["confidence"]))
         assert float(row["difference"]) == pytest.approx(np.mean(apart))
-        assert (float(row["low"]), float(row["high"])) == pytest.approx((interval.low, interval.high))
+        assert (100 * float(row["low"]), 100 * float(row["high"])) == pytest.approx((low, high))
 
 
-def case(entry: object) -> tuple[object, ...]:
-    return tuple(getattr(entry, name) for name in ("configuration", "point", "restorer"))
+def sides(configuration: str, minus: str, point: str, restorer: str | None) -> list[tuple[str, str | None, str | None]]:
+    return [(configuration, point, restorer), (minus, None if minus == "OO" else point, None)]

@@ -34,7 +34,7 @@ def study(codecs=("bpg",), seeds=(7, 8, 9), points=4, **changed) -> Results:
                     by, miou = ("gan" if "R" in configuration else None), values[column] + (seed - 7) / 1000
                     miou += (seed == 8) * (configuration == "RO") / 500
                     point = f"{codec}-{column}"
-                    results.evaluations.append(EvaluationResult(configuration, point, by, seed, miou, 0.9, {}))
+                    results.evaluations.append(EvaluationResult(configuration, point, by, seed, miou, 0.9, {}, None))
     return results
 
 
@@ -112,9 +112,9 @@ def test_points_that_differ_in_more_than_the_level_are_on_no_curve_together():
 
 def test_the_page_and_the_file_have_the_numbers_or_the_reason(tmp_path):
     results = study(CC=(0.30, 0.31, 0.32, 0.33))
-    results.evaluations += [EvaluationResult("OR", f"bpg-{n}", "gan", 7, 0.5 - n / 10, 0.9, {}) for n in range(4)] + [
-        EvaluationResult("OC", f"bpg-{n}", None, 7, 0.5 + n / 10, 0.9, {}) for n in range(4)
-    ]
+    results.evaluations += [
+        EvaluationResult("OR", f"bpg-{n}", "gan", 7, 0.5 - n / 10, 0.9, {}, None) for n in range(4)
+    ] + [EvaluationResult("OC", f"bpg-{n}", None, 7, 0.5 + n / 10, 0.9, {}, None) for n in range(4)]
     table = Page(write_report(results, tmp_path).read_text(encoding="utf-8")).table("BD-rate at equal mIoU")
     rows = gains.gains(results)
     assert [row[:2] for row in table[1:]] == [[row.name, row.anchor] for row in rows]

@@ -25,7 +25,7 @@ def study(co: Sequence[float], ro: Sequence[float] = (), **adapted: Sequence[flo
 
     def entry(configuration: str, seed: int, score: float, restorer: str | None = None) -> EvaluationResult:
         point = None if configuration == "OO" else POINT
-        return EvaluationResult(configuration, point, restorer, seed, score / 100, 0.9, {})
+        return EvaluationResult(configuration, point, restorer, seed, score / 100, 0.9, {}, None)
 
     results.evaluations = [entry("CO", seed, score) for seed, score in enumerate(co)]
     results.evaluations += [entry("OO", seed, 90 + seed) for seed in range(len(co))]
