@@ -83,8 +83,8 @@ def camvid() -> StudyConfig:
     takes them from disk.
 
     What steps of the segmenter give, as mIoU on `val` in the search that found the recipe: 63 with 1080, 68 with 2160,
-    73 with 4320, 74 with 8640 (`--set segmenter.steps=8640`). `val` is easier than `test`: docs/camvid.md has the
-    caveats, and the results of the recipe before it.
+    73 with 4320, 74 with 8640 (`--set segmenter.steps=8640`). `val` is easier than `test`: docs/segmenter.md has the
+    caveats, and the recipe before it.
     """
     return _small("camvid", DatasetConfig.of("camvid"))
 

@@ -198,7 +198,7 @@ class SegmenterConfig:
     """DeepLabv3+ and how it is trained (the paper follows Chen et al. 2018).
 
     Class weights, label smoothing, warm-up and the backbone's rate are not in the paper's recipe; what each is worth
-    stands in docs/camvid.md.
+    stands in docs/segmenter.md.
 
     Attributes:
       network: what is trained.
