@@ -157,6 +157,18 @@ class OverImages:
 
 
 @dataclass
+class LeftOut:
+    """Keys of test images that a domain lacks, as they could not be compressed or restored: no case is scored on them.
+
+    So all cases are scored on the same images.
+    """
+
+    point: Optional[str]
+    restorer: Optional[str]
+    keys: list[str]
+
+
+@dataclass
 class AdaptedResult(EvaluationResult):
     """The same on originals of a segmenter that was adapted to them; `seconds` is what making it took."""
 
@@ -418,6 +430,7 @@ class Results:
     original_bpp: Optional[float]  # of the test split as lossless PNG
     evaluations: list[EvaluationResult]
     over_images: list[OverImages] = field(default_factory=list)  # of what was trained elsewhere
+    left_out: list[LeftOut] = field(default_factory=list)  # likewise
     adapted: list[AdaptedResult] = field(default_factory=list)
     perceptual: list[ImageScores] = field(default_factory=list)
     shift: Optional[Shift] = None

@@ -12,6 +12,7 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import Request, plan_and_make, study_options_without
+from dsr.experiments.analysis.over_images import left_out
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.results import Results
 from dsr.experiments.study import ORIGINAL
@@ -98,8 +99,9 @@ def command(
     network gets one image at a time and gives a label map, or scores that are brought to the image's size. A function
     gets uint8 RGB (H, W, 3); its file is a program of yours, and is run as such. Stopped, it goes on where it was.
 
-    IoU of each class and their mean come with 95 % intervals by bootstrap over the images, and differences are of the
-    same images. The report's folder has them in scores.csv.
+    IoU of each class and their mean come with 95 % intervals by bootstrap over the images. All cases are scored on the
+    images that all of them have: what cannot be compressed at one of --points, and is left out by --max-errors, is left
+    out of all. The report's folder has them in scores.csv.
 
     \b
     Examples:
@@ -215,8 +217,8 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
 
 def say_scores(results: Results, page: Path) -> None:
     """Print every case with its interval, and where the report is."""
-    value = {"images": results.dataset.images["test"], "scores": results.over_images, "report": page.resolve()}
-    show(value, lambda: _print_scores(results, page))
+    value = {"images": results.dataset.images["test"], "left_out": results.left_out, "scores": results.over_images}
+    show({**value, "report": page.resolve()}, lambda: _print_scores(results, page))
 
 
 def _print_scores(results: Results, page: Path) -> None:
@@ -229,6 +231,8 @@ def _print_scores(results: Results, page: Path) -> None:
         score = "-" if found is None else f"{100 * found.value:{sign}.2f}"
         interval = "" if found is None else f"{100 * found.low:{sign}.2f} to {100 * found.high:{sign}.2f}"
         click.echo(f"{cells}{score:>9}  {interval}".rstrip())
+    if words := left_out(results):
+        click.echo(words)
     click.echo(f"report: {page.resolve().as_uri()}")
 
 

@@ -41,13 +41,29 @@ def headline(results: Results) -> Headline:
     ranked = hardest_first(results)
     sentences = [sentence for point in ranked if (sentence := _at_point(results, point))] or [_alone(results)]
     images = results.dataset.images["test"]
+    notes = "".join(f" {sentence}" for sentence in (left_out(results),) if sentence)
     return Headline(
         lead=sentences[0],
         others=sentences[1:],
         limit="",
         objects="",
         caveat=f"Intervals are 95 % of the bootstrap over {images} test images: how far scores would move with other "
-        "images like these, not with another training of the network.",
+        f"images like these, not with another training of the network.{notes}",
+    )
+
+
+def left_out(results: Results) -> str:
+    """Which test images no case is scored on, and why; "" if there are none."""
+    keys = {key for one in results.left_out for key in one.keys}
+    if not keys:
+        return ""
+    lacking = [
+        f"{one.point}{f' restored by {one.restorer}' if one.restorer else ''} lacks {len(one.keys)}"
+        for one in results.left_out
+    ]
+    return (
+        f"Nothing is scored on {len(keys)} of {results.dataset.images['test'] + len(keys)} test images, so that all is "
+        f"compared on the same: {'; '.join(lacking)}."
     )
 
 

@@ -79,8 +79,8 @@ class SegmenterSubject(Subject):
 
     def compare(self, pairs: Iterator[tuple[Record, NDArray[np.float32], NDArray[np.float32]]]) -> dict[str, Any]:
         classes, same, pixels = self.table.num_classes, 0, 0
-        ours: list[ImageCounts] = []
-        theirs: list[ImageCounts] = []
+        ours: dict[str, ImageCounts] = {}
+        theirs: dict[str, ImageCounts] = {}
         for record, keras, written in pairs:
             labels = [logits[0].argmax(-1).astype(np.uint8) for logits in (keras, written)]
             same, pixels = same + int((labels[0] == labels[1]).sum()), pixels + labels[0].size
@@ -88,7 +88,7 @@ class SegmenterSubject(Subject):
             if truth is None:
                 truth = np.full(labels[0].shape, IGNORE, np.uint8)
             for counts, label in zip((ours, theirs), labels):
-                counts.append(ImageCounts.of(truth, label, classes))
+                counts[record.key] = ImageCounts.of(truth, label, classes)
         mious = [Counts.joined(counts).miou for counts in (ours, theirs)]
         keras_miou, miou = (None if math.isnan(value) else value for value in mious)
         return {"agreement": same / pixels, "miou": miou, "keras_miou": keras_miou}

@@ -21,6 +21,7 @@ from dsr.experiments.results import (
     ClassFacts,
     DatasetFacts,
     EvaluationResult,
+    LeftOut,
     OverImages,
     PointResult,
     Rated,
@@ -29,7 +30,7 @@ from dsr.experiments.results import (
     StudyFacts,
 )
 from dsr.experiments.samples import spread
-from dsr.experiments.scoring.counts import Counts, estimate
+from dsr.experiments.scoring.counts import Counts, estimate, over_common
 from dsr.experiments.scoring.predictions import Ids, Predicted, match, read_label_map
 from dsr.experiments.study import Study
 from dsr.tfrecords.errors import one_sentence
@@ -82,6 +83,16 @@ def _entry(case: Case, minus: Optional[Case], counts: Mapping[Case, Counts], nam
     )
 
 
+def left_out(counts: Mapping[Case, Counts]) -> list[LeftOut]:
+    """What images the domains lack that others have."""
+    keys = sorted(set().union(*(one.keys for one in counts.values())))
+    lacking = {
+        (case.changed.point, case.changed.restorer): [key for key in keys if key not in there]
+        for case, there in ((case, set(one.keys)) for case, one in counts.items())
+    }
+    return [LeftOut(*domain, missing) for domain, missing in lacking.items() if missing]
+
+
 def _or_none(value: float) -> Optional[float]:
     return None if math.isnan(value) else float(value)
 
@@ -98,7 +109,7 @@ def scored_results(
     original_bpp: Optional[float] = None,
     artefacts: Sequence[ArtefactFacts] = (),
 ) -> Results:
-    """What a report shows of cases that were scored on the same images.
+    """What a report shows of cases, scored on the images that all of them have.
 
     Args:
         study: Its name and dataset.
@@ -110,11 +121,14 @@ def scored_results(
         seconds: What all took.
         original_bpp: Of the test images as PNG.
         artefacts: What was made on the way.
+
+    Raises:
+        ScoreError: there is no image that all have.
     """
     source, config = study.source, study.config
     classes = source.table.classes
     names = [label.name for label in classes]
-    images = len(next(iter(counts.values())).labelled)
+    common = over_common(counts)
     return Results(
         study=StudyFacts(
             name=f"{config.name}, {study.folder.name}",
@@ -129,14 +143,15 @@ def scored_results(
             name=source.name,
             teaching=source.name == "streets",
             classes=[ClassFacts(label.name, list(label.color), label.small) for label in classes],
-            images={"test": images},
+            images={"test": len(next(iter(common.values())).keys)},
             height=size[0],
             width=size[1],
         ),
         points=points,
         original_bpp=original_bpp,
-        evaluations=[evaluation_result(case, found, names) for case, found in counts.items()],
-        over_images=over_images(counts, names),
+        evaluations=[evaluation_result(case, found, names) for case, found in common.items()],
+        over_images=over_images(common, names),
+        left_out=left_out(counts),
         samples=samples,
         artefacts=list(artefacts),
     )

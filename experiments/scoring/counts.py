@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Optional
+from typing import Optional, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import IGNORE
 from dsr.experiments.results import Estimate
+from dsr.experiments.scoring.errors import ScoreError
+
+Name = TypeVar("Name", bound=Hashable)
 
 REPLICATES = 2000
 """Draws of as many images, with replacement, as there are."""
@@ -53,22 +56,33 @@ class ImageCounts:
 class Counts:
     """The counts of all images of a case, in one order for all cases.
 
+    keys: Of the images.
     intersection, union: int64 (images, classes).
     labelled: int64 (images,).
     """
 
+    keys: tuple[str, ...]
     intersection: NDArray[np.int64]
     union: NDArray[np.int64]
     labelled: NDArray[np.int64]
 
     @classmethod
-    def joined(cls, images: Sequence[ImageCounts]) -> Counts:
-        """Of one image or more."""
+    def joined(cls, images: Mapping[str, ImageCounts]) -> Counts:
+        """Of one image or more, by key."""
         return cls(
-            np.stack([image.intersection for image in images]),
-            np.stack([image.union for image in images]),
-            np.array([image.labelled for image in images], np.int64),
+            tuple(images),
+            np.stack([image.intersection for image in images.values()]),
+            np.stack([image.union for image in images.values()]),
+            np.array([image.labelled for image in images.values()], np.int64),
         )
+
+    def only(self, keys: tuple[str, ...]) -> Counts:
+        """Those of these images, in this order."""
+        if keys == self.keys:
+            return self
+        places = {key: place for place, key in enumerate(self.keys)}
+        rows = [places[key] for key in keys]
+        return Counts(keys, self.intersection[rows], self.union[rows], self.labelled[rows])
 
     @property
     def iou(self) -> NDArray[np.float64]:
@@ -92,6 +106,21 @@ class Counts:
         drawn = [_iou(d @ self.intersection, d @ self.union) for d in _draws(len(self.labelled))]
         iou = np.concatenate(drawn)
         return _mean(iou), iou
+
+
+def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
+    """The counts of each case, of the images that all have: scores of unlike images cannot be compared.
+
+    Raises ScoreError if there is no such image.
+    """
+    first, *others = counts.values()
+    shared = set(first.keys).intersection(*(other.keys for other in others))
+    if not shared:
+        raise ScoreError(
+            "no test image is in all of what is to be compared: leave out the operating points that lack most of them"
+        )
+    keys = tuple(key for key in first.keys if key in shared)
+    return {name: one.only(keys) for name, one in counts.items()}
 
 
 def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estimate], list[Optional[Estimate]]]:

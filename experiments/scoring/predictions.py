@@ -205,7 +205,8 @@ def read_cases(
         more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
         listed = "\n".join(f"  {fault}" for fault in [*faults[:SHOWN], *more])
         raise ScoreError(f"the predictions cannot be scored before these are put right:\n{listed}")
-    return {one.case: Counts.joined([counts[one.case] for counts in by_image]) for one in found}
+    keys = [sample.key for sample in samples]
+    return {one.case: Counts.joined({key: counts[one.case] for key, counts in zip(keys, by_image)}) for one in found}
 
 
 def read_label_map(path: Path, table: LabelTable, ids: Ids) -> np.ndarray:

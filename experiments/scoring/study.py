@@ -171,7 +171,7 @@ def joined(lines: Sequence[bytes]) -> Counts:
     """The counts in lines of COUNTS."""
     images = [json.loads(line) for line in lines]
     return Counts.joined(
-        [ImageCounts(np.array(i["intersection"]), np.array(i["union"]), i["labelled"]) for i in images]
+        {i["key"]: ImageCounts(np.array(i["intersection"]), np.array(i["union"]), i["labelled"]) for i in images}
     )
 
 

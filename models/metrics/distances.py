@@ -30,6 +30,15 @@ Counts = NDArray[np.int64]  # (images,): how often each image counts
 
 DRAWS = 200  # gives a standard error that is itself off by 5 %
 NORMAL_95 = 1.96
+
+FEWEST_IMAGES = 10
+"""Of fewer, a bootstrap over images gives no interval: draws of few images differ too little from each other.
+
+In a simulation of n normal differences, the quantiles of 95 % of the draws covered their mean in 51 % of the cases for
+n = 2, 72 % for 3, 83 % for 5, 88 % for 8, 90 % for 10, 92 % for 20 and 93 % for 30; of skewed ones (exponential) in 45,
+67, 78, 86, 87, 89 and 91 %. 1.96 standard errors, by the t-distribution 60 % for n = 2 and 90 % for 10, are no better.
+"""
+
 SPLITS = 50
 BASES = 8
 

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from scipy.stats import bootstrap
 
-from dsr.experiments.scoring.counts import Counts, ImageCounts, estimate
+from dsr.experiments.scoring.counts import Counts, ImageCounts, estimate, over_common
+from dsr.experiments.scoring.errors import ScoreError
+from dsr.models.metrics.distances import FEWEST_IMAGES
 
 CLASSES = 4
 
@@ -27,7 +29,7 @@ def maps(images: int, wrong: float, seed: int = 0) -> list[tuple[np.ndarray, np.
 
 
 def counted(pairs: list[tuple[np.ndarray, np.ndarray]]) -> Counts:
-    return Counts.joined([ImageCounts.of(*pair, CLASSES) for pair in pairs])
+    return Counts.joined({str(number): ImageCounts.of(*pair, CLASSES) for number, pair in enumerate(pairs)})
 
 
 def by_sets(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[float]:
@@ -51,7 +53,7 @@ def test_scores_are_those_of_the_sets_of_pixels_of_all_images_together() -> None
 
 def test_a_class_that_is_nowhere_has_no_score_and_does_not_count() -> None:
     truth = np.zeros((4, 4), np.uint8)
-    counts = counted([(truth, truth)])
+    counts = counted([(truth, truth)] * FEWEST_IMAGES)
     assert counts.iou[0] == 1 and np.isnan(counts.iou[1:]).all() and counts.miou == 1
     miou, per_class = estimate(counts)
     assert miou is not None and (miou.value, miou.low, miou.high) == (1, 1, 1)
@@ -98,5 +100,23 @@ def test_differences_are_of_the_same_drawn_images() -> None:
 
 
 def test_equal_images_leave_nothing_to_chance() -> None:
-    found = estimate(counted(maps(1, wrong=0.3) * 7))[0]
+    found = estimate(counted(maps(1, wrong=0.3) * FEWEST_IMAGES))[0]
     assert found is not None and found.low == pytest.approx(found.value) == pytest.approx(found.high)
+
+
+def test_cases_are_reduced_to_the_images_that_all_have_in_one_order() -> None:
+    pairs = maps(6, wrong=0.3)
+    images = {f"k{number}": ImageCounts.of(*pair, CLASSES) for number, pair in enumerate(pairs)}
+    whole = Counts.joined(images)
+    backwards = Counts.joined({key: images[key] for key in reversed(images) if key not in ("k1", "k4")})
+    found = over_common({"a": whole, "b": backwards})
+    for one in found.values():
+        assert one.keys == ("k0", "k2", "k3", "k5")
+        assert np.array_equal(one.union, whole.union[[0, 2, 3, 5]])
+    assert over_common({"a": whole, "b": whole})["b"] is whole
+
+
+def test_cases_without_a_common_image_are_refused() -> None:
+    image = ImageCounts.of(*maps(1, wrong=0.3)[0], CLASSES)
+    with pytest.raises(ScoreError, match="no test image is in all of what is to be compared"):
+        over_common({"a": Counts.joined({"x": image}), "b": Counts.joined({"y": image})})

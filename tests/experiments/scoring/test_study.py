@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
@@ -144,3 +145,49 @@ def test_wrong_options_are_explained(options: list[str], said: str, model: str) 
     run = score(model, *options)
     assert run.exit_code != 0
     assert said in run.output + str(run.exception)
+
+
+def write_folder(root: Path, sizes: list[tuple[int, int]]) -> None:
+    """A dataset of test images, dark and bright in halves; the error of `by_brightness` is the noise of each."""
+    rng = np.random.default_rng(0)
+    for part in ("images", "labels"):
+        (root / part / "test").mkdir(parents=True)
+    for number, (height, width) in enumerate(sizes):
+        truth = np.zeros((height, width), np.uint8)
+        truth[:, width // 2 :] = 1
+        wrong = rng.random((1, width)) < (0.3 if width > WEBP_SIDE else 0.05 + 0.1 * rng.random())
+        pixels = np.where((truth == 1) ^ wrong, 200, 50).astype(np.uint8)
+        Image.fromarray(np.repeat(pixels[..., None], 3, 2)).save(root / "images" / "test" / f"{number:02}.png")
+        Image.fromarray(truth).save(root / "labels" / "test" / f"{number:02}.png")
+    (root / "classes.csv").write_text("id,name,r,g,b\n0,dark,0,0,0\n1,bright,255,255,255\n2,tram,1,1,1\n")
+
+
+WEBP_SIDE = 16383
+"""WebP can be no wider."""
+
+BRIGHTNESS = "def label(pixels):\n    return (pixels.astype(int).sum(2) > 375).astype(int)\n"
+
+
+def score_folder(tmp_path: Path, points: str, *options: str) -> object:
+    (tmp_path / "mine.py").write_text(BRIGHTNESS)
+    given = ["--dataset", "folder", "--root", str(tmp_path / "data"), "--work", str(tmp_path / "work")]
+    given += ["--model", f"{tmp_path / 'mine.py'}:label", "--points", points, "--workers", "1"]
+    return CliRunner().invoke(cli, ["score", *given, *options], catch_exceptions=True)
+
+
+def test_cases_are_compared_on_the_images_that_all_of_them_have(tmp_path: Path) -> None:
+    """WebP cannot encode the images that are hardest to label: on those that it can, it changes nothing."""
+    write_folder(tmp_path / "data", [(16, 48)] * 11 + [(1, WEBP_SIDE + 2)] * 3)
+    points = "webp-quality100,none"
+    run = score_folder(tmp_path, points, "--json", "--max-errors", "3")
+    assert run.exit_code == 0, run.output  # type: ignore[attr-defined]
+    said = json.loads(run.stdout)  # type: ignore[attr-defined]
+    assert said["images"] == 11
+    (gone,) = said["left_out"]
+    assert (gone["point"], gone["restorer"], len(gone["keys"])) == ("webp-quality100", None, 3)
+    scores = [entry["miou"] for entry in said["scores"]]
+    assert len(scores) == 5 and len({score["value"] for score in scores[:3]}) == 1
+    assert all((score["value"], score["low"], score["high"]) == (0, 0, 0) for score in scores[3:])
+    words = "Nothing is scored on 3 of 14 test images, so that all is compared on the same: webp-quality100 lacks 3."
+    assert words in " ".join(Path(said["report"]).read_text().split())
+    assert words in score_folder(tmp_path, points, "--max-errors", "3").output  # type: ignore[attr-defined]
