@@ -189,11 +189,16 @@ class ImageScores:
 
 @dataclass
 class Estimate:
-    """A value with its 95 % interval."""
+    """A value with its 95 % interval; without one if there are too few images for it."""
 
     value: float
-    low: float
-    high: float
+    low: Optional[float]
+    high: Optional[float]
+
+    @property
+    def clear(self) -> bool:
+        """Whether it can be told from zero: its interval excludes that."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 @dataclass

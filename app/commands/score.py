@@ -227,9 +227,12 @@ def _print_scores(results: Results, page: Path) -> None:
         case = f"{entry.configuration}-{entry.minus}" if entry.minus else entry.configuration
         cells = f"{case:<10}{entry.point or '':<20}{entry.restorer or '':<14}{entry.seed:>4}"
         sign = "+" if entry.minus else ""
-        found = entry.miou
+        found, interval = entry.miou, ""
         score = "-" if found is None else f"{100 * found.value:{sign}.2f}"
-        interval = "" if found is None else f"{100 * found.low:{sign}.2f} to {100 * found.high:{sign}.2f}"
+        if found is not None and found.low is not None and found.high is not None:
+            interval = f"{100 * found.low:{sign}.2f} to {100 * found.high:{sign}.2f}"
+        elif found is not None:
+            interval = f"{results.dataset.images['test']} images are too few"
         click.echo(f"{cells}{score:>9}  {interval}".rstrip())
     if words := left_out(results):
         click.echo(words)

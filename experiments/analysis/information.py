@@ -130,7 +130,7 @@ def difference_of(
 
 def clear(difference: Optional[LossDifference]) -> bool:
     """Whether it can be told from none: of two seeds or more, and its interval excludes zero."""
-    return difference is not None and difference.seeds > 1 and difference.bits.low * difference.bits.high > 0
+    return difference is not None and difference.seeds > 1 and difference.bits.clear
 
 
 def worst(information: Information, images: ImageLosses) -> list[tuple[str, float]]:
@@ -194,11 +194,17 @@ def _finding(results: Results, point: str) -> str:
 def _said(difference: LossDifference, away: bool = False) -> str:
     """The bits with their interval; `away` from 0 where the words around it say in which direction."""
     bits = difference.bits
-    value, low, high = bits.value, bits.low, bits.high
+    ends = _ends(bits)
+    value = bits.value
     if away and value < 0:
-        value, low, high = -value, -high, -low
-    ends = f"95 % interval {significant(low)} to {significant(high)}"
-    return f"{significant(value)} bits a labelled pixel ({ends})"
+        value, ends = -value, [-end for end in reversed(ends)]
+    said = f"95 % interval {' to '.join(map(significant, ends))}" if ends else "too few images for an interval"
+    return f"{significant(value)} bits a labelled pixel ({said})"
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    """Of its interval; none if it has none."""
+    return [end for end in (estimate.low, estimate.high) if end is not None]
 
 
 def _rows(results: Results, point: str) -> list[tuple[str, str, LossDifference]]:
@@ -263,7 +269,7 @@ def _chart(results: Results, points: Sequence[str]) -> Markup:
     for _, rows in bars:
         for _, pieces, total in rows:
             values = [one.bits.value for _, one in pieces]
-            ends += [sum(v for v in values if v > 0), sum(v for v in values if v < 0), total.bits.low, total.bits.high]
+            ends += [sum(v for v in values if v > 0), sum(v for v in values if v < 0), *_ends(total.bits)]
     x = linear_axis("bits a labelled pixel more than OO", ends)
     series: list[Series] = []
     row = 0.0  # the lower edge of what is drawn so far; rows are 1 apart
@@ -280,7 +286,7 @@ def _chart(results: Results, points: Sequence[str]) -> Markup:
                 above, below = (above + value, below) if value > 0 else (above, below + value)
             said = ", ".join(f"{PARTS[part]} {significant(one.bits.value)}" for part, one in pieces)
             tip = f"{point}, {label}: {said}; in all {_said(total)}"
-            ends_of = [Dot(end, row - 0.5) for end in (total.bits.low, total.bits.high)]
+            ends_of = [Dot(end, row - 0.5) for end in _ends(total.bits) or [total.bits.value]]
             series.append(Series(label, "total span", ends_of))
             series.append(Series("", "total span", [Dot(total.bits.value, row - 0.5, tip)], "diamond"))
             row -= 1

@@ -8,6 +8,7 @@ from typing import Any, Optional
 from dsr.experiments.analysis.headline import Effect, Headline, rate_of
 from dsr.experiments.analysis.tables import Table, fields_of, hardest_first, label_of, restorers
 from dsr.experiments.results import Estimate, OverImages, PointResult, Results
+from dsr.models.metrics.distances import FEWEST_IMAGES
 
 MEAN = "mean"
 """What the table calls the mean over the classes, where others name a class."""
@@ -40,15 +41,25 @@ def headline(results: Results) -> Headline:
     """
     ranked = hardest_first(results)
     sentences = [sentence for point in ranked if (sentence := _at_point(results, point))] or [_alone(results)]
-    images = results.dataset.images["test"]
-    notes = "".join(f" {sentence}" for sentence in (left_out(results),) if sentence)
     return Headline(
         lead=sentences[0],
         others=sentences[1:],
         limit="",
         objects="",
-        caveat=f"Intervals are 95 % of the bootstrap over {images} test images: how far scores would move with other "
-        f"images like these, not with another training of the network.{notes}",
+        caveat=" ".join(filter(None, (_intervals(results), left_out(results)))),
+    )
+
+
+def _intervals(results: Results) -> str:
+    images = results.dataset.images["test"]
+    if any(entry.miou is not None and entry.miou.low is None for entry in results.over_images):
+        return (
+            f"{images} test images are too few for an interval, which takes {FEWEST_IMAGES} with a label: nothing here "
+            "is shown of other images."
+        )
+    return (
+        f"Intervals are 95 % of the bootstrap over {images} test images: how far scores would move with other images "
+        "like these, not with another training of the network."
     )
 
 
@@ -93,8 +104,11 @@ def _effect(entries: Sequence[OverImages]) -> Optional[Effect]:
     estimate = entries[0].miou if entries else None
     if estimate is None:
         return None
-    low, high = (round(100 * bound, 1) + 0.0 for bound in (estimate.low, estimate.high))
-    return Effect(round(100 * estimate.value, 1) + 0.0, (low, high))
+    low, high = estimate.low, estimate.high
+    points = round(100 * estimate.value, 1) + 0.0
+    if low is None or high is None:
+        return Effect(points, None)
+    return Effect(points, (round(100 * low, 1) + 0.0, round(100 * high, 1) + 0.0))
 
 
 def _at_point(results: Results, point: PointResult) -> str:
@@ -118,6 +132,8 @@ def _at_point(results: Results, point: PointResult) -> str:
 
 
 def _change(what: str, effect: Effect) -> str:
+    if effect.interval is None:
+        return f"{what} scored {effect.points:+.1f} points of mIoU"
     if not effect.clear:
         return f"{what} makes no clear difference ({effect.measured(' of mIoU')})"
     verb = "adds" if effect.points > 0 else "costs"
@@ -133,5 +149,6 @@ def _alone(results: Results) -> str:
 def _percent(entry: OverImages) -> str:
     if entry.miou is None:
         return "no mIoU"
-    low, high = 100 * entry.miou.low, 100 * entry.miou.high
-    return f"{100 * entry.miou.value:.1f} % mIoU (95 % interval {low:.1f} to {high:.1f})"
+    low, high = entry.miou.low, entry.miou.high
+    interval = "" if low is None or high is None else f" (95 % interval {100 * low:.1f} to {100 * high:.1f})"
+    return f"{100 * entry.miou.value:.1f} % mIoU{interval}"

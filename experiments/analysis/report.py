@@ -34,6 +34,7 @@ from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.samples import PSNR, gallery, sample_views
 from dsr.experiments.analysis.scaling import scaling_view
 from dsr.experiments.results import Results, TrainingResult, from_json, to_json
+from dsr.models.metrics.distances import FEWEST_IMAGES
 from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically
 
@@ -162,6 +163,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         information_parts=information.PARTS,
         information_legend=information_legend(results),
         is_clear=information.clear,
+        fewest_images=FEWEST_IMAGES,
         measures=[PSNR, *(variant.label for variant in tables.variants(results))],
         gallery=[] if results.information else gallery(results),  # what loses most says more
         gallery_point=ranked[0].point if ranked else "",

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from dsr.data_pipelines.datasets import IGNORE
 from dsr.experiments.results import Estimate
 from dsr.experiments.scoring.errors import ScoreError
+from dsr.models.metrics.distances import FEWEST_IMAGES
 
 Name = TypeVar("Name", bound=Hashable)
 
@@ -126,21 +127,29 @@ def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
 def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estimate], list[Optional[Estimate]]]:
     """mIoU and the IoU of each class, or how far they are above those of another case, with intervals over images.
 
-    Intervals are percentiles of the bootstrap at LEVEL; differences are of the same drawn images. A class, or a
-    difference, is None where it is undefined; one image alone has an interval of one point.
+    Intervals are percentiles of the bootstrap at LEVEL; differences are of the same drawn images. There is none of
+    fewer than `FEWEST_IMAGES` images with a label, and of a class, images in which it is labelled or predicted. A
+    class, or a difference, is None where it is undefined.
     """
     miou, iou = of.miou, of.iou
     mious, ious = of.replicates
+    seen = of.union > 0
     if minus is not None:
         miou, iou = miou - minus.miou, iou - minus.iou
         mious, ious = mious - minus.replicates[0], ious - minus.replicates[1]
-    return _estimate(miou, mious), [_estimate(float(value), ious[:, n]) for n, value in enumerate(iou)]
+        seen |= minus.union > 0
+    images = np.count_nonzero(seen, axis=0)
+    return _estimate(miou, mious, np.count_nonzero(of.labelled)), [
+        _estimate(float(value), ious[:, n], images[n]) for n, value in enumerate(iou)
+    ]
 
 
-def _estimate(value: float, replicates: NDArray[np.float64]) -> Optional[Estimate]:
-    defined = replicates[~np.isnan(replicates)]
-    if math.isnan(value) or not len(defined):
+def _estimate(value: float, replicates: NDArray[np.float64], images: int) -> Optional[Estimate]:
+    if math.isnan(value):
         return None
+    if images < FEWEST_IMAGES:
+        return Estimate(value, None, None)
+    defined = replicates[~np.isnan(replicates)]
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 

@@ -17,7 +17,7 @@ from typing import Any, Optional
 import numpy as np
 from numpy.typing import NDArray
 
-from dsr.models.metrics.distances import NORMAL_95, Counts
+from dsr.models.metrics.distances import FEWEST_IMAGES, NORMAL_95, Counts
 
 TEMPERATURES = (1 / 32, 32.0)
 """Between these one is looked for; networks that are trained at all have one near 1."""
@@ -82,11 +82,11 @@ class Losses:
 
 @dataclass(frozen=True)
 class Difference:
-    """A mean over seeds, bits a pixel, with its 95 % interval; see `differ`."""
+    """A mean over seeds, bits a pixel, with its 95 % interval, if there are images enough for one; see `differ`."""
 
     value: float
-    low: float
-    high: float
+    low: Optional[float]
+    high: Optional[float]
 
 
 def differ(
@@ -101,7 +101,7 @@ def differ(
     the root of the sum of two squares. One is 1.96 times the standard error over images, from `draws` of them that all
     seeds share; the other is the half length of the t-interval over seeds. Drawing seeds like images would not do: it
     takes a few for all that there are, and an interval from three of them covers far less than it says (docs/
-    information.md has a measurement).
+    information.md has a measurement). There is none where fewer than `FEWEST_IMAGES` images have a pixel of the class.
 
     Args:
       pairs: of each seed, one or more; all of the same images and labels in the same order.
@@ -115,12 +115,16 @@ def differ(
     pixels = np.concatenate([pixels.sum(axis=1, keepdims=True), pixels], axis=1)
     by_seed = _ratios(apart.sum(axis=1), np.broadcast_to(pixels.sum(axis=0), apart[:, 0].shape))
     resampled = _ratios(drawn @ apart.mean(axis=0), drawn @ pixels)
+    images = np.count_nonzero(pixels, axis=0)
     found: list[Optional[Difference]] = []
     for column in range(apart.shape[2]):
-        if not pixels[:, column].any():
+        if not images[column]:
             found.append(None)
             continue
         value = float(by_seed[:, column].mean())
+        if images[column] < FEWEST_IMAGES:
+            found.append(Difference(value, None, None))
+            continue
         reach = math.hypot(_over_images(resampled[:, column]), _over_seeds(by_seed[:, column]))
         found.append(Difference(value, value - reach, value + reach))
     total, *classes = found
@@ -131,7 +135,7 @@ def differ(
 def _over_images(resampled: NDArray[np.float64]) -> float:
     """Half the interval; draws without a pixel of the class say nothing."""
     said = resampled[np.isfinite(resampled)]
-    return NORMAL_95 * float(np.std(said, ddof=1)) if len(said) > 1 else 0.0
+    return NORMAL_95 * float(np.std(said, ddof=1))
 
 
 def _over_seeds(by_seed: NDArray[np.float64]) -> float:

@@ -17,6 +17,7 @@ from dsr.experiments.analysis import information, pictures
 from dsr.experiments.analysis.domains import significant
 from dsr.experiments.analysis.report import render, write_report
 from dsr.experiments.loss_differences import SHIFT_OF_CO
+from dsr.experiments.results import Estimate
 from tests.experiments.analysis import example, measured
 from tests.experiments.analysis.page import Page
 
@@ -158,6 +159,17 @@ def test_the_page_says_how_far_its_intervals_reach(results, written, tmp_path):
     text = "".join(Page(write_report(alone, tmp_path).read_text(encoding="utf-8")).text)
     assert "of one seed, nothing here is said of other trainings" in text
     assert "no temperature was fitted" in text and "bold where several" in text
+
+
+def test_without_intervals_values_stand_alone_and_nothing_is_claimed(results):
+    bare = copy.deepcopy(results)
+    for one in bare.information.differences:
+        one.bits.low = one.bits.high = None
+        one.per_class = {name: Estimate(bits.value, None, None) for name, bits in one.per_class.items()}
+    text = " ".join("".join(Page(render(bare)).text).split())
+    assert "too few images for an interval" in text and "Fewer than 10 images" in text
+    assert not any(information.clear(one) for one in bare.information.differences)
+    assert "compression takes usable information" not in text and information.lead(bare) == ""
 
 
 def test_classes_add_up_to_the_whole(results):

@@ -104,6 +104,39 @@ def test_equal_images_leave_nothing_to_chance() -> None:
     assert found is not None and found.low == pytest.approx(found.value) == pytest.approx(found.high)
 
 
+def test_of_few_images_there_is_a_value_and_no_interval() -> None:
+    for images in (1, FEWEST_IMAGES - 1):
+        counts = counted(maps(images, wrong=0.3))
+        miou, per_class = estimate(counts)
+        assert miou is not None and (miou.value, miou.low, miou.high) == (counts.miou, None, None)
+        assert all(one is not None and one.low is None and not one.clear for one in per_class)
+        apart = estimate(counted(maps(images, wrong=0.1)), counts)[0]
+        assert apart is not None and apart.value != 0 and apart.low is None and not apart.clear
+    found = estimate(counted(maps(FEWEST_IMAGES, wrong=0.3)))[0]
+    assert found is not None and found.low is not None and found.high is not None and found.low < found.high
+
+
+def test_an_image_without_a_label_is_none_of_the_images_that_an_interval_needs() -> None:
+    void = (np.full((12, 16), 255, np.uint8), np.zeros((12, 16), np.uint8))
+    found = estimate(counted([*maps(FEWEST_IMAGES - 1, wrong=0.3), void, void]))[0]
+    assert found is not None and found.low is None
+
+
+def test_a_class_of_few_images_has_no_interval_where_others_have() -> None:
+    """Images count in which it is labelled or predicted, on either side of a difference."""
+    pairs = [(np.where(truth == 3, 0, truth), np.where(said == 3, 0, said)) for truth, said in maps(30, wrong=0.3)]
+    with_class = pairs[:]
+    with_class[4] = maps(1, wrong=0.3)[0]
+    miou, per_class = estimate(counted(with_class))
+    assert miou is not None and miou.low is not None
+    assert [one is not None and one.low is not None for one in per_class] == [True, True, True, False]
+    other = [(truth, said.copy()) for truth, said in with_class]
+    for _, said in other[:FEWEST_IMAGES]:
+        said[0, 0] = 3
+    apart = estimate(counted(other), counted(with_class))[1][3]
+    assert apart is not None and apart.low is not None
+
+
 def test_cases_are_reduced_to_the_images_that_all_have_in_one_order() -> None:
     pairs = maps(6, wrong=0.3)
     images = {f"k{number}": ImageCounts.of(*pair, CLASSES) for number, pair in enumerate(pairs)}

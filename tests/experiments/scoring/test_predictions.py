@@ -28,14 +28,18 @@ def save(array: np.ndarray, path: Path) -> None:
     Image.fromarray(array).save(path)
 
 
+def draw_images(root: Path, names: list[str]) -> None:
+    rng = np.random.default_rng(0)
+    for name in names:
+        save(rng.integers(0, 256, (8, 10, 3), np.uint8), root / "images" / "test" / f"{name}.png")
+        save(rng.choice([10, 20, 30], (8, 10)).astype(np.uint8), root / "labels" / "test" / f"{name}.png")
+
+
 @pytest.fixture
 def dataset(tmp_path: Path) -> Path:
     """Three test images in two folders, classes of ids 10 and 20, and 30 that is ignored; nothing to train on."""
-    rng = np.random.default_rng(0)
     root = tmp_path / "data"
-    for name in NAMES:
-        save(rng.integers(0, 256, (8, 10, 3), np.uint8), root / "images" / "test" / f"{name}.png")
-        save(rng.choice([10, 20, 30], (8, 10)).astype(np.uint8), root / "labels" / "test" / f"{name}.png")
+    draw_images(root, NAMES)
     (root / "classes.csv").write_text("id,name,train_id\n10,road,0\n20,car,1\n30,void,255\n")
     return root
 
@@ -95,15 +99,17 @@ def test_other_names_are_refused(text: str) -> None:
 
 
 def test_scores_are_in_the_table_the_json_the_csv_and_the_page(dataset: Path, tmp_path: Path) -> None:
-    predict(dataset, tmp_path / "pred" / "CO")
-    for name in NAMES:
+    names = [*NAMES, *(f"b/{number:04}" for number in range(2, 10))]
+    draw_images(dataset, names)
+    predict(dataset, tmp_path / "pred" / "CO", names)
+    for name in names:
         save(truth(dataset, name), tmp_path / "pred" / "RO" / f"{name}.png")
     run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work", options=("--json",))
     assert run.exit_code == 0, run.output
     said = json.loads(run.stdout)
     by_case = {(entry["configuration"], entry["minus"]): entry["miou"] for entry in said["scores"]}
-    right = np.concatenate([truth(dataset, name).ravel() for name in NAMES])
-    wrong = np.concatenate([np.arange(80) < 10 for _ in NAMES])
+    right = np.concatenate([truth(dataset, name).ravel() for name in names])
+    wrong = np.concatenate([np.arange(80) < 10 for _ in names])
     ious = []
     for label, other in ((10, 20), (20, 10)):
         union = (right == label).sum() + ((right == other) & wrong).sum()
@@ -120,6 +126,26 @@ def test_scores_are_in_the_table_the_json_the_csv_and_the_page(dataset: Path, tm
     text = "".join(Page(page.read_text()).text)
     assert "restoring them before training adds" in " ".join(text.split())
     assert "Training" not in text and "Rate and distortion" not in text
+
+
+def test_few_images_have_scores_and_no_interval(dataset: Path, tmp_path: Path) -> None:
+    predict(dataset, tmp_path / "pred" / "CO")
+    predict(dataset, tmp_path / "pred" / "RO")
+    save(truth(dataset, NAMES[0]), tmp_path / "pred" / "RO" / f"{NAMES[0]}.png")
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work", options=("--json",))
+    assert run.exit_code == 0, run.output
+    said = json.loads(run.stdout)
+    estimates = [e for entry in said["scores"] for e in (entry["miou"], *entry["per_class"].values())]
+    assert all(e["value"] is not None and e["low"] is e["high"] is None for e in estimates)
+    page = Page(Path(said["report"]).read_text())
+    text = " ".join("".join(page.text).split())
+    assert "restoring them before training scored +" in text
+    assert "3 test images are too few for an interval, which takes 10 with a label" in text
+    assert 'class="number best"' not in Path(said["report"]).read_text()
+    rows = (Path(said["report"]).parent / "scores.csv").read_text().splitlines()
+    assert all(row.endswith(",,") for row in rows[1:])
+    table = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work").output
+    assert table.count("3 images are too few") == 3
 
 
 def test_files_may_lie_flat_where_names_are_unique(dataset: Path, tmp_path: Path) -> None:

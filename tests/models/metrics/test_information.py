@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dsr.models.metrics.distances import resamples
+from dsr.models.metrics.distances import FEWEST_IMAGES, resamples
 from dsr.models.metrics.information import TEMPERATURES, Losses, differ, fit_temperature
 
 
@@ -48,9 +48,9 @@ def test_bits_are_those_of_known_probabilities() -> None:
 
 def test_a_model_that_is_blind_to_half_of_what_there_is_loses_the_bits_of_it() -> None:
     # Labels of four equally frequent classes: who sees them knows all (0 bits), who sees half 1 bit, who is blind 2.
-    pixels = np.full((8, 4), 25)
+    pixels = np.full((12, 4), 25)
     seeing, half, blind = (Losses(pixels * np.log(2) * bits, pixels) for bits in (0, 1, 2))
-    draws = resamples(8)
+    draws = resamples(12)
     for first, second, bits in ((half, seeing, 1), (blind, seeing, 2), (half, blind, -1)):
         total, classes = differ([(first, second)], draws)
         assert (total.value, total.low, total.high) == pytest.approx((bits, bits, bits))
@@ -81,6 +81,20 @@ def test_equal_losses_differ_by_nothing() -> None:
     one = losses(np.random.default_rng(2))
     total, _ = differ([(one, one)] * 2, resamples(12))
     assert (total.value, total.low, total.high) == (0, 0, 0)
+
+
+def test_of_few_images_or_images_with_a_class_there_is_a_value_and_no_interval() -> None:
+    random = np.random.default_rng(3)
+    pixels = np.full((30, 3), 50)
+    pixels[FEWEST_IMAGES - 1 :, 1] = 0
+    pixels[FEWEST_IMAGES:, 2] = 0
+    first, second = (Losses(random.gamma(2, 1, pixels.shape) * pixels, pixels) for _ in range(2))
+    total, (_, rare, enough) = differ([(first, second)] * 2, resamples(30))
+    assert rare is not None and rare.low is rare.high is None and rare.value != 0
+    assert enough is not None and enough.low < enough.value < enough.high and total.low < total.high
+    few = [Losses(one.nats[: FEWEST_IMAGES - 1], pixels[: FEWEST_IMAGES - 1]) for one in (first, second)]
+    total, _ = differ([tuple(few)] * 2, resamples(FEWEST_IMAGES - 1))
+    assert total.low is total.high is None and total.value != 0
 
 
 def simulate(random: np.random.Generator, seeds: int, images: int) -> list[tuple[Losses, Losses]]:
@@ -137,8 +151,9 @@ def test_the_interval_of_one_seed_is_over_images_alone() -> None:
 
 
 def test_draws_without_a_pixel_of_a_class_say_nothing_of_it() -> None:
-    pixels = np.array([[10, 0], [10, 0], [10, 5]])
+    pixels = np.array([[10, 0]] * 2 + [[10, 5]] * FEWEST_IMAGES)
     some, none = Losses(pixels * 0.5, pixels), Losses(pixels * 0.0, pixels)
-    _, classes = differ([(some, none)], resamples(3, draws=50))
+    without = np.array([FEWEST_IMAGES, 2] + [0] * FEWEST_IMAGES)
+    _, classes = differ([(some, none)], [without, *resamples(len(pixels), draws=50)])
     assert classes[1] is not None
     assert (classes[1].value, classes[1].low) == pytest.approx((0.5 / np.log(2), 0.5 / np.log(2)))
