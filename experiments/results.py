@@ -52,7 +52,8 @@ class ClassFacts:
 class DatasetFacts:
     """What the images are; `teaching` if they are drawn, not photographed.
 
-    `photographs` is how many the test images are cut from; None if that is not known.
+    `photographs` is how many the test images are cut from; None if that is not known. `unlabelled` are the classes that
+    no label of a test image has.
     """
 
     name: str
@@ -63,6 +64,7 @@ class DatasetFacts:
     width: int
     file_bpp: Optional[float] = None  # bits per pixel of the files that were read; None if there were none
     photographs: Optional[int] = None
+    unlabelled: list[str] = field(default_factory=list)
 
 
 @dataclass

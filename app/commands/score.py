@@ -12,7 +12,7 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.options import Request, plan_and_make, study_options_without
-from dsr.experiments.analysis.over_images import left_out
+from dsr.experiments.analysis.over_images import left_out, unlabelled
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.results import Results
 from dsr.experiments.study import ORIGINAL
@@ -217,8 +217,14 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
 
 def say_scores(results: Results, page: Path) -> None:
     """Print every case with its interval, and where the report is."""
-    value = {"images": results.dataset.images["test"], "left_out": results.left_out, "scores": results.over_images}
-    show({**value, "report": page.resolve()}, lambda: _print_scores(results, page))
+    value = {
+        "images": results.dataset.images["test"],
+        "left_out": results.left_out,
+        "unlabelled": results.dataset.unlabelled,
+        "scores": results.over_images,
+        "report": page.resolve(),
+    }
+    show(value, lambda: _print_scores(results, page))
 
 
 def _print_scores(results: Results, page: Path) -> None:
@@ -234,7 +240,7 @@ def _print_scores(results: Results, page: Path) -> None:
         elif found is not None:
             interval = f"{results.dataset.images['test']} images are too few"
         click.echo(f"{cells}{score:>9}  {interval}".rstrip())
-    if words := left_out(results):
+    for words in filter(None, (left_out(results), unlabelled(results))):
         click.echo(words)
     click.echo(f"report: {page.resolve().as_uri()}")
 

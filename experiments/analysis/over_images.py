@@ -46,7 +46,7 @@ def headline(results: Results) -> Headline:
         others=sentences[1:],
         limit="",
         objects="",
-        caveat=" ".join(filter(None, (_intervals(results), left_out(results)))),
+        caveat=" ".join(filter(None, (_intervals(results), left_out(results), unlabelled(results)))),
     )
 
 
@@ -76,6 +76,15 @@ def left_out(results: Results) -> str:
         f"Nothing is scored on {len(keys)} of {results.dataset.images['test'] + len(keys)} test images, so that all is "
         f"compared on the same: {'; '.join(lacking)}."
     )
+
+
+def unlabelled(results: Results) -> str:
+    """Which classes are not scored; "" if all are."""
+    names = results.dataset.unlabelled
+    if not names:
+        return ""
+    are = ("it is", "does") if len(names) == 1 else ("they are", "do")
+    return f"No test label has {', '.join(names)}: {are[0]} not scored, and {are[1]} not count in mIoU."
 
 
 def found(

@@ -129,6 +129,7 @@ def scored_results(
     classes = source.table.classes
     names = [label.name for label in classes]
     common = over_common(counts)
+    first = next(iter(common.values()))
     return Results(
         study=StudyFacts(
             name=f"{config.name}, {study.folder.name}",
@@ -143,9 +144,10 @@ def scored_results(
             name=source.name,
             teaching=source.name == "streets",
             classes=[ClassFacts(label.name, list(label.color), label.small) for label in classes],
-            images={"test": len(next(iter(common.values())).keys)},
+            images={"test": len(first.keys)},
             height=size[0],
             width=size[1],
+            unlabelled=[name for name, pixels in zip(names, first.labelled.sum(0)) if not pixels],
         ),
         points=points,
         original_bpp=original_bpp,

@@ -36,21 +36,22 @@ class ImageCounts:
 
     intersection: Right ones, int64 (classes,).
     union: Those that are of the class, or are said to be, int64 (classes,).
-    labelled: All.
+    labelled: Those of the class, int64 (classes,).
     """
 
     intersection: NDArray[np.int64]
     union: NDArray[np.int64]
-    labelled: int
+    labelled: NDArray[np.int64]
 
     @classmethod
     def of(cls, truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> ImageCounts:
         """Compare train ids of equal shape: 255 in the truth is not looked at, 255 in the prediction is no class."""
-        labelled = truth != IGNORE
-        truth, predicted = truth[labelled], predicted[labelled]
+        looked_at = truth != IGNORE
+        truth, predicted = truth[looked_at], predicted[looked_at]
         right = np.bincount(truth[truth == predicted], minlength=classes)
         said = np.bincount(predicted[predicted != IGNORE], minlength=classes)
-        return cls(right, np.bincount(truth, minlength=classes) + said - right, len(truth))
+        labelled = np.bincount(truth, minlength=classes)
+        return cls(right, labelled + said - right, labelled)
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,7 @@ class Counts:
     """The counts of all images of a case, in one order for all cases.
 
     keys: Of the images.
-    intersection, union: int64 (images, classes).
-    labelled: int64 (images,).
+    intersection, union, labelled: int64 (images, classes).
     """
 
     keys: tuple[str, ...]
@@ -74,7 +74,7 @@ class Counts:
             tuple(images),
             np.stack([image.intersection for image in images.values()]),
             np.stack([image.union for image in images.values()]),
-            np.array([image.labelled for image in images.values()], np.int64),
+            np.stack([image.labelled for image in images.values()]),
         )
 
     def only(self, keys: tuple[str, ...]) -> Counts:
@@ -87,12 +87,12 @@ class Counts:
 
     @property
     def iou(self) -> NDArray[np.float64]:
-        """Of each class over all images, (classes,); nan for one that is neither labelled nor predicted."""
-        return _iou(self.intersection.sum(0), self.union.sum(0))
+        """Of each class over all images, (classes,); nan for one that no label has, predicted or not."""
+        return _iou(self.intersection.sum(0), self.union.sum(0), self.labelled.sum(0))
 
     @property
     def miou(self) -> float:
-        """The mean over the classes that have an IoU; nan if no pixel is labelled."""
+        """The mean over the classes that labels have, which are the same for all cases; nan if no pixel is labelled."""
         return float(_mean(self.iou))
 
     @property
@@ -104,7 +104,7 @@ class Counts:
     @cached_property
     def replicates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """mIoU (REPLICATES,) and IoU of each class (REPLICATES, classes) with images drawn again."""
-        drawn = [_iou(d @ self.intersection, d @ self.union) for d in _draws(len(self.labelled))]
+        drawn = [_iou(d @ self.intersection, d @ self.union, d @ self.labelled) for d in _draws(len(self.keys))]
         iou = np.concatenate(drawn)
         return _mean(iou), iou
 
@@ -139,7 +139,7 @@ def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estim
         mious, ious = mious - minus.replicates[0], ious - minus.replicates[1]
         seen |= minus.union > 0
     images = np.count_nonzero(seen, axis=0)
-    return _estimate(miou, mious, np.count_nonzero(of.labelled)), [
+    return _estimate(miou, mious, np.count_nonzero(of.labelled.any(axis=1))), [
         _estimate(float(value), ious[:, n], images[n]) for n, value in enumerate(iou)
     ]
 
@@ -163,8 +163,8 @@ def _draws(images: int) -> Iterator[NDArray[np.float64]]:
         yield np.bincount(places.ravel(), minlength=rows * images).reshape(rows, images).astype(np.float64)
 
 
-def _iou(intersection: NDArray, union: NDArray) -> NDArray[np.float64]:
-    return np.divide(intersection, union, out=np.full(np.shape(union), np.nan), where=union > 0)
+def _iou(intersection: NDArray, union: NDArray, labelled: NDArray) -> NDArray[np.float64]:
+    return np.divide(intersection, union, out=np.full(np.shape(union), np.nan), where=labelled > 0)
 
 
 def _mean(iou: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Optional
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import IGNORE
 from dsr.data_pipelines.degradations import Degradation
@@ -112,7 +113,29 @@ class ScoringStudy(Study):
 
     def counts(self) -> dict[Case, Counts]:
         """Of all evaluations, which must exist."""
-        return {case: joined(self.evaluation(case).file(COUNTS).read_bytes().splitlines()) for case in self.cases()}
+        return {
+            case: self._joined(self.evaluation(case).file(COUNTS).read_bytes().splitlines()) for case in self.cases()
+        }
+
+    @cached_property
+    def _labelled(self) -> dict[str, NDArray[np.int64]]:
+        """Pixels of each class in the label of each original test image, by key."""
+        classes = self.source.table.num_classes
+        found = {}
+        for record in records(self.shards(ORIGINAL, "test").folder):
+            truth = _truth(record)
+            found[record.key] = ImageCounts.of(truth, truth, classes).labelled
+        return found
+
+    def _joined(self, lines: Sequence[bytes]) -> Counts:
+        """The counts in lines of COUNTS; those of releases before 0.4.6 have the sum of `labelled` over the classes."""
+        images = {}
+        for found in map(json.loads, lines):
+            key, labelled = found["key"], found["labelled"]
+            if not isinstance(labelled, list):
+                labelled = self._labelled[key]
+            images[key] = ImageCounts(*map(np.asarray, (found["intersection"], found["union"], labelled)))
+        return Counts.joined(images)
 
     def _build(self, artefact: Artefact, progress: Progress) -> None:
         """Score image by image; after a kill it goes on with the next one."""
@@ -136,7 +159,7 @@ class ScoringStudy(Study):
                         file.flush()
                         lines.append(line)
                     meter.update(number + 1)
-            case, counts = artefact.of, joined(lines)
+            case, counts = artefact.of, self._joined(lines)
             assert isinstance(case, Case)
             found = evaluation_result(case, counts, [label.name for label in classes])
             if found.miou is None:
@@ -152,27 +175,21 @@ class ScoringStudy(Study):
     def _score(self, record: Record, shown: Optional[int], build: Build) -> bytes:
         """The line of an image; its prediction is written first if it is one of those shown."""
         assert self.labeller is not None
-        pixels, truth = record.pixels(), record.train_ids()
         try:
-            predicted = self.labeller(pixels)
+            predicted = self.labeller(record.pixels())
         except ScoreError as error:
             raise ScoreError(f"{record.key}: {error}") from error
-        if truth is None:
-            truth = np.full(pixels.shape[:2], IGNORE, np.uint8)
         if shown is not None:
             write_atomically(build.path / f"prediction-{shown}.png", encode_png(predicted))
-        counts = ImageCounts.of(truth, predicted, self.source.table.num_classes)
-        line = {"key": record.key, "labelled": counts.labelled}
-        line.update(intersection=counts.intersection.tolist(), union=counts.union.tolist())
-        return canonical_json(line).encode() + b"\n"
+        counts = ImageCounts.of(_truth(record), predicted, self.source.table.num_classes)
+        line = {name: getattr(counts, name).tolist() for name in ("intersection", "union", "labelled")}
+        return canonical_json({"key": record.key, **line}).encode() + b"\n"
 
 
-def joined(lines: Sequence[bytes]) -> Counts:
-    """The counts in lines of COUNTS."""
-    images = [json.loads(line) for line in lines]
-    return Counts.joined(
-        {i["key"]: ImageCounts(np.array(i["intersection"]), np.array(i["union"]), i["labelled"]) for i in images}
-    )
+def _truth(record: Record) -> NDArray[np.uint8]:
+    """Its train ids, (height, width); nothing is labelled in an image without a label map."""
+    truth = record.train_ids()
+    return np.full((record.height, record.width), IGNORE, np.uint8) if truth is None else truth
 
 
 def _whole_lines(path: Path) -> list[bytes]:

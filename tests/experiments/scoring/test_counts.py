@@ -137,6 +137,18 @@ def test_a_class_of_few_images_has_no_interval_where_others_have() -> None:
     assert apart is not None and apart.low is not None
 
 
+def test_a_class_that_no_label_has_moves_no_score_when_it_is_predicted() -> None:
+    pairs = [(np.where(truth == 3, 0, truth), np.where(said == 3, 0, said)) for truth, said in maps(30, wrong=0.3)]
+    said_once = [(truth, said.copy()) for truth, said in pairs]
+    for truth, said in said_once:
+        said[(truth != 255) & (truth != said)] = 3  # wrong before, wrong now
+    one, other = counted(pairs), counted([said_once[0], *pairs[1:]])
+    assert other.union[:, 3].sum() > 0 and math.isnan(other.iou[3])
+    assert abs(other.miou - one.miou) < 0.02
+    apart, per_class = estimate(other, one)
+    assert apart is not None and abs(apart.value) < 0.02 and per_class[3] is None
+
+
 def test_cases_are_reduced_to_the_images_that_all_have_in_one_order() -> None:
     pairs = maps(6, wrong=0.3)
     images = {f"k{number}": ImageCounts.of(*pair, CLASSES) for number, pair in enumerate(pairs)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,6 +16,8 @@ from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import open_source
 from dsr.experiments.scoring.counts import Counts, ImageCounts
+from dsr.experiments.scoring.study import ScoringStudy
+from dsr.tfrecords.schema import canonical_json
 
 FUNCTION = """
 import numpy as np
@@ -74,11 +78,11 @@ def expected(bias: int = 0) -> dict[tuple[str, str | None], float]:
     found = {}
     codecs = {None: None, "bpg-qp45": make_codec("bpg", 45), "jpeg-quality5": make_codec("jpeg", 5)}
     for point, codec in codecs.items():
-        images = []
+        images = {}
         for sample in source.samples("test"):
             pixels, truth = source.read(sample)
             seen = pixels if codec is None else codec.decode(codec.encode(pixels))
-            images.append(ImageCounts.of(truth, label(seen, bias), source.table.num_classes))
+            images[sample.key] = ImageCounts.of(truth, label(seen, bias), source.table.num_classes)
         found["OC" if codec else "OO", point] = Counts.joined(images).miou
     return found
 
@@ -165,7 +169,7 @@ def write_folder(root: Path, sizes: list[tuple[int, int]]) -> None:
 WEBP_SIDE = 16383
 """WebP can be no wider."""
 
-BRIGHTNESS = "def label(pixels):\n    return (pixels.astype(int).sum(2) > 375).astype(int)\n"
+BRIGHTNESS = "import numpy as np\n\n\ndef label(pixels):\n    return (pixels.astype(int).sum(2) > 375).astype(int)\n"
 
 
 def score_folder(tmp_path: Path, points: str, *options: str) -> object:
@@ -175,6 +179,7 @@ def score_folder(tmp_path: Path, points: str, *options: str) -> object:
     return CliRunner().invoke(cli, ["score", *given, *options], catch_exceptions=True)
 
 
+@pytest.mark.slow
 def test_cases_are_compared_on_the_images_that_all_of_them_have(tmp_path: Path) -> None:
     """WebP cannot encode the images that are hardest to label: on those that it can, it changes nothing."""
     write_folder(tmp_path / "data", [(16, 48)] * 11 + [(1, WEBP_SIDE + 2)] * 3)
@@ -191,3 +196,42 @@ def test_cases_are_compared_on_the_images_that_all_of_them_have(tmp_path: Path) 
     words = "Nothing is scored on 3 of 14 test images, so that all is compared on the same: webp-quality100 lacks 3."
     assert words in " ".join(Path(said["report"]).read_text().split())
     assert words in score_folder(tmp_path, points, "--max-errors", "3").output  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_a_class_that_no_test_label_has_is_named_and_not_scored(tmp_path: Path) -> None:
+    """A pixel of it that is predicted neither lowers the mean nor counts in a difference."""
+    write_folder(tmp_path / "data", [(16, 48)] * 11)
+    before = json.loads(score_folder(tmp_path, "jpeg-quality90", "--json").stdout)  # type: ignore[attr-defined]
+    (tmp_path / "mine.py").write_text(
+        BRIGHTNESS.replace("return (", "return np.where(np.isin(pixels.sum(2), (150, 600)), 0, 2) + (")
+    )
+    run = score_folder(tmp_path, "jpeg-quality90", "--json")
+    assert run.exit_code == 0, run.output  # type: ignore[attr-defined]
+    said = json.loads(run.stdout)  # type: ignore[attr-defined]
+    assert said["unlabelled"] == before["unlabelled"] == ["tram"]
+    assert all(entry["per_class"]["tram"] is None for entry in said["scores"])
+    for entry in said["scores"]:
+        ious = [entry["per_class"][name]["value"] for name in ("dark", "bright")]
+        assert entry["miou"]["value"] == pytest.approx(np.mean(ious))
+    words = "No test label has tram: it is not scored, and does not count in mIoU."
+    assert words in " ".join(Path(said["report"]).read_text().split())
+
+
+@pytest.mark.slow
+def test_counts_that_an_earlier_release_wrote_are_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They have how many pixels are labelled, not of which class."""
+    score_image = ScoringStudy._score
+
+    def earlier(*given: Any) -> bytes:
+        line = json.loads(score_image(*given))
+        return canonical_json({**line, "labelled": sum(line["labelled"])}).encode() + b"\n"
+
+    write_folder(tmp_path / "data", [(16, 48)] * 11)
+    expected = score_folder(tmp_path, "jpeg-quality90", "--json")
+    assert expected.exit_code == 0, expected.output  # type: ignore[attr-defined]
+    shutil.rmtree(tmp_path / "work" / "evaluations")
+    monkeypatch.setattr(ScoringStudy, "_score", earlier)
+    found = score_folder(tmp_path, "jpeg-quality90", "--json")
+    assert found.exit_code == 0, str(found.exception)  # type: ignore[attr-defined]
+    assert json.loads(found.stdout)["scores"] == json.loads(expected.stdout)["scores"]  # type: ignore[attr-defined]
