@@ -91,6 +91,7 @@ class SplitFacts:
       classes: in the order of train ids, those without a pixel too.
       ignored: share of labelled pixels that neither loss nor metric looks at.
       faults: a sentence for each file that cannot be used, and for what is not read.
+      notes: sentences on what is no fault, and may surprise.
       shown: images of the contact sheet.
     """
 
@@ -102,6 +103,7 @@ class SplitFacts:
     classes: list[ClassCount] = field(default_factory=list)
     ignored: float = 0.0
     faults: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     shown: list[Shown] = field(default_factory=list)
 
 
@@ -204,6 +206,12 @@ def _sum_up(facts: SplitFacts, source: Source, looked: list[tuple[Task, ImageFac
         of_class = pixels[label.train_id]
         facts.classes.append(ClassCount(label.name, of_class, of_class / max(labelled, 1), images_with[label.train_id]))
     facts.ignored = pixels[IGNORE] / max(sum(pixels.values()), 1)
+    missing = [one.name for one in facts.classes if not one.pixels]
+    if labelled and missing:
+        facts.notes.append(
+            f"no label has {', '.join(missing)}: tested on this split, dsr score leaves such a class out, and in a "
+            "study one predicted pixel of it lowers mIoU"
+        )
 
 
 def _compare_splits(found: dict[str, SplitFacts], looked: Iterable[tuple[Task, ImageFacts]]) -> None:

@@ -40,7 +40,8 @@ def command(
 
     That is files that cannot be read, labels that do not fit their image or hold what the class list does not have,
     images without a partner, files that are not read, and the same image in two splits. Also tells sizes, EXIF
-    orientations, and how often each class is there. Ends with status 1 if there is a fault; changes nothing.
+    orientations, how often each class is there, and which no label has. Ends with status 1 if there is a fault; changes
+    nothing.
 
     \b
     Examples:
@@ -83,5 +84,7 @@ def _print(splits: Sequence[SplitFacts]) -> None:
             for one in split.classes:
                 click.echo(f"  {one.name:<20}{100 * one.share:>12.2f}{one.images:>8}")
             click.echo(f"  {'ignored':<20}{100 * split.ignored:>12.2f}")
+        for note in split.notes:
+            click.secho(f"  {note}", fg="yellow")
         for fault in split.faults:
             click.secho(f"  {fault}", fg="red")

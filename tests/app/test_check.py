@@ -69,6 +69,23 @@ def test_every_fault_is_told_in_one_run_and_what_is_right_is_counted(root: Path)
     ]
 
 
+def test_a_class_that_no_label_of_a_split_has_is_a_note_and_no_fault(tmp_path: Path) -> None:
+    for folder, values in {"images": 100, "labels": 1}.items():
+        for split in ("train", "test"):
+            (tmp_path / "data" / folder / split).mkdir(parents=True)
+            drawn = np.full((4, 8), values, np.uint8)
+            drawn[0, 0], drawn[1, 1] = (0, 2) if split == "train" else (0, 0)
+            Image.fromarray(drawn).save(tmp_path / "data" / folder / split / f"{split}.png")
+    (tmp_path / "data" / "classes.csv").write_text("id,name\n0,road\n1,car\n2,pole\n")
+    page, data = tmp_path / "page.html", str(tmp_path / "data")
+    train, test = checked(data, "--page", str(page), status=0)["splits"]
+    assert train["notes"] == []
+    (note,) = test["notes"]
+    assert note.startswith("no label has pole: ")
+    assert note in page.read_text()
+    assert note in CliRunner().invoke(cli, ["check", data, "--workers", "1", "--quiet"]).stdout
+
+
 def test_a_sound_dataset_ends_with_status_0_and_its_page_needs_no_other_file(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     small = [f"{key}=2" for key in ("train", "test", "restore")] + ["height=32", "width=48"]
