@@ -40,12 +40,13 @@ from dsr.experiments.results import (
     SampleImages,
     StageTiming,
     StudyFacts,
+    Tested,
     TrainingResult,
     from_json,
     load,
 )
 from dsr.experiments.study import ORIGINAL, Study
-from dsr.experiments.summaries import EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
+from dsr.experiments.summaries import ConfusionSummary, EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records, write_atomically
 from dsr.tfrecords.png import encode_png
@@ -103,11 +104,12 @@ def _collect(study: Study, measured: list[Artefact]) -> Results:
             width=original.width,
             file_bpp=original.source.bpp if original.source else None,
             photographs=None if study.source.teaching else study.photographs("test"),
+            unlabelled=_unlabelled(study, evaluations),
         ),
         points=[point_result(study, d) for d in study.degradations if study.shards(Domain("C", d), "test").exists],
         original_bpp=original.bpp,
-        evaluations=[_evaluation(e) for e in evaluations],
-        adapted=[_adapted(e) for e in rivals],
+        evaluations=[_evaluation(study, e) for e in evaluations],
+        adapted=[_adapted(study, e) for e in rivals],
         restorer_images=RESTORER_IMAGES.kept(study),
         inference_times=INFERENCE_TIMES.kept(study),
         scaling=SCALING.kept(study),
@@ -188,7 +190,7 @@ def _fidelity(summary: ShardsSummary) -> Fidelity:
     return Fidelity(summary.psnr, summary.ms_ssim, summary.ms_ssim_db)
 
 
-def _evaluation(artefact: Artefact) -> EvaluationResult:
+def _evaluation(study: Study, artefact: Artefact) -> EvaluationResult:
     case, summary = artefact.of, artefact.summary(EvaluationSummary)
     assert isinstance(case, Case)
     return EvaluationResult(
@@ -200,7 +202,23 @@ def _evaluation(artefact: Artefact) -> EvaluationResult:
         pixel_accuracy=summary.pixel_accuracy,
         per_class=summary.per_class,
         confusion=summary.confusion,
+        tested=Tested(summary.images, _missing(study.shards(ORIGINAL, "test"), study.shards(case.test, "test"))),
     )
+
+
+def _missing(originals: Artefact, shards: Artefact) -> list[str]:
+    """The keys of originals that shards lack; none of shards that are gone."""
+    if not shards.exists or shards.summary(ShardsSummary).images == originals.summary(ShardsSummary).images:
+        return []
+    there, wanted = ({row["key"] for row in load(one.file(STATISTICS))} for one in (shards, originals))
+    return sorted(wanted - there)
+
+
+def _unlabelled(study: Study, evaluations: Sequence[Artefact]) -> list[str]:
+    """The classes of which no evaluation saw a labelled pixel."""
+    matrices = [found for one in evaluations if (found := one.summary(ConfusionSummary).confusion)]
+    classes = study.source.table.classes
+    return [label.name for label in classes if matrices and not any(any(one[label.train_id]) for one in matrices)]
 
 
 def _information(study: Study) -> Optional[Information]:
@@ -214,11 +232,11 @@ def _information(study: Study) -> Optional[Information]:
     return found
 
 
-def _adapted(artefact: Artefact) -> AdaptedResult:
+def _adapted(study: Study, artefact: Artefact) -> AdaptedResult:
     case, segmenter = artefact.of, artefact.inputs["segmenter"]
     assert isinstance(case, Case) and case.adaptation is not None
     seconds = segmenter.seconds if segmenter.exists else None
-    return AdaptedResult(**asdict(_evaluation(artefact)), adaptation=case.adaptation, seconds=seconds)
+    return AdaptedResult(**vars(_evaluation(study, artefact)), adaptation=case.adaptation, seconds=seconds)
 
 
 def _training(artefact: Artefact) -> TrainingResult:

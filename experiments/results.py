@@ -128,11 +128,23 @@ class PointResult:
 
 
 @dataclass
+class Tested:
+    """On how many images, and the keys of the originals that were not among them, as they could not be converted.
+
+    `missing` is empty where the images are no longer there to tell.
+    """
+
+    images: int
+    missing: list[str]
+
+
+@dataclass
 class EvaluationResult:
     """A segmenter's scores on the test images of a domain.
 
     `per_class` is the IoU by class. `confusion` is how many pixels of each class (rows, in the dataset's order) were
-    said to be of each (columns); None in results before 0.4.5, and of what was scored image by image.
+    said to be of each (columns); None of what was scored image by image. Both `confusion` and `tested` are None in
+    results before 0.4.5.
     """
 
     configuration: str
@@ -143,6 +155,7 @@ class EvaluationResult:
     pixel_accuracy: Optional[float]
     per_class: dict[str, Optional[float]]
     confusion: Optional[list[list[int]]]
+    tested: Optional[Tested]
 
 
 @dataclass

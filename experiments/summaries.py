@@ -105,6 +105,13 @@ class EvaluationSummary:
 
 
 @dataclass(frozen=True)
+class ConfusionSummary:
+    """Of an evaluation: pixels by class, rows truth and columns prediction; None of what was trained elsewhere."""
+
+    confusion: Optional[list[list[int]]]
+
+
+@dataclass(frozen=True)
 class PerceptualSummary:
     """Means of the indexes over the images of a domain; None where all are too small for one."""
 

@@ -6,17 +6,15 @@ a confidence of 1 - 5 % / k, so that those of one comparison hold together at 95
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Optional
-
-import numpy as np
 
 from dsr.experiments.analysis.headline import Effect, ranked_restorers
 from dsr.experiments.analysis.seeds import BySeed, jointly
 from dsr.experiments.analysis.tables import (
-    PerClass,
     Table,
+    by_seed,
     evaluations,
     fields_of,
     hardest_first,
@@ -141,27 +139,20 @@ def differences_table(results: Results) -> Table:
 def _by_class(
     results: Results, measure: str, configuration: str, minus: str, point: str, restorer: Optional[str]
 ) -> dict[str, BySeed]:
-    names = [label.name for label in results.dataset.classes]
-    sides = [
-        {seed: _scores(entry, measure, names) for seed, entry in evaluations(results, one, point, restorer).items()}
-        for one in (configuration, minus)
-    ]
+    sides = [evaluations(results, one, point, restorer) for one in (configuration, minus)]
     found = {}
-    for name in names:
-        first, second = (
-            {seed: score for seed, scores in side.items() if (score := scores.get(name)) is not None} for side in sides
-        )
-        if first and (apart := BySeed(first).minus(BySeed(second))):
-            found[name] = apart
+    for place, label in enumerate(results.dataset.classes):
+        first, second = (by_seed(side, partial(_score, measure, label.name, place)) for side in sides)
+        if first and (apart := first.minus(second)):
+            found[label.name] = apart
     return found
 
 
-def _scores(entry: EvaluationResult, measure: str, names: Sequence[str]) -> PerClass:
-    """A measure of each class, None where it is undefined; empty if it was not kept."""
+def _score(measure: str, name: str, place: int, entry: EvaluationResult) -> Optional[float]:
+    """A measure of the class of this name and place in the dataset; None where it is undefined, or was not kept."""
     if measure == "IoU":
-        return entry.per_class
+        return entry.per_class.get(name)
     if entry.confusion is None:
-        return {}
-    counts = np.array(entry.confusion, np.float64)
-    wholes = counts.sum(axis=1 if measure == "recall" else 0)
-    return {name: right / whole if whole else None for name, right, whole in zip(names, np.diag(counts), wholes)}
+        return None
+    whole = sum(entry.confusion[place] if measure == "recall" else (row[place] for row in entry.confusion))
+    return entry.confusion[place][place] / whole if whole else None

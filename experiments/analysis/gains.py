@@ -122,25 +122,33 @@ def _scored(results: Results, way: _Way, points: Sequence[PointResult]) -> list[
 
 @dataclass(frozen=True)
 class _Curves:
-    """mIoU against the rate, of each seed that was evaluated at all points."""
+    """mIoU against the rate, of each seed that was evaluated at all points; `scores` are those of each point."""
 
     name: str
+    scores: list[BySeed]
     by_seed: dict[int, RateCurve]
 
 
 def _curves(results: Results, way: _Way, points: Sequence[PointResult], several: bool) -> _Curves:
-    known = [score.values for point in points if (score := _score(results, way, point))]
+    scores = [score for point in points if (score := _score(results, way, point))]
+    known = [score.values for score in scores]
     rates = [point.compressed.bpp for point in points if point.compressed.bpp is not None]
     name = way.named(several)
     seeds = sorted(set.intersection(*map(set, known)))
-    return _Curves(name, {seed: RateCurve(name, rates, [values[seed] for values in known]) for seed in seeds})
+    return _Curves(name, scores, {seed: RateCurve(name, rates, [values[seed] for values in known]) for seed in seeds})
 
 
 def _row(anchors: _Curves, curves: _Curves) -> GainRow:
     pairs = {seed: (anchors.by_seed[seed], curve) for seed, curve in curves.by_seed.items() if seed in anchors.by_seed}
     name, anchor = curves.name, anchors.name
-    if not pairs:
-        nothing = Gain(refused="no seed was evaluated at every rate of both")
+    scores = [*anchors.scores, *curves.scores]
+    if not pairs or not all(one.alike(scores[0]) for one in scores):
+        why = (
+            "not all of their scores are of the same test images"
+            if pairs
+            else "no seed was evaluated at every rate of both"
+        )
+        nothing = Gain(refused=why)
         return GainRow(name, anchor, nothing, nothing)
     return GainRow(name, anchor, _gain(pairs, bd_rate, why_no_rate), _gain(pairs, bd_quality, why_no_quality))
 

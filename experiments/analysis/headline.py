@@ -276,7 +276,8 @@ def _caveat(results: Results) -> str:
     if photographs is not None and photographs < FEW:
         count = "one photograph" if photographs == 1 else f"{photographs} photographs"
         few = f" They come from {count}: so few prove nothing about others."
-    few += _left_out(results)
+    few += _left_out(results) + _fewer(results)
+    few += "".join(f" {sentence}" for sentence in (unlabelled(results),) if sentence)
     if len(seeds) < 2:
         return (
             f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images: "
@@ -290,6 +291,37 @@ def _caveat(results: Results) -> str:
         "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
         "move with other seeds, "
         f"not with other images or another training of the restorer.{chosen}"
+    )
+
+
+def unlabelled(results: Results) -> str:
+    """What becomes of classes that no test label has; "" if there are none."""
+    names = results.dataset.unlabelled
+    if not names:
+        return ""
+    said, one = f"No test label has {', '.join(names)}:", len(names) == 1
+    if results.over_images:
+        they = ("it is", "does") if one else ("they are", "do")
+        return f"{said} {they[0]} not scored, and {they[1]} not count in mIoU."
+    share = 1 / (len(results.dataset.classes) - len(names) + 1)
+    return f"{said} one predicted pixel of {'it' if one else 'one'} would lower mIoU by {100 * share:.0f} % of it."
+
+
+def _fewer(results: Results) -> str:
+    """What was tested on fewer images than others."""
+    tested = [(entry, entry.tested) for entry in results.evaluations if entry.tested]
+    most = max((there.images for _, there in tested), default=0)
+    fewer: dict[tuple[Optional[str], int], list[str]] = {}
+    for entry, there in tested:
+        if there.images < most:
+            names = fewer.setdefault((entry.point, there.images), [])
+            names.append(label_of(results, entry.configuration, entry.restorer))
+    if not fewer:
+        return ""
+    said = [f"{', '.join(dict.fromkeys(names))} at {point} were tested on {n}" for (point, n), names in fewer.items()]
+    return (
+        f" Some of the {most} test images could not be compressed or restored: {'; '.join(said)}. "
+        "Where images differ, scores are not compared."
     )
 
 

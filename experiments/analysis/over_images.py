@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional
 
-from dsr.experiments.analysis.headline import Effect, Headline, rate_of
+from dsr.experiments.analysis.headline import Effect, Headline, rate_of, unlabelled
 from dsr.experiments.analysis.tables import Table, fields_of, hardest_first, label_of, restorers
 from dsr.experiments.results import Estimate, OverImages, PointResult, Results
 from dsr.models.metrics.distances import FEWEST_IMAGES
@@ -76,15 +76,6 @@ def left_out(results: Results) -> str:
         f"Nothing is scored on {len(keys)} of {results.dataset.images['test'] + len(keys)} test images, so that all is "
         f"compared on the same: {'; '.join(lacking)}."
     )
-
-
-def unlabelled(results: Results) -> str:
-    """Which classes are not scored; "" if all are."""
-    names = results.dataset.unlabelled
-    if not names:
-        return ""
-    are = ("it is", "does") if len(names) == 1 else ("they are", "do")
-    return f"No test label has {', '.join(names)}: {are[0]} not scored, and {are[1]} not count in mIoU."
 
 
 def found(

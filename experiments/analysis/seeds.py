@@ -8,14 +8,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
+from dsr.experiments.results import Tested
+
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class BySeed:
-    """One number from each seed: `values` {seed: number}, at least one."""
+    """One number from each seed: `values` {seed: number}, at least one; `tested` on which images, None if unknown."""
 
     values: Mapping[int, float]
+    tested: Optional[Tested] = None
 
     @property
     def n(self) -> int:
@@ -39,13 +42,17 @@ class BySeed:
         """The same at another confidence."""
         return t_interval(list(self.values.values()), confidence)
 
+    def alike(self, other: BySeed) -> bool:
+        """Whether both are of the same test images, as far as is known."""
+        return None in (self.tested, other.tested) or self.tested == other.tested
+
     def minus(self, other: Optional[BySeed]) -> Optional[BySeed]:
         """The differences, seed by seed, where both have one.
 
         Equal seeds start equal and see the same crops, so that what a seed does to both cancels. None without a common
-        seed.
+        seed, or where test images differ: hard ones may be missing from one side.
         """
-        if other is None:
+        if other is None or not self.alike(other):
             return None
         paired = {seed: value - other.values[seed] for seed, value in self.values.items() if seed in other.values}
         return BySeed(paired) if paired else None

@@ -6,7 +6,7 @@ import csv
 import io
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Optional
 
@@ -121,9 +121,15 @@ def evaluations(
 
 def miou(results: Results, configuration: str, point: str, restorer: str | None = None) -> BySeed | None:
     """The mean IoU, in [0, 1], of `configuration` at `point`, by seed; None if it was not evaluated."""
-    found = evaluations(results, configuration, point, restorer)
-    scores = {seed: entry.miou for seed, entry in found.items() if entry.miou is not None}
-    return BySeed(scores) if scores else None
+    return by_seed(evaluations(results, configuration, point, restorer), lambda entry: entry.miou)
+
+
+def by_seed(
+    found: Mapping[int, EvaluationResult], score: Callable[[EvaluationResult], Optional[float]]
+) -> BySeed | None:
+    """A score of a case's evaluations {seed: evaluation}, of the seeds that have it; None if none has."""
+    scores = {seed: value for seed, entry in found.items() if (value := score(entry)) is not None}
+    return BySeed(scores, next(iter(found.values())).tested) if scores else None
 
 
 def per_class(results: Results, configuration: str, point: str, restorer: str | None = None) -> PerClass | None:
@@ -165,20 +171,21 @@ def object_means(per_class: PerClass, classes: Iterable[ClassFacts]) -> dict[str
 def miou_table(results: Results) -> Table:
     """One row an evaluation.
 
-    MIoU, its difference to OO of the same seed, pixel accuracy, the means of small and big objects.
+    MIoU, its difference to OO of the same seed and test images, pixel accuracy, the means of small and big objects.
     """
     rates: dict[str | None, float | None] = {point.point: point.compressed.bpp for point in results.points}
     reference = evaluations(results, "OO", "")
     rows: list[tuple[Any, ...]] = []
     for entry in results.evaluations:
         means = object_means(entry.per_class, results.dataset.classes)
-        goal = reference[entry.seed].miou if entry.seed in reference else None
+        here, goal = (by_seed(one, lambda found: found.miou) for one in ({entry.seed: entry}, reference))
+        apart = here.minus(goal) if here else None
         rows.append(
             (
                 *fields_of(entry, CASE),
                 rates.get(entry.point, results.original_bpp),
                 entry.miou,
-                None if goal is None or entry.miou is None else entry.miou - goal,
+                apart.mean if apart else None,
                 entry.pixel_accuracy,
                 means["small"],
                 means["big"],
@@ -206,7 +213,10 @@ def differences_table(results: Results) -> Table:
 def difference(
     results: Results, configuration: str, minus: str, point: str, restorer: str | None = None
 ) -> BySeed | None:
-    """mIoU of one configuration minus that of another at an operating point, by seed; None if they share none."""
+    """mIoU of one configuration minus that of another at an operating point, by seed.
+
+    None if they share none, or were tested on different images.
+    """
     first = miou(results, configuration, point, restorer)
     return first.minus(miou(results, minus, point, restorer)) if first else None
 

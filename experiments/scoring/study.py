@@ -128,7 +128,7 @@ class ScoringStudy(Study):
         return found
 
     def _joined(self, lines: Sequence[bytes]) -> Counts:
-        """The counts in lines of COUNTS; those of releases before 0.4.6 have the sum of `labelled` over the classes."""
+        """The counts in lines of COUNTS; those of releases before 0.4.5 have the sum of `labelled` over the classes."""
         images = {}
         for found in map(json.loads, lines):
             key, labelled = found["key"], found["labelled"]

@@ -4,6 +4,7 @@ ever."""
 from __future__ import annotations
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -12,18 +13,19 @@ import pytest
 from PIL import Image
 
 from dsr.experiments import collecting
-from dsr.experiments.collecting import collect, other_results, report_of
+from dsr.experiments.collecting import collect, collect_scores, other_results, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import Fidelity
+from dsr.experiments.results import Fidelity, Results, Tested, from_json, load, to_json
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RESTORERS
 from dsr.tfrecords.building import building
 from dsr.tfrecords.layout import MANIFEST
+from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.png import encode_png
 from tests.experiments import studies
@@ -212,3 +214,36 @@ def test_a_study_of_fewer_seeds_and_restorers_is_reported_from_the_same_folder(s
 def test_without_an_evaluation_there_is_nothing_to_report(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no evaluation"):
         collect(Study(studies.small(), tmp_path))
+
+
+def test_what_a_case_was_not_tested_on_and_what_no_label_has_is_collected(study: Study, tmp_path: Path) -> None:
+    """One compressed image is missing, as it could not be encoded; OC and CC are tested on two of three."""
+    shutil.copytree(study.work, tmp_path, dirs_exist_ok=True)
+    other = Study(study.config, tmp_path)
+    degradation = other.degradations[0]
+    cases = [case for case in other.cases() if case.test == Domain("C", degradation)]
+    originals = [row["key"] for row in load(other.shards(ORIGINAL, "test").file(STATISTICS))]
+    remake(
+        other.shards(Domain("C", degradation), "test"), {STATISTICS: [{"key": key} for key in originals[1:]]}, images=2
+    )
+    classes = other.source.table.num_classes
+    confusion = np.diag([0, *[1] * (classes - 1)]).tolist()
+    for case in cases:
+        remake(other.evaluation(case), {}, images=2, confusion=confusion)
+    results = collect_scores(Study(study.config, tmp_path))
+    lacking = {(case.configuration, case.changed.point, case.seed) for case in cases}
+    for entry in results.evaluations:
+        fewer = (entry.configuration, entry.point, entry.seed) in lacking
+        assert entry.tested == (Tested(2, originals[:1]) if fewer else Tested(3, [])), entry
+    assert results.dataset.unlabelled == [other.source.table.classes[0].name]
+    assert from_json(Results, to_json(results)).evaluations == results.evaluations
+
+
+def remake(artefact: Artefact, files: dict[str, object], **summary: object) -> None:
+    """With these files alone, and this in its summary."""
+    known = {**artefact.manifest.summary, **summary}
+    shutil.rmtree(artefact.folder)
+    with building(artefact.folder, artefact.identity) as build:
+        for name, content in files.items():
+            (build.path / name).write_text(json.dumps(content))
+        build.summary.update(known)

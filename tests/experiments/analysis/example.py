@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dsr.experiments.results import ClassFacts, EvaluationResult, Results, from_json
+from dsr.experiments.results import ClassFacts, EvaluationResult, Results, Tested, from_json
 
 CLASSES = [
     ClassFacts(**label)
@@ -129,6 +129,14 @@ def update(value: Any, **fields: Any) -> None:
         setattr(value, name, field)
 
 
+def lack(results: Results, point: str, *keys: str) -> Results:
+    """As if these test images could not be compressed at a point."""
+    for entry in results.evaluations:
+        lacking = list(keys) if entry.point == point and entry.configuration in ("CC", "OC", "OR") else []
+        entry.tested = Tested(results.dataset.images["test"] - len(lacking), lacking)
+    return results
+
+
 def set_miou(results: Results, **scores: float) -> Results:
     """Give the configurations of `single_point` other scores, adding RO if named."""
     return set_seeds(results, **{configuration: [score] for configuration, score in scores.items()})
@@ -154,7 +162,8 @@ def _evaluation(
 ) -> dict[str, Any]:
     per_class = {"road": miou + 0.25, "sky": miou + 0.15, "person": miou - 0.12, "traffic sign": miou - 0.28}
     case = {"configuration": configuration, "point": point, "restorer": restorer, "seed": seed}
-    return {**case, "miou": miou, "pixel_accuracy": min(1, miou + 0.3), "per_class": per_class, "confusion": None}
+    kept = {"per_class": per_class, "confusion": None, "tested": None}
+    return {**case, "miou": miou, "pixel_accuracy": min(1, miou + 0.3), **kept}
 
 
 def _training(kind: str, name: str, curves: dict[str, list[float]]) -> dict[str, Any]:

@@ -34,7 +34,9 @@ def study(codecs=("bpg",), seeds=(7, 8, 9), points=4, **changed) -> Results:
                     by, miou = ("gan" if "R" in configuration else None), values[column] + (seed - 7) / 1000
                     miou += (seed == 8) * (configuration == "RO") / 500
                     point = f"{codec}-{column}"
-                    results.evaluations.append(EvaluationResult(configuration, point, by, seed, miou, 0.9, {}, None))
+                    results.evaluations.append(
+                        EvaluationResult(configuration, point, by, seed, miou, 0.9, {}, None, None)
+                    )
     return results
 
 
@@ -113,8 +115,8 @@ def test_points_that_differ_in_more_than_the_level_are_on_no_curve_together():
 def test_the_page_and_the_file_have_the_numbers_or_the_reason(tmp_path):
     results = study(CC=(0.30, 0.31, 0.32, 0.33))
     results.evaluations += [
-        EvaluationResult("OR", f"bpg-{n}", "gan", 7, 0.5 - n / 10, 0.9, {}, None) for n in range(4)
-    ] + [EvaluationResult("OC", f"bpg-{n}", None, 7, 0.5 + n / 10, 0.9, {}, None) for n in range(4)]
+        EvaluationResult("OR", f"bpg-{n}", "gan", 7, 0.5 - n / 10, 0.9, {}, None, None) for n in range(4)
+    ] + [EvaluationResult("OC", f"bpg-{n}", None, 7, 0.5 + n / 10, 0.9, {}, None, None) for n in range(4)]
     table = Page(write_report(results, tmp_path).read_text(encoding="utf-8")).table("BD-rate at equal mIoU")
     rows = gains.gains(results)
     assert [row[:2] for row in table[1:]] == [[row.name, row.anchor] for row in rows]
@@ -125,6 +127,13 @@ def test_the_page_and_the_file_have_the_numbers_or_the_reason(tmp_path):
         found = list(csv.DictReader(file))
     assert float(found[0]["bd_miou_low"]) == rows[0].miou.interval[0]
     assert found[1]["bd_rate"] == "" and found[1]["bd_rate_refused"] == "the curves share 0 % of their quality"
+
+
+def test_curves_of_unlike_images_are_not_compared():
+    results = example.lack(study(), "bpg-2", "test/a")
+    rows = {row.anchor: row for row in gains.gains(results)}
+    assert rows["CC"].rate.refused == rows["CC"].miou.refused == "not all of their scores are of the same test images"
+    assert rows["CO"].rate.value is not None
 
 
 def test_a_study_without_curves_has_no_table(tmp_path):

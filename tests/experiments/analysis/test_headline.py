@@ -298,3 +298,23 @@ def test_points_apart_is_antisymmetric_and_never_minus_zero(a, b):
     assert forward is not None and backward is not None
     assert forward == pytest.approx(-backward)
     assert "-0.0" not in f"{forward:.1f}" and "-0.0" not in f"{backward:.1f}"
+
+
+def test_the_caveat_says_what_was_tested_on_fewer_images():
+    results = example.study(seeds=(7, 8))
+    assert "Where images differ" not in headline(example.lack(results, "bpg-qp45")).caveat
+    caveat = headline(example.lack(results, "bpg-qp45", "test/a", "test/b")).caveat
+    assert (
+        "Some of the 60 test images could not be compressed or restored: CC, OC, OR at bpg-qp45 were tested on 58. "
+        "Where images differ, scores are not compared."
+    ) in caveat
+
+
+def test_the_caveat_says_what_a_class_without_a_label_would_do():
+    results = example.study()
+    results.dataset.unlabelled = ["sky"]
+    assert (
+        "No test label has sky: one predicted pixel of it would lower mIoU by 25 % of it." in headline(results).caveat
+    )
+    results.dataset.unlabelled = ["sky", "road"]
+    assert "has sky, road: one predicted pixel of one would lower mIoU by 33 % of it." in headline(results).caveat

@@ -388,6 +388,14 @@ def test_artefacts_link_to_the_artefacts_they_were_made_from(written):
     assert "c" * 12 in "".join(page.text)  # an input that is no artefact of this study stands without a link
 
 
+def test_scores_on_fewer_images_have_no_colour_and_no_difference_to_oo(tmp_path):
+    results = example.lack(example.single_point(), "bpg-qp45", "test/a")
+    text = " ".join(write_report(results, tmp_path).read_text().split())
+    rows = {name: text[text.index(f'<th scope="row">{name}</th> <td class="number') :] for name in ("CO", "CC", "OC")}
+    colours = {name: row[: row.index("</tr>")].count("--heat: 0.") for name, row in rows.items()}
+    assert colours["CO"] > 0 and colours["CC"] == colours["OC"] == 0
+
+
 def test_heat_says_direction_and_strength():
     assert heat(0.5, 0.6) == ("loss", "0.50")
     assert heat(0.7, 0.6) == ("gain", "0.50")

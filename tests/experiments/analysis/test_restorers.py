@@ -55,7 +55,7 @@ def test_the_best_of_the_papers_table_3_are_those_it_names(shared):
         else:
             results.points[-1].restored[row["images"]] = Fidelity(psnr, None, ms_ssim_db)
         configuration = "RO" if row["images"] else "CO"
-        scores = (float(row["mIoU"]) / 100, None, {}, None)
+        scores = (float(row["mIoU"]) / 100, None, {}, None, None)
         results.evaluations.append(EvaluationResult(configuration, row["codec"], row["images"], 7, *scores))
     best = {
         (block.point.point, column): [row.restorer for row in block.rows if block.best(row, column)]

@@ -25,7 +25,7 @@ def study(co: Sequence[float], ro: Sequence[float] = (), **adapted: Sequence[flo
 
     def entry(configuration: str, seed: int, score: float, restorer: str | None = None) -> EvaluationResult:
         point = None if configuration == "OO" else POINT
-        return EvaluationResult(configuration, point, restorer, seed, score / 100, 0.9, {}, None)
+        return EvaluationResult(configuration, point, restorer, seed, score / 100, 0.9, {}, None, None)
 
     results.evaluations = [entry("CO", seed, score) for seed, score in enumerate(co)]
     results.evaluations += [entry("OO", seed, 90 + seed) for seed in range(len(co))]
@@ -71,7 +71,7 @@ def test_intervals_are_those_of_students_t_at_the_confidence_of_bonferroni(rival
 def test_comparisons_at_all_points_count() -> None:
     results = example.study(seeds=(7, 8, 9))
     results.adapted = [
-        AdaptedResult("CO", point, None, seed, 0.6, 0.9, {}, "mixed", 1.0)
+        AdaptedResult("CO", point, None, seed, 0.6, 0.9, {}, None, "mixed", 1.0)
         for point in example.POINTS
         for seed in (7, 8, 9)
     ]
@@ -82,7 +82,7 @@ def test_comparisons_at_all_points_count() -> None:
 def test_the_bound_does_not_compete() -> None:
     results = study(CO, mixed=plus(1))
     results.adapted += [
-        AdaptedResult("OO", None, None, seed, 0.95, 0.9, {}, "recalibrated", 1.0) for seed in range(len(CO))
+        AdaptedResult("OO", None, None, seed, 0.95, 0.9, {}, None, "recalibrated", 1.0) for seed in range(len(CO))
     ]
     one = contest(results)
     assert [row.name for row in one.rows] == ["OO", "OO recalibrated", "CO", "CO mixed"]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dsr.experiments.analysis import tables
-from dsr.experiments.results import ClassFacts
+from dsr.experiments.results import ClassFacts, Tested
 from tests.experiments.analysis import example
 
 ious = st.lists(st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0, 1))), max_size=30)
@@ -161,3 +161,28 @@ def test_operating_points_are_ordered_by_rate_within_their_codec():
     assert [point.point for point in tables.operating_points(example.study())] == list(example.POINTS)
     reversed_points = dataclasses.replace(example.study(), points=example.study().points[::-1])
     assert [point.point for point in tables.operating_points(reversed_points)] == list(example.POINTS)
+
+
+def test_scores_on_unlike_images_are_not_subtracted():
+    """OC, CC and OR at a point of which an image is missing; all others are tested on all."""
+    results = example.lack(example.study(None, seeds=(7, 8, 9)), "bpg-qp45", "test/a")
+    unlike = {("RO", "CC"), ("CC", "OO"), ("OC", "OO")}
+    for pair in tables.DIFFERENCES:
+        for point in example.POINTS:
+            found = tables.difference(results, *pair, point, "gan")
+            assert (found is None) == (point == "bpg-qp45" and pair in unlike), (pair, point)
+    table = tables.miou_table(results)
+    for row, entry in zip(table.rows, results.evaluations):
+        apart = row[table.columns.index("miou_minus_oo")]
+        assert (apart is None) == (entry.point == "bpg-qp45" and entry.configuration in ("CC", "OC", "OR"))
+
+
+def test_images_that_are_missing_are_told_apart_by_their_keys():
+    """As many are missing at both points, and they are others."""
+    results = example.study()
+    example.lack(results, "bpg-qp45", "test/a")
+    for entry in results.evaluations:
+        if entry.tested and entry.configuration == "OR" and entry.point == "bpg-qp45":
+            entry.tested = Tested(entry.tested.images, ["test/b"])
+    assert tables.difference(results, "OR", "OC", "bpg-qp45", "gan") is None
+    assert tables.difference(results, "OR", "OC", "bpg-qp37", "gan") is not None
