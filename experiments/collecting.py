@@ -38,9 +38,9 @@ from dsr.experiments.results import (
     Rated,
     Results,
     SampleImages,
+    ScoredOn,
     StageTiming,
     StudyFacts,
-    Tested,
     TrainingResult,
     from_json,
     load,
@@ -202,7 +202,7 @@ def _evaluation(study: Study, artefact: Artefact) -> EvaluationResult:
         pixel_accuracy=summary.pixel_accuracy,
         per_class=summary.per_class,
         confusion=summary.confusion,
-        tested=Tested(summary.images, _missing(study.shards(ORIGINAL, "test"), study.shards(case.test, "test"))),
+        tested=ScoredOn(summary.images, _missing(study.shards(ORIGINAL, "test"), study.shards(case.test, "test"))),
     )
 
 

@@ -128,7 +128,7 @@ class PointResult:
 
 
 @dataclass
-class Tested:
+class ScoredOn:
     """On how many images, and the keys of the originals that were not among them, as they could not be converted.
 
     `missing` is empty where the images are no longer there to tell.
@@ -155,7 +155,7 @@ class EvaluationResult:
     pixel_accuracy: Optional[float]
     per_class: dict[str, Optional[float]]
     confusion: Optional[list[list[int]]]
-    tested: Optional[Tested]
+    tested: Optional[ScoredOn]
 
 
 @dataclass

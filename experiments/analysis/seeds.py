@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Optional
 
-from dsr.experiments.results import Tested
+from dsr.experiments.results import ScoredOn
 
 CONFIDENCE = 0.95
 
@@ -18,7 +18,7 @@ class BySeed:
     """One number from each seed: `values` {seed: number}, at least one; `tested` on which images, None if unknown."""
 
     values: Mapping[int, float]
-    tested: Optional[Tested] = None
+    tested: Optional[ScoredOn] = None
 
     @property
     def n(self) -> int:

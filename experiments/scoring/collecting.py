@@ -27,8 +27,8 @@ from dsr.experiments.results import (
     Rated,
     Results,
     SampleImages,
+    ScoredOn,
     StudyFacts,
-    Tested,
 )
 from dsr.experiments.samples import spread
 from dsr.experiments.scoring.counts import Counts, estimate, over_common
@@ -54,7 +54,7 @@ def evaluation_result(case: Case, counts: Counts, names: Sequence[str]) -> Evalu
         pixel_accuracy=_or_none(counts.pixel_accuracy),
         per_class={name: _or_none(iou) for name, iou in zip(names, counts.iou.tolist())},
         confusion=None,
-        tested=Tested(len(counts.keys), []),
+        tested=ScoredOn(len(counts.keys), []),
     )
 
 

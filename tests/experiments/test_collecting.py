@@ -19,7 +19,7 @@ from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import Fidelity, Results, Tested, from_json, load, to_json
+from dsr.experiments.results import Fidelity, Results, ScoredOn, from_json, load, to_json
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RESTORERS
@@ -234,7 +234,7 @@ def test_what_a_case_was_not_tested_on_and_what_no_label_has_is_collected(study:
     lacking = {(case.configuration, case.changed.point, case.seed) for case in cases}
     for entry in results.evaluations:
         fewer = (entry.configuration, entry.point, entry.seed) in lacking
-        assert entry.tested == (Tested(2, originals[:1]) if fewer else Tested(3, [])), entry
+        assert entry.tested == (ScoredOn(2, originals[:1]) if fewer else ScoredOn(3, [])), entry
     assert results.dataset.unlabelled == [other.source.table.classes[0].name]
     assert from_json(Results, to_json(results)).evaluations == results.evaluations
 

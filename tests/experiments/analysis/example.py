@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dsr.experiments.results import ClassFacts, EvaluationResult, Results, Tested, from_json
+from dsr.experiments.results import ClassFacts, EvaluationResult, Results, ScoredOn, from_json
 
 CLASSES = [
     ClassFacts(**label)
@@ -133,7 +133,7 @@ def lack(results: Results, point: str, *keys: str) -> Results:
     """As if these test images could not be compressed at a point."""
     for entry in results.evaluations:
         lacking = list(keys) if entry.point == point and entry.configuration in ("CC", "OC", "OR") else []
-        entry.tested = Tested(results.dataset.images["test"] - len(lacking), lacking)
+        entry.tested = ScoredOn(results.dataset.images["test"] - len(lacking), lacking)
     return results
 
 

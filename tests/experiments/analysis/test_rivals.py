@@ -71,7 +71,7 @@ def test_intervals_are_those_of_students_t_at_the_confidence_of_bonferroni(rival
 def test_comparisons_at_all_points_count() -> None:
     results = example.study(seeds=(7, 8, 9))
     results.adapted = [
-        AdaptedResult("CO", point, None, seed, 0.6, 0.9, {}, None, "mixed", 1.0)
+        AdaptedResult("CO", point, None, seed, 0.6, 0.9, {}, None, None, "mixed", 1.0)
         for point in example.POINTS
         for seed in (7, 8, 9)
     ]
@@ -82,7 +82,7 @@ def test_comparisons_at_all_points_count() -> None:
 def test_the_bound_does_not_compete() -> None:
     results = study(CO, mixed=plus(1))
     results.adapted += [
-        AdaptedResult("OO", None, None, seed, 0.95, 0.9, {}, None, "recalibrated", 1.0) for seed in range(len(CO))
+        AdaptedResult("OO", None, None, seed, 0.95, 0.9, {}, None, None, "recalibrated", 1.0) for seed in range(len(CO))
     ]
     one = contest(results)
     assert [row.name for row in one.rows] == ["OO", "OO recalibrated", "CO", "CO mixed"]

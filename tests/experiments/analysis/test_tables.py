@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from dsr.experiments.analysis import tables
-from dsr.experiments.results import ClassFacts, Tested
+from dsr.experiments.results import ClassFacts, ScoredOn
 from tests.experiments.analysis import example
 
 ious = st.lists(st.tuples(st.booleans(), st.one_of(st.none(), st.floats(0, 1))), max_size=30)
@@ -183,6 +183,6 @@ def test_images_that_are_missing_are_told_apart_by_their_keys():
     example.lack(results, "bpg-qp45", "test/a")
     for entry in results.evaluations:
         if entry.tested and entry.configuration == "OR" and entry.point == "bpg-qp45":
-            entry.tested = Tested(entry.tested.images, ["test/b"])
+            entry.tested = ScoredOn(entry.tested.images, ["test/b"])
     assert tables.difference(results, "OR", "OC", "bpg-qp45", "gan") is None
     assert tables.difference(results, "OR", "OC", "bpg-qp37", "gan") is not None
