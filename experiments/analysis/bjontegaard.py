@@ -50,15 +50,21 @@ def bd_quality(anchor: RateCurve, curve: RateCurve) -> float:
 
 def why_no_rate(anchor: RateCurve, curve: RateCurve) -> str:
     """Why there is no `bd_rate` worth a number; "" if there is."""
+    refused = why_no_quality(anchor, curve)
+    if refused:
+        return refused
     for one in (anchor, curve):
         if np.any(np.diff(np.asarray(one.quality)[np.argsort(one.bpp)]) <= 0):
             return f"{one.name} does not rise from each rate to the next"
-    return why_no_quality(anchor, curve) or _apart("quality", anchor.quality, curve.quality)
+    return _apart("quality", anchor.quality, curve.quality)
 
 
 def why_no_quality(anchor: RateCurve, curve: RateCurve) -> str:
     """Why there is no `bd_quality` worth a number; "" if there is."""
-    fewest = min(len(set(one.bpp)) for one in (anchor, curve))
+    for one in (anchor, curve):
+        if len(set(np.log(one.bpp))) < len(one.bpp):  # the logarithms are what is interpolated over
+            return f"{one.name} has two points of one rate"
+    fewest = min(len(one.bpp) for one in (anchor, curve))
     if fewest < LEAST_POINTS:
         return f"{fewest} of the {LEAST_POINTS} rates that it takes"
     return _apart("rates", *(np.log(one.bpp) for one in (anchor, curve)))

@@ -78,6 +78,11 @@ def test_curves_that_share_nothing_have_no_average():
         (BPP, [36.0, 38.0, 40.0, 42.0], "the curves share 27 % of their quality", ""),
         (BPP, [46.0, 48.0, 50.0, 52.0], "the curves share 0 % of their quality", ""),
         ([5 * bpp for bpp in BPP], DB, *["the curves share 33 % of their rates"] * 2),
+        ([*BPP, 0.2], [*DB, 31.9], *["b has two points of one rate"] * 2),
+        ([*BPP, 0.2], [*DB, 31.5], *["b has two points of one rate"] * 2),
+        ([*BPP, np.nextafter(0.1, 1)], [*DB, 31.9], *["b has two points of one rate"] * 2),  # in the logarithm
+        ([0.2], [31.5], *["1 of the 4 rates that it takes"] * 2),
+        ([0.2, 0.2], [31.5, 31.9], *["b has two points of one rate"] * 2),
     ],
 )
 def test_averages_that_would_say_little_are_refused_with_the_reason(bpp, quality, rate, level):

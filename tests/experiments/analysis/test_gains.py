@@ -105,6 +105,15 @@ def test_of_five_points_those_at_which_both_were_evaluated_count(monkeypatch):
     assert gains.gains(five) == gains.gains(study(CC=CO))
 
 
+def test_two_points_of_one_rate_are_a_reason_not_the_end_of_the_page(monkeypatch, tmp_path):
+    """AVIF's qualities 40 and 41 may be the same files."""
+    monkeypatch.setattr(f"{__name__}.BPP", (*BPP, BPP[-1]))
+    results = study(points=5, CO=(*CO, 0.56), RO=(*RO, 0.56), CC=(*CO, 0.56))
+    row, *_ = gains.gains(results)
+    assert row.rate.refused == row.miou.refused == "CO has two points of one rate"
+    assert row.miou.refused in write_report(results, tmp_path).read_text(encoding="utf-8")
+
+
 def test_points_that_differ_in_more_than_the_level_are_on_no_curve_together():
     results = study()
     for point, family in zip(results.points, ("bpg", "bpg", "bpg+chroma=4:4:4", "bpg+chroma=4:4:4")):
