@@ -18,7 +18,10 @@ LEAST_POINTS = 4
 """Of a curve that an average is to be taken over (VCEG-M33 has four)."""
 
 LEAST_SHARED = 0.5
-"""Of what each of two curves spans, so much at least must be shared: an average over less speaks of neither."""
+"""Of what the narrower of two curves spans, so much at least must be shared: an average over less speaks of neither.
+
+Not of what the wider one spans: that would refuse a learned codec, whose few rates lie all within those of BPG.
+"""
 
 
 @dataclass(frozen=True)
@@ -73,10 +76,10 @@ def why_no_quality(anchor: RateCurve, curve: RateCurve) -> str:
 def _apart(what: str, *ranges: ArrayLike) -> str:
     ends = [(float(np.min(values)), float(np.max(values))) for values in ranges]
     shared = min(high for _, high in ends) - max(low for low, _ in ends)
-    widest = max(high - low for low, high in ends)
-    if shared >= LEAST_SHARED * widest:
+    narrowest = min(high - low for low, high in ends)
+    if shared >= LEAST_SHARED * narrowest:
         return ""
-    return f"the curves share {100 * max(shared, 0) / widest:.0f} % of their {what}"
+    return f"the curves share {100 * max(shared, 0) / narrowest:.0f} % of their {what}"
 
 
 def _areas(*curves: tuple[ArrayLike, ArrayLike]) -> tuple[tuple[float, float], list[float]]:

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Optional
 
-import numpy as np
 from markupsafe import Markup
 
-from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate
+from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate, why_no_rate
+from dsr.experiments.analysis.gains import Gain
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
 from dsr.tfrecords.manifest import write_atomically
@@ -40,7 +40,8 @@ class RatePoint:
 def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint], folder: Path) -> Path:
     """Write rate_distortion.csv and rate_distortion.html into `folder` and return the page's path.
 
-    The page has a chart for each measure and the table of points, with the BD-rate of every codec against the first.
+    The page has a chart for each measure and the table of points, with the BD-rate of every codec against the first, or
+    why there is none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
@@ -92,10 +93,8 @@ def _curve(codec: str, measure: str, points: Sequence[RatePoint]) -> RateCurve:
     return RateCurve(codec, [pair[0] for pair in pairs], [pair[1] for pair in pairs])
 
 
-def _against(anchor: str, codec: str, measure: str, points: Sequence[RatePoint]) -> Optional[float]:
-    """BD-rate in percent; None where the two curves share no fidelity."""
+def _against(anchor: str, codec: str, measure: str, points: Sequence[RatePoint]) -> Gain:
+    """BD-rate in percent, or why there is none."""
     curves = [_curve(one, measure, points) for one in (anchor, codec)]
-    if min(len(curve.bpp) for curve in curves) < 2:
-        return None
-    rate = bd_rate(*curves)
-    return None if np.isnan(rate) else rate
+    refused = why_no_rate(*curves)
+    return Gain(refused=refused) if refused else Gain(bd_rate(*curves))

@@ -75,7 +75,7 @@ def test_curves_that_share_nothing_have_no_average():
         (BPP, [31.5, 30.0, 35.0, 39.0], "b does not rise from each rate to the next", ""),
         (BPP, [28.0, 31.5, 31.5, 39.0], "b does not rise from each rate to the next", ""),
         (BPP[:3], DB[:3], "3 of the 4 rates that it takes", "3 of the 4 rates that it takes"),
-        (BPP, [36.0, 38.0, 40.0, 42.0], "the curves share 27 % of their quality", ""),
+        (BPP, [37.0, 39.0, 41.0, 43.0], "the curves share 33 % of their quality", ""),
         (BPP, [46.0, 48.0, 50.0, 52.0], "the curves share 0 % of their quality", ""),
         ([5 * bpp for bpp in BPP], DB, *["the curves share 33 % of their rates"] * 2),
         ([*BPP, 0.2], [*DB, 31.9], *["b has two points of one rate"] * 2),
@@ -89,3 +89,9 @@ def test_averages_that_would_say_little_are_refused_with_the_reason(bpp, quality
     curve = RateCurve("b", bpp, quality)
     assert why_no_rate(CURVE, curve) == rate
     assert why_no_quality(CURVE, curve) == level
+
+
+def test_a_curve_that_lies_within_the_range_of_another_is_compared_over_all_it_has():
+    """As a learned codec of a few qualities is with BPG."""
+    within = RateCurve("b", [0.3, 0.32, 0.35, 0.4], [33.0, 33.2, 33.5, 34.0])
+    assert why_no_rate(CURVE, within) == why_no_rate(within, CURVE) == ""

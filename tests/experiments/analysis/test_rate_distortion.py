@@ -6,7 +6,10 @@ import csv
 import re
 from pathlib import Path
 
+import pytest
+
 from dsr.experiments.analysis.rate_distortion import RatePoint, render, write_rate_distortion
+from tests.experiments.analysis.page import Page
 
 BPP, DB = [0.1, 0.2, 0.5, 1.1], [28.0, 31.5, 35.0, 39.0]
 
@@ -34,6 +37,23 @@ def test_the_page_compares_every_codec_with_the_first() -> None:
     assert "+100.0 %" in page  # jpeg takes twice the bits everywhere
     assert len(re.findall(r"<svg", page)) == 2
     assert "<script" not in page
+
+
+@pytest.mark.parametrize(
+    ("bpp", "db", "reason"),
+    [
+        ([2 * bpp for bpp in BPP], [28.0, 31.5, 31.5, 39.0], "jpeg does not rise from each rate to the next"),
+        ([0.2, 0.4, 0.4, 1.0, 2.2], [28.0, 31.0, 31.5, 35.0, 39.0], "jpeg has two points of one rate"),
+        (BPP, [38.0, 40.0, 42.0, 44.0], "the curves share 17 % of their quality"),
+        (BPP, [48.0, 49.0, 50.0, 51.0], "the curves share 0 % of their quality"),
+        (BPP[:3], DB[:3], "3 of the 4 rates that it takes"),
+    ],
+)
+def test_averages_that_a_study_would_refuse_are_refused_here_too(bpp, db, reason) -> None:
+    ladder = points()[: len(BPP)]
+    other = [RatePoint("jpeg", f"jpeg-{n}", *pair, 0.9, 10.0 + n) for n, pair in enumerate(zip(bpp, db))]
+    table = Page(render("streets", 4, [*ladder, *other])).table("at equal PSNR")
+    assert table[1][1] == reason
 
 
 def test_points_that_lost_nothing_are_listed_but_not_drawn() -> None:
