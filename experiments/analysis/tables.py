@@ -173,7 +173,7 @@ def miou_table(results: Results) -> Table:
 
     MIoU, its difference to OO of the same seed and test images, pixel accuracy, the means of small and big objects.
     """
-    rates: dict[str | None, float | None] = {point.point: point.compressed.bpp for point in results.points}
+    rates = {point.point: point.compressed.bpp for point in results.points}
     reference = evaluations(results, "OO", "")
     rows: list[tuple[Any, ...]] = []
     for entry in results.evaluations:
@@ -183,7 +183,7 @@ def miou_table(results: Results) -> Table:
         rows.append(
             (
                 *fields_of(entry, CASE),
-                rates.get(entry.point, results.original_bpp),
+                results.original_bpp if entry.point is None else rates.get(entry.point),
                 entry.miou,
                 apart.mean if apart else None,
                 entry.pixel_accuracy,

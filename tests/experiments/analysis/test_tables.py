@@ -140,6 +140,14 @@ def test_oo_has_the_rate_of_the_lossless_originals():
     assert rows["OO"][4] == 9.02
 
 
+def test_a_point_of_which_no_test_images_are_left_has_no_rate():
+    results = example.study()
+    lost, *results.points = results.points
+    rates = {row[1]: row[4] for row in tables.miou_table(results).rows}
+    assert rates.pop(lost.point) is None and rates.pop(None) == results.original_bpp
+    assert rates == {point.point: point.compressed.bpp for point in results.points}
+
+
 def test_per_class_rows_are_evaluations_times_classes_with_undefined_ious_empty():
     results = example.study()
     results.evaluations[1].per_class["sky"] = None
