@@ -9,6 +9,8 @@ from typing import Optional
 from dsr.experiments.analysis.seeds import CONFIDENCE, BySeed
 from dsr.experiments.analysis.tables import (
     difference,
+    differences_table,
+    fewest_and_most_seeds,
     hardest_first,
     label_of,
     miou,
@@ -49,11 +51,12 @@ class Headline:
 class Effect:
     """A difference in points of mIoU, rounded as printed, so that words and numbers cannot disagree.
 
-    One seed has no interval.
+    One seed has no interval. `seeds` is how many there are, where it is of fewer than one of the scores.
     """
 
     points: float
     interval: Optional[tuple[float, float]]
+    seeds: Optional[int] = None
 
     @classmethod
     def of(cls, found: Optional[BySeed], confidence: float = CONFIDENCE) -> Optional[Effect]:
@@ -61,7 +64,7 @@ class Effect:
         if found is None:
             return None
         ends = found.interval_at(confidence)
-        return cls(_points(found.mean), ends and (_points(ends[0]), _points(ends[1])))
+        return cls(_points(found.mean), ends and (_points(ends[0]), _points(ends[1])), found.n if found.fewer else None)
 
     @property
     def clear(self) -> bool:
@@ -74,10 +77,15 @@ class Effect:
         if self.interval is None:
             return ""
         sign = "" if self.interval[0] > 0 else "+"
-        return "95 % interval " + " to ".join(f"{bound:{sign}.1f}" for bound in self.interval)
+        return "95 % interval " + " to ".join(f"{bound:{sign}.1f}" for bound in self.interval) + self._seeds
+
+    @property
+    def _seeds(self) -> str:
+        return f", {self.seeds} seeds" if self.seeds else ""
 
     def __neg__(self) -> Effect:
-        return Effect(0.0 - self.points, self.interval and (0.0 - self.interval[1], 0.0 - self.interval[0]))
+        ends = self.interval and (0.0 - self.interval[1], 0.0 - self.interval[0])
+        return Effect(0.0 - self.points, ends, self.seeds)
 
     def measured(self, of: str = "") -> str:
         """The signed points, and the interval if there is one."""
@@ -85,7 +93,7 @@ class Effect:
 
     def named(self, name: str) -> str:
         """`name +1.2, +0.4 to +2.0`: one of several whose intervals are at a confidence of their own."""
-        ends = f", {self.interval[0]:+.1f} to {self.interval[1]:+.1f}" if self.interval else ""
+        ends = f", {self.interval[0]:+.1f} to {self.interval[1]:+.1f}{self._seeds}" if self.interval else ""
         return f"{name} {self.points:+.1f}{ends}"
 
     def said(self, text: str) -> str:
@@ -131,12 +139,22 @@ def _at_point(results: Results, point: PointResult) -> str:
     def effect(configuration: str, minus: str) -> Optional[Effect]:
         return Effect.of(difference(results, configuration, minus, point.point, best))
 
+    def why_none(configuration: str, minus: str) -> str:
+        first, second = (miou(results, one, point.point, best) for one in (configuration, minus))
+        if first and second:
+            return f"{configuration} and {minus} {first.why_no_difference(second)}"
+        missing = [one for one, score in ((configuration, first), (minus, second)) if score is None]
+        return f"{' and '.join(missing)} {'was' if len(missing) == 1 else 'were'} not evaluated"
+
+    kind = what_happened([point])
     cost, gain, rest = effect("OO", "CO"), effect("RO", "CO"), effect("RO", "OO")
-    sentence = f"At {rate_of(results, point)}, {_cost(cost, what_happened([point]))}; "
+    unknown = f"the cost of training on {kind} images was not measured, as {why_none('OO', 'CO')}"
+    sentence = f"At {rate_of(results, point)}, {_cost(cost, kind) if cost else unknown}; "
     if ranked:
         which = f" with {best}" if len(restorers(results)) > 1 else ""
         which += f", the best of {len(ranked)} restorers," if len(ranked) > 1 else ""
-        sentence += f"restoring them first{which} {_gain(cost, gain, rest)}"
+        unknown = f"cannot be compared, as {why_none('RO', 'CO')}"
+        sentence += f"restoring them first{which} {_gain(cost, gain, rest) if gain else unknown}"
     else:
         sentence += "restoring was not part of this study"
     undecided = any(found and found.interval is None for found in (cost, gain))
@@ -145,7 +163,7 @@ def _at_point(results: Results, point: PointResult) -> str:
 
 
 def rate_of(results: Results, point: PointResult) -> str:
-    """The rate of an operating point, what it is called, and how much smaller its files are; in words."""
+    """The rate of an operating point, what it is called, and how much smaller its test images are; in words."""
     bpp = point.compressed.bpp
     files, kind = results.dataset.file_bpp, "the files that were read"
     if files is None:
@@ -154,7 +172,7 @@ def rate_of(results: Results, point: PointResult) -> str:
         return point.point
     times = files / bpp
     size = f"{times:.{0 if times >= 10 else 1}f} times smaller" if times >= 1.05 else "no smaller"
-    return f"{bpp:.2g} bpp ({point.point}, {size} than {kind})"
+    return f"{bpp:.2g} bpp ({point.point}, test images {size} than {kind})"
 
 
 def what_happened(points: Sequence[PointResult]) -> str:
@@ -162,10 +180,8 @@ def what_happened(points: Sequence[PointResult]) -> str:
     return "degraded" if all(point.compressed.bpp is None for point in points) else "compressed"
 
 
-def _cost(cost: Optional[Effect], kind: str) -> str:
+def _cost(cost: Effect, kind: str) -> str:
     """What training on images of a `kind` does to the score on originals."""
-    if cost is None:
-        return f"the cost of training on {kind} images was not measured"
     if cost.interval is None:
         return f"training on {kind} images scored {(-cost).points:+.1f} points of mIoU against originals"
     if not cost.clear:
@@ -176,10 +192,8 @@ def _cost(cost: Optional[Effect], kind: str) -> str:
     return f"{(-cost).said(above)}, which their being {kind} does not explain"
 
 
-def _gain(cost: Optional[Effect], gain: Optional[Effect], rest: Optional[Effect]) -> str:
+def _gain(cost: Optional[Effect], gain: Effect, rest: Optional[Effect]) -> str:
     """What restoring the training images changes, and how much of the cost that is; `rest` is RO against OO."""
-    if gain is None:
-        return "cannot be compared, as CO was not evaluated"
     if gain.interval is None:
         return f"scored {gain.points:+.1f} points against that"
     if not gain.clear:
@@ -278,19 +292,27 @@ def _caveat(results: Results) -> str:
         few = f" They come from {count}: so few prove nothing about others."
     few += _left_out(results) + _fewer(results)
     few += "".join(f" {sentence}" for sentence in (unlabelled(results),) if sentence)
-    if len(seeds) < 2:
-        return (
-            f"Each segmenter was trained once (seed {results.study.seed}) and tested on {images} images: "
-            f"one seed cannot tell an effect from chance.{few}"
-        )
+    most = fewest_and_most_seeds(results)[1]
+    chance = "one seed cannot tell an effect from chance"
+    if most < 2:
+        named = " or ".join(map(str, seeds))
+        return f"Each segmenter was trained once (seed {named}) and tested on {images} images: {chance}.{few}"
+    named = ", ".join(map(str, seeds))
+    trained = (
+        f"{seed_counts(results)} seeds ({named})"
+        if most == len(seeds)
+        else f"{seed_counts(results)} of the seeds {named}"
+    )
+    said = f"Segmenters were trained with {trained} and tested on {images} images.{few}"
+    table = differences_table(results)
+    pairs = max((row[table.columns.index("n")] for row in table.rows), default=0)
+    if pairs < 2:
+        return f"{said} Differences are of one pair of equal seed: {chance}." if pairs else said
     several = len(restorers(results))
     chosen = f" That the best of {several} restorers was chosen is not corrected for." if several > 1 else ""
     return (
-        f"Segmenters were trained with {seed_counts(results)} seeds ({', '.join(map(str, seeds))}) and tested "
-        f"on {images} images.{few} "
-        "Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
-        "move with other seeds, "
-        f"not with other images or another training of the restorer.{chosen}"
+        f"{said} Differences are means of pairs of equal seed with 95 % t-intervals over the seeds: how far they would "
+        f"move with other seeds, not with other images or another training of the restorer.{chosen}"
     )
 
 

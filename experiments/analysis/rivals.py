@@ -26,7 +26,7 @@ class Rival:
     """A way to train for original images: a configuration, by what images were restored, how it was adapted.
 
     miou: on originals, a fraction; gain: the same minus CO, seed by seed; seconds: what making the segmenter took, mean
-    over seeds. None where it was not measured.
+    over seeds. None where it was not measured; gain also where no seed is CO's, too.
     """
 
     configuration: str
@@ -81,25 +81,33 @@ class Contest:
         """Who wins, or that nobody does, and what else the intervals carry."""
         at = f"At {self.point.point} "
         plain = next((row for row in self.rows if row.name == "CO" and row.miou), None)
-        rivals = [row for row in self.rows if row.competes and row.gain]
-        if plain is None or not rivals:
-            return f"{at}nothing is compared: CO, or any rival of it, was not evaluated."
+        competing = [row for row in self.rows if row.competes]
+        if plain is None:
+            return f"{at}nothing is compared: CO was not evaluated."
+        if not competing:
+            return f"{at}nothing is compared: no rival of CO was evaluated."
+        rivals = [row for row in competing if row.gain]
+        apart = [row.name for row in competing if not row.gain]
+        if not rivals:
+            return f"{at}nothing is compared: no rival shares a seed with CO."
+        beside = f"; not compared, as no seed is shared with CO: {', '.join(apart)}" if apart else ""
         if all(row.gain is None or row.gain.n < 2 for row in rivals):
-            return f"{at}one seed does not decide who wins: repeat with {DECIDE}."
+            return f"{at}one seed does not decide who wins: repeat with {DECIDE}{beside}."
         everyone = [plain, *rivals]
-        for one in everyone:
-            if all(self.above(one, other) for other in everyone if other is not one):
-                if one is plain:
-                    return f"{at}CO wins: every rival scores below it ({self._told(rivals)})."
-                others = f", and above {'the other' if len(rivals) == 2 else f'each of the other {len(rivals) - 1}'}"
-                return f"{at}{one.name} wins: above CO ({self._told([one])}){others if len(rivals) > 1 else ''}."
+        above_all = (one for one in everyone if all(self.above(one, other) for other in everyone if other is not one))
+        winner = None if apart else next(above_all, None)  # what cannot be compared may be better than all
+        if winner is plain:
+            return f"{at}CO wins: every rival scores below it ({self._told(rivals)})."
+        if winner:
+            others = f", and above {'the other' if len(rivals) == 2 else f'each of the other {len(rivals) - 1}'}"
+            return f"{at}{winner.name} wins: above CO ({self._told([winner])}){others if len(rivals) > 1 else ''}."
         better = [row for row in rivals if self.above(row, plain)]
         worse = [row for row in rivals if self.above(plain, row)]
         if better:
             shown = f"above CO: {self._told(better)}, but none of them above all others"
         else:
             shown = f"no rival{'' if len(rivals) == 1 else f' of {len(rivals)}'} is shown to score above CO"
-        return f"{at}there is no winner: {shown}{f'; below CO: {self._told(worse)}' if worse else ''}."
+        return f"{at}there is no winner: {shown}{f'; below CO: {self._told(worse)}' if worse else ''}{beside}."
 
     def _told(self, rows: Sequence[Rival]) -> str:
         """Names with differences to CO and their intervals."""

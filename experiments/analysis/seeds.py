@@ -15,10 +15,14 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class BySeed:
-    """One number from each seed: `values` {seed: number}, at least one; `tested` on which images, None if unknown."""
+    """One number from each seed: `values` {seed: number}, at least one; `tested` on which images, None if unknown.
+
+    `fewer`: whether they are differences, and one of their sides has more seeds.
+    """
 
     values: Mapping[int, float]
     tested: Optional[ScoredOn] = None
+    fewer: bool = False
 
     @property
     def n(self) -> int:
@@ -46,6 +50,10 @@ class BySeed:
         """Whether both are of the same test images, as far as is known."""
         return None in (self.tested, other.tested) or self.tested == other.tested
 
+    def why_no_difference(self, other: BySeed) -> str:
+        """What the two do, or do not, if there is no difference of them: the end of a sentence."""
+        return "share no seed" if self.alike(other) else "were not tested on the same images"
+
     def minus(self, other: Optional[BySeed]) -> Optional[BySeed]:
         """The differences, seed by seed, where both have one.
 
@@ -55,7 +63,7 @@ class BySeed:
         if other is None or not self.alike(other):
             return None
         paired = {seed: value - other.values[seed] for seed, value in self.values.items() if seed in other.values}
-        return BySeed(paired) if paired else None
+        return BySeed(paired, fewer=len(paired) < max(self.n, other.n)) if paired else None
 
 
 def jointly(comparisons: int) -> float:

@@ -145,13 +145,18 @@ def per_class(results: Results, configuration: str, point: str, restorer: str | 
     return {name: statistics.fmean(values) if values else None for name, values in defined.items()}
 
 
+def fewest_and_most_seeds(results: Results) -> tuple[int, int]:
+    """How many seeds the scores are means over: the fewest of a score, and the most."""
+    counts = Counter(fields_of(entry, CASE[:-1]) for entry in results.evaluations).values()
+    return min(counts, default=0), max(counts, default=0)
+
+
 def seed_counts(results: Results) -> str:
-    """How many seeds the scores are means over.
+    """The same in words.
 
     "3", or "3 to 6" where some configurations were trained with more than others.
     """
-    counts = Counter(fields_of(entry, CASE[:-1]) for entry in results.evaluations).values()
-    fewest, most = min(counts, default=0), max(counts, default=0)
+    fewest, most = fewest_and_most_seeds(results)
     return f"{most}" if fewest == most else f"{fewest} to {most}"
 
 

@@ -90,6 +90,62 @@ def test_what_was_not_measured_is_not_claimed():
     assert "no score to stay close to" in answer.limit
 
 
+def of_seeds(**seeds: tuple[int, ...]):
+    """The headline of a study of seeds 7, 8 and 9, of which configurations have these alone."""
+    results = example.study(None, seeds=(7, 8, 9))
+    results.evaluations = [e for e in results.evaluations if e.seed in seeds.get(e.configuration, (7, 8, 9))]
+    return headline(results)
+
+
+def test_scores_that_share_no_seed_are_said_to_share_none():
+    answer = of_seeds(CO=(7, 8), RO=(9,))
+    assert "cannot be compared, as RO and CO share no seed." in answer.lead
+    answer = of_seeds(OO=(9,), CO=(7, 8))
+    assert "the cost of training on compressed images was not measured, as OO and CO share no seed;" in answer.lead
+    results = example.study(None, seeds=(7, 8, 9))
+    results.evaluations = [e for e in results.evaluations if e.configuration not in ("CO", "OO")]
+    assert "was not measured, as OO and CO were not evaluated;" in headline(results).lead
+    assert "cannot be compared, as CO was not evaluated." in headline(results).lead
+
+
+def test_a_difference_over_fewer_seeds_than_the_scores_says_how_many():
+    lead = of_seeds(CO=(7, 8), RO=(8, 9)).lead
+    assert "costs" in lead and ", 2 seeds); restoring them first scored" in lead and "one seed does not decide" in lead
+    assert of_seeds().lead.count("seed") == 0
+    assert ", 2 seeds) when training on" in limit({"bpg-qp37": (CLOSE[:2], FAR)})
+
+
+@pytest.mark.parametrize("seeds", [(8,), (7, 8)])
+def test_the_caveat_names_the_seeds_that_there_are(seeds):
+    results = example.study(None, seeds=seeds)
+    results.evaluations = [
+        e for e in results.evaluations if (e.configuration == "OO") == (e.seed == 7) or len(seeds) < 2
+    ]
+    caveat = headline(results).caveat
+    assert caveat.startswith(f"Each segmenter was trained once (seed {' or '.join(map(str, seeds))}) and tested on 60")
+    assert "one seed cannot tell an effect from chance" in caveat and "pairs" not in caveat
+
+
+def test_the_caveat_claims_no_pairs_and_no_intervals_where_there_are_none():
+    results = example.study(None, seeds=(7, 8, 9))
+    results.evaluations = [e for e in results.evaluations if e.configuration in ("OO", "CO")]
+    results.evaluations += [
+        dataclasses.replace(e, seed=e.seed + 3) for e in results.evaluations if e.configuration == "CO"
+    ]
+
+    def caveat(oo: tuple[int, ...], co: tuple[int, ...]) -> str:
+        kept = [e for e in results.evaluations if e.seed in (oo if e.configuration == "OO" else co)]
+        return headline(dataclasses.replace(results, evaluations=kept)).caveat
+
+    assert caveat((7, 8), (9, 10)).startswith(
+        "Segmenters were trained with 2 of the seeds 7, 8, 9, 10 and tested on 60"
+    )
+    assert "ifferences" not in caveat((7, 8), (9, 10)) and "interval" not in caveat((7, 8), (9, 10))
+    assert "one seed cannot tell an effect from chance" in caveat((7, 8), (8, 9))
+    assert "interval" not in caveat((7, 8), (8, 9))
+    assert "Differences are means of pairs of equal seed with 95 % t-intervals" in caveat((7, 8, 9), (8, 9))
+
+
 def limit(points: dict[str, tuple[list[float], list[float]]]) -> str:
     """Of a study with bpg-qp45 and bpg-qp37, {point: (CO, RO)} by seed, where OO scores 0.60, 0.61, 0.62."""
     results = example.study(None, seeds=(7, 8, 9))
@@ -100,7 +156,7 @@ def limit(points: dict[str, tuple[list[float], list[float]]]) -> str:
     results.evaluations = [
         dataclasses.replace(e, miou=scored[e.configuration, e.point][e.seed - 7])
         for e in results.evaluations
-        if (e.configuration, e.point) in scored
+        if e.seed - 7 < len(scored.get((e.configuration, e.point), ()))
     ]
     return headline(results).limit
 

@@ -14,6 +14,7 @@ from dsr.experiments.analysis.report import render
 from dsr.experiments.analysis.rivals import Contest, contests, rivals_table
 from dsr.experiments.results import AdaptedResult, EvaluationResult, Results
 from tests.experiments.analysis import example
+from tests.experiments.analysis.page import Page
 
 POINT = "bpg-qp45"
 WAYS = ("recalibrated", "mixed", "consistency")
@@ -106,6 +107,51 @@ def test_the_bound_does_not_compete() -> None:
 )  # fmt: skip
 def test_the_verdict_says_what_the_intervals_carry(results: Results, said: str) -> None:
     assert said in contest(results).verdict
+
+
+def shifted(results: Results, adaptation: str, by: int) -> Results:
+    """The same with other seeds of what was adapted so."""
+    for entry in results.adapted:
+        entry.seed += by * (entry.adaptation == adaptation)
+    return results
+
+
+def test_a_rival_that_shares_no_seed_with_co_is_named_and_keeps_others_from_winning() -> None:
+    alone = contest(study(CO, mixed=plus(2)))
+    assert "CO mixed wins" in alone.verdict
+    one = contest(shifted(study(CO, mixed=plus(2), recalibrated=plus(9)), "recalibrated", 4))
+    assert one.verdict.startswith(f"At {POINT} there is no winner: above CO: CO mixed +2.0, ")
+    assert one.verdict.endswith("; not compared, as no seed is shared with CO: CO recalibrated.")
+    worse = contest(shifted(study(CO, mixed=plus(-2), recalibrated=plus(9)), "recalibrated", 4))
+    assert "no winner" in worse.verdict and worse.verdict.endswith("no seed is shared with CO: CO recalibrated.")
+    undecided = contest(shifted(study(CO[:1], mixed=[60.0], recalibrated=[60.0]), "recalibrated", 4))
+    assert undecided.verdict.endswith(
+        "repeat with --seeds 3; not compared, as no seed is shared with CO: CO recalibrated."
+    )
+
+
+def test_where_nothing_is_compared_the_reason_is_the_one_that_holds() -> None:
+    def said(results: Results, co: bool = True) -> str:
+        results.evaluations = [e for e in results.evaluations if co or e.configuration != "CO"]
+        return contest(results).verdict.removeprefix(f"At {POINT} nothing is compared: ")
+
+    both = study(CO, recalibrated=plus(9), mixed=plus(2))
+    both = shifted(shifted(both, "recalibrated", 4), "mixed", 8)
+    assert said(both) == "no rival shares a seed with CO."
+    assert said(shifted(study(CO, mixed=plus(2)), "mixed", 4)) == "no rival shares a seed with CO."
+    assert said(study(CO, mixed=plus(2)), co=False) == "CO was not evaluated."
+    results = study(CO)
+    results.adapted = [AdaptedResult("OO", None, None, 0, 0.9, 0.9, {}, "recalibrated", 1.0)]
+    assert said(results) == "no rival of CO was evaluated."
+
+
+def test_a_difference_over_fewer_seeds_than_the_scores_says_how_many() -> None:
+    one = contest(shifted(study(CO, mixed=plus(2)), "mixed", 2))
+    apart = next(one.effect(row.gain) for row in one.rows if row.name == "CO mixed")
+    assert apart is not None and apart.seeds == 2
+    results = shifted(study(CO, mixed=plus(2)), "mixed", 2)
+    assert "2 seeds" in Page(render(results)).table("minus CO")[-1][2]
+    assert not any("seeds" in cell for row in Page(render(study(CO, mixed=plus(2)))).table("minus CO") for cell in row)
 
 
 def test_a_difference_that_is_clear_alone_may_not_be_clear_among_many() -> None:
