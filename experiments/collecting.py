@@ -187,7 +187,7 @@ def point_result(study: Study, degradation: Degradation) -> PointResult:
 
 
 def _fidelity(summary: ShardsSummary) -> Fidelity:
-    return Fidelity(summary.psnr, summary.ms_ssim, summary.ms_ssim_db)
+    return Fidelity(summary.psnr, summary.ms_ssim, summary.ms_ssim_db, summary.identical)
 
 
 def _evaluation(study: Study, artefact: Artefact) -> EvaluationResult:

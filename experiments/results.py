@@ -69,11 +69,15 @@ class DatasetFacts:
 
 @dataclass
 class Fidelity:
-    """Test images against their originals."""
+    """Test images against their originals.
+
+    `psnr` is the mean without the images that are `identical` to theirs; so many are.
+    """
 
     psnr: Optional[float]
     ms_ssim: Optional[float]
     ms_ssim_db: Optional[float]
+    identical: int = 0  # as results before 0.4.6 have it
 
 
 @dataclass
@@ -85,10 +89,10 @@ class Rated(Fidelity):
     `train_bpp` is the rate of the training images.
     """
 
-    bpp: Optional[float]
-    bpp_min: Optional[float]
-    bpp_max: Optional[float]
-    train_bpp: Optional[float]
+    bpp: Optional[float] = None
+    bpp_min: Optional[float] = None
+    bpp_max: Optional[float] = None
+    train_bpp: Optional[float] = None
 
 
 @dataclass

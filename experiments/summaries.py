@@ -40,7 +40,8 @@ class HeaderSummary:
 class ShardsSummary:
     """Of shards.
 
-    Images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to originals.
+    Images and what was left out of `inputs`, rates in bits per pixel (None without a bitstream), fidelity to originals,
+    and how many images are identical to theirs, which `psnr` leaves out.
     """
 
     inputs: int
@@ -55,6 +56,7 @@ class ShardsSummary:
     ms_ssim: Optional[float]
     ms_ssim_db: Optional[float]
     mb_per_s: float
+    identical: int = 0
     source: Optional[SourceSummary] = None  # of originals that were read from files
     headers: Optional[list[HeaderSummary]] = None  # of images that came compressed, the most frequent first
 

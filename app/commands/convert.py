@@ -13,6 +13,7 @@ from dsr.app.engines import engine_options
 from dsr.app.help import Command, Names, dry_run_option, json_option
 from dsr.app.options import POINT, QualityOf, Request, plan_and_make, point_of, study_options_without, with_quality
 from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
+from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
 from dsr.experiments.conversion import Converting, sample_pixels
@@ -197,5 +198,6 @@ def _closing_line(summary: ShardsSummary) -> str:
         said.append("lossless")
     else:
         similarity = "" if summary.ms_ssim_db is None else f" ({summary.ms_ssim_db:.2f} dB)"
-        said.append(f"PSNR {summary.psnr:.2f} dB, MS-SSIM {summary.ms_ssim:.4f}{similarity}")
+        left = f" ({left_out(summary.identical)})" if summary.identical else ""
+        said.append(f"PSNR {summary.psnr:.2f} dB{left}, MS-SSIM {summary.ms_ssim:.4f}{similarity}")
     return f"{', '.join(said)}, {summary.mb_per_s:.1f} MB/s"

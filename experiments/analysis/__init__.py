@@ -9,8 +9,9 @@ Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams,
     versions     package -> version
     dataset      name, teaching (bool), classes [{name, color [r, g, b], small}], images {restore, train, test},
                  height, width, file_bpp, photographs (of the test images, or None)
-    points       [{point, codec, quality, compressed {bpp, bpp_min, bpp_max, train_bpp, psnr, ms_ssim, ms_ssim_db},
-                 restored {restorer: {psnr, ms_ssim, ms_ssim_db}}}], measured on the test split
+    points       [{point, codec, quality, compressed {bpp, bpp_min, bpp_max, train_bpp, psnr, ms_ssim, ms_ssim_db,
+                 identical}, restored {restorer: {psnr, ms_ssim, ms_ssim_db, identical}}}], measured on the test split;
+                 psnr leaves out so many images that are identical to their originals
     original_bpp rate of the test split as lossless PNG
     evaluations  [{configuration, point, restorer, seed, miou, pixel_accuracy, per_class {class name: IoU or None}}]
     perceptual   [{point, domain, restorer, niqe [a test image each, in key order], hosa [the same]}]; empty if not

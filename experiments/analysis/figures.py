@@ -13,6 +13,7 @@ from typing import Any
 
 from markupsafe import Markup
 
+from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.analysis.headline import Effect
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
@@ -130,7 +131,9 @@ def rate_distortion_charts(results: Results) -> list[tuple[str, Markup]]:
                     value = getattr(fidelity, measure, None)
                     if point.curve == curve and value is not None and point.compressed.bpp is not None:
                         bpp = point.compressed.bpp
-                        tip = f"{point.point}, {f'{domain} {which}'.strip()}: {value:.2f} ({caption}) at {bpp:.3g} bpp"
+                        counted = left_out(fidelity.identical) if fidelity and measure == "psnr" else ""
+                        said = ", ".join(filter(None, (caption, counted)))
+                        tip = f"{point.point}, {f'{domain} {which}'.strip()}: {value:.2f} ({said}) at {bpp:.3g} bpp"
                         dots.append(Dot(bpp, value, tip))
                 if dots:
                     label = f"{curve} {which}".strip() if len(curves) > 1 else which or domain

@@ -35,6 +35,11 @@ def count(value: float | None) -> str:
     return "–" if value is None else f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
+def left_out(identical: int) -> str:
+    """What stands beside a mean PSNR, which images identical to their originals have none for; "" without any."""
+    return f"without {identical} identical" if identical else ""
+
+
 def filesize(size: int) -> str:
     """A size in bytes as kB or MB (powers of ten)."""
     return f"{size / 1e6:.1f} MB" if size >= 1e6 else f"{size / 1e3:.1f} kB"
@@ -62,5 +67,5 @@ def compact(value: Any) -> str:
 
 FILTERS = {
     function.__name__: function
-    for function in (percent, signed, decimal, significant, count, duration, pretty, compact)
+    for function in (percent, signed, decimal, significant, count, left_out, duration, pretty, compact)
 }

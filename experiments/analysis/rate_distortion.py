@@ -12,6 +12,7 @@ from typing import Optional
 from markupsafe import Markup
 
 from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate, why_no_rate
+from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.analysis.gains import Gain
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
@@ -26,7 +27,7 @@ class RatePoint:
     """A codec at one quality over a set of images.
 
     Bits of all bitstreams / all pixels, means of the images' PSNR (dB) and MS-SSIM (0 to 1), and -10 log10(1 -
-    MS-SSIM); None where nothing was lost.
+    MS-SSIM); None where nothing was lost. PSNR is of the images that are not identical to their originals.
     """
 
     codec: str
@@ -35,6 +36,7 @@ class RatePoint:
     psnr: Optional[float]
     ms_ssim: float
     ms_ssim_db: Optional[float]
+    identical: int = 0
 
 
 def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint], folder: Path) -> Path:
@@ -70,6 +72,7 @@ def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
             bd_rates={
                 codec: [_against(codecs[0], codec, measure, points) for measure in MEASURES] for codec in codecs[1:]
             },
+            left_out=left_out,
             style=inlined("report.css"),
         )
     )
@@ -78,8 +81,12 @@ def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
 def _chart(measure: str, caption: str, codecs: Sequence[str], points: Sequence[RatePoint]) -> Markup:
     series = []
     for number, codec in enumerate(codecs):
-        curve = _curve(codec, measure, points)
-        dots = [Dot(x, y, f"{codec}: {y:.2f} ({caption}) at {x:.3g} bpp") for x, y in zip(curve.bpp, curve.quality)]
+        dots = []
+        for point in sorted((point for point in points if point.codec == codec), key=lambda point: point.bpp):
+            value = getattr(point, measure)
+            if value is not None:
+                said = ", ".join(filter(None, (caption, left_out(point.identical) if measure == "psnr" else "")))
+                dots.append(Dot(point.bpp, value, f"{codec}: {value:.2f} ({said}) at {point.bpp:.3g} bpp"))
         series.append(Series(codec, f"codec-{number % 6 + 1}", dots, MARKERS[number % len(MARKERS)]))
     dots = [dot for one in series for dot in one.dots]
     said = "; ".join(dot.tip for dot in dots)

@@ -128,6 +128,7 @@ def render(results: Results, against: Optional[Results] = None) -> str:
         contests=rivals.contests(results),
         seeds=seeds,
         seed_counts=tables.seed_counts(results),
+        images_used=tables.images_used(results),
         meanings=MEANINGS,
         miou=lambda variant, point: tables.miou(results, variant.configuration, point, variant.restorer),
         per_class=lambda variant, point: tables.per_class(results, variant.configuration, point, variant.restorer),

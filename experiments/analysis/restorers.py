@@ -24,7 +24,8 @@ class Row:
     """The compressed images of an operating point (`restorer` is None), or what a restorer makes of them.
 
     miou: of the segmenter trained on them and tested on originals (CO or RO), a fraction; gain: the same minus CO, seed
-    by seed; psnr, ms_ssim_db: of the test images against the originals, dB. None where it was not measured.
+    by seed; psnr, ms_ssim_db: of the test images against the originals, dB. None where it was not measured. identical:
+    how many test images psnr leaves out.
     """
 
     restorer: Optional[str]
@@ -32,6 +33,7 @@ class Row:
     gain: Optional[BySeed]
     psnr: Optional[float]
     ms_ssim_db: Optional[float]
+    identical: int
 
     @property
     def configuration(self) -> str:
@@ -131,6 +133,7 @@ def _row(results: Results, point: PointResult, restorer: Optional[str]) -> Row:
         difference(results, "RO", "CO", point.point, restorer) if restorer else None,
         fidelity.psnr if fidelity else None,
         fidelity.ms_ssim_db if fidelity else None,
+        fidelity.identical if fidelity else 0,
     )
 
 

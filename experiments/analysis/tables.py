@@ -64,6 +64,13 @@ def hardest_first(results: Results) -> list[PointResult]:
     return sorted(operating_points(results), key=lambda point: point.ease)
 
 
+def images_used(results: Results) -> dict[str, int]:
+    """How many images of each role a study used: its segmenters and restorers may be trained on some of them alone."""
+    parts = {"restore": "restorer", "train": "segmenter"}
+    chosen = {role: results.study.config.get(part, {}).get("images") for role, part in parts.items()}
+    return {role: chosen.get(role) or images for role, images in results.dataset.images.items()}
+
+
 def restorers(results: Results) -> list[str]:
     """What restored in this study, in its order."""
     restored = (name for point in results.points for name in point.restored)
@@ -176,7 +183,8 @@ def object_means(per_class: PerClass, classes: Iterable[ClassFacts]) -> dict[str
 def miou_table(results: Results) -> Table:
     """One row an evaluation.
 
-    MIoU, its difference to OO of the same seed and test images, pixel accuracy, the means of small and big objects.
+    The rate of the test images, mIoU, its difference to OO of the same seed and test images, pixel accuracy, the means
+    of small and big objects.
     """
     rates = {point.point: point.compressed.bpp for point in results.points}
     reference = evaluations(results, "OO", "")
@@ -239,7 +247,7 @@ def per_class_table(results: Results) -> Table:
 def rate_distortion_table(results: Results) -> Table:
     """One row an operating point and image domain, the restored one once for each restorer.
 
-    A restored image has the rate of the bitstream it came from.
+    A restored image has the rate of the bitstream it came from. `psnr` leaves out the `identical` images.
     """
     rows = [
         (
@@ -249,7 +257,7 @@ def rate_distortion_table(results: Results) -> Table:
             domain,
             restorer,
             *fields_of(point.compressed, ("bpp", "bpp_min", "bpp_max", "train_bpp")),
-            *fields_of(fidelity, ("psnr", "ms_ssim", "ms_ssim_db")),
+            *fields_of(fidelity, ("psnr", "ms_ssim", "ms_ssim_db", "identical")),
         )
         for point in operating_points(results)
         for domain, restorer, fidelity in (
@@ -258,7 +266,7 @@ def rate_distortion_table(results: Results) -> Table:
         )
     ]
     columns = ("point", "codec", "quality", "images", "restorer", "bpp", "bpp_min", "bpp_max", "train_bpp")
-    return Table((*columns, "psnr", "ms_ssim", "ms_ssim_db"), rows)
+    return Table((*columns, "psnr", "ms_ssim", "ms_ssim_db", "identical"), rows)
 
 
 def timings_table(results: Results) -> Table:

@@ -24,4 +24,5 @@ def rate_point(compressed: Artefact) -> RatePoint:
     assert isinstance(domain, Domain) and domain.degradation is not None
     degradation = domain.degradation
     assert found.bpp is not None and found.ms_ssim is not None, "a codec has a rate, and what it decodes is measured"
-    return RatePoint(degradation.name, degradation.point, found.bpp, found.psnr, found.ms_ssim, found.ms_ssim_db)
+    fidelity = found.psnr, found.ms_ssim, found.ms_ssim_db, found.identical
+    return RatePoint(degradation.name, degradation.point, found.bpp, *fidelity)

@@ -11,7 +11,7 @@ from typing import Optional, Protocol
 
 from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.analysis.seeds import BySeed, t_reach
-from dsr.experiments.analysis.tables import miou, restorers
+from dsr.experiments.analysis.tables import images_used, miou, restorers
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.units import Size
@@ -162,10 +162,9 @@ def known(results: Results, growth: Optional[Growth] = None, predicted: Optional
             f"study {results.study.name} has no segmenter trained on compressed or restored images yet, "
             "so nothing can be planned from it: run dsr train --config CO first"
         )
-    trained_on = results.dataset.images.get("train")
+    trained_on = images_used(results).get("train")
     if trained_on is None:
         raise PlanningError(f"study {results.study.name} trains nothing, so nothing can be planned from it")
-    trained_on = results.study.config.get("segmenter", {}).get("images") or trained_on
     originals = miou(results, "OO", "")
     spread = pooled([*by_seed.values(), *([originals] if originals else [])])
     return Known(

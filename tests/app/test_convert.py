@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import click
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -73,6 +74,19 @@ def test_a_rate_is_that_of_the_whole_picture_though_a_smaller_one_is_sent(dsr: D
     came = re.search(r"downsample2[+]jpeg-quality(\d+): 4 images, ([0-9.]+) bpp", result.out)
     assert said and came and said.groups() == came.groups()
     assert float(came[2]) == pytest.approx(0.6, rel=0.1)
+
+
+@pytest.mark.slow
+def test_images_that_the_mean_psnr_leaves_out_are_said_beside_it(dsr: Dsr, tmp_path: Path) -> None:
+    photographs = tmp_path / "photographs"
+    photographs.mkdir()
+    for number in range(3):  # gray ones come back as they were, noise does not
+        pixels = (
+            np.full((32, 32, 3), 128, np.uint8) if number else np.random.default_rng(0).integers(0, 256, (32, 32, 3))
+        )
+        Image.fromarray(pixels.astype(np.uint8)).save(photographs / f"{number}.png")
+    result = dsr(*JPEG, "--dataset", "photos", "--root", photographs, work=tmp_path / "work")
+    assert re.search(r"3 images, .* PSNR \d+[.]\d\d dB \(without 2 identical\), MS-SSIM", result.out)
 
 
 def test_a_quality_alone_is_one_of_the_study_s_point_with_all_that_it_is(dsr: Dsr, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_points_have_the_fidelity_of_each_restorer_in_the_order_of_the_study(stu
         assert list(point.restored) == ["rdn-psnr", "gan", "shipped", "rdn-msssim"]
         for name, fidelity in point.restored.items():
             summary = study.shards(Domain("R", codec, name), "test").manifest.summary
-            assert fidelity == Fidelity(*(summary[key] for key in ("psnr", "ms_ssim", "ms_ssim_db")))
+            assert fidelity == Fidelity(*(summary[key] for key in ("psnr", "ms_ssim", "ms_ssim_db", "identical")))
 
 
 def test_samples_have_what_each_restorer_made_and_the_predictions_of_the_first_seed(study: Study) -> None:

@@ -28,7 +28,7 @@ def repeated(**configurations: list[float]) -> str:
 def test_the_lead_is_the_hardest_compression_and_the_others_follow_by_rate():
     answer = headline(example.study(None, seeds=(7, 8, 9)))
     assert answer.lead.startswith(
-        "At 0.057 bpp (bpg-qp45, 158 times smaller than PNG), training on compressed images costs "
+        "At 0.057 bpp (bpg-qp45, test images 158 times smaller than PNG), training on compressed images costs "
     )
     assert [sentence.split(",")[0] for sentence in answer.others] == [
         "At 0.13 bpp (msh-quality3",
@@ -235,13 +235,13 @@ def test_the_caveat_names_seed_and_test_images():
 def test_a_point_larger_than_png_is_not_called_smaller():
     results = example.single_point()
     results.original_bpp = results.points[0].compressed.bpp * 0.9
-    assert "no smaller than PNG" in headline(results).lead
+    assert "test images no smaller than PNG" in headline(results).lead
 
 
 def test_rates_are_compared_with_the_files_that_were_read():
     results = example.single_point()
     results.dataset.file_bpp = results.points[0].compressed.bpp * 20
-    assert "20 times smaller than the files that were read" in headline(results).lead
+    assert "test images 20 times smaller than the files that were read" in headline(results).lead
 
 
 def test_with_several_seeds_effects_come_with_their_intervals():

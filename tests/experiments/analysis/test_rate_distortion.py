@@ -63,5 +63,17 @@ def test_points_that_lost_nothing_are_listed_but_not_drawn() -> None:
     assert "none: " not in page
 
 
+def test_images_that_the_mean_psnr_leaves_out_are_counted_beside_it(tmp_path: Path) -> None:
+    """Of 99 lossless images and one at 30 dB the mean is 30 dB."""
+    some = RatePoint("bpg", "bpg-qp1", 4.0, 45.0, 0.9999, 40.0, 99)
+    page = write_rate_distortion("streets", 100, [*points(), some], tmp_path)
+    text = page.read_text(encoding="utf-8")
+    assert Page(text).table("MS-SSIM, dB")[-1][2] == "45.00 without 99 identical"
+    assert "bpg: 45.00 (PSNR, dB, without 99 identical) at 4 bpp" in text
+    assert text.count("identical") == render("streets", 100, points()).count("identical") + 3
+    with (tmp_path / "rate_distortion.csv").open(newline="") as file:
+        assert [row["identical"] for row in csv.DictReader(file)] == ["0"] * 8 + ["99"]
+
+
 def test_names_are_escaped() -> None:
     assert "<b>x" not in render("<b>x", 1, points())

@@ -113,7 +113,7 @@ def test_the_csv_files_say_what_the_json_file_says(written):
 
 def test_the_score_table_shows_each_score_and_its_difference_to_oo(written):
     table = Page(written[2]).table("OC")
-    assert table[0] == ["Point", "bpp", *tables.CONFIGURATIONS]
+    assert table[0] == ["Point", "bpp, test", *tables.CONFIGURATIONS]
     for row, (name, (_, _, bpp)) in zip(table[1:], example.POINTS.items()):
         column = list(example.POINTS).index(name)
         assert row[0].startswith(name)
@@ -217,6 +217,28 @@ def test_numbers_that_json_cannot_say_become_null_and_dashes(tmp_path):
     assert "loss (1 values not finite)" in "".join(page.text)
 
 
+def test_the_page_says_how_many_images_its_networks_saw_and_whose_rates_it_has(tmp_path):
+    results = example.study()
+    results.study.config = {"segmenter": {"images": 20}}
+    page = Page(write(results, tmp_path))
+    assert "40 restore, 20 of 120 train, 60 test" in " ".join("".join(page.text).split())
+    assert "bpp, test" in page.table("OO")[0]
+
+
+def test_identical_images_stand_beside_the_mean_psnr_that_leaves_them_out(tmp_path):
+    results = example.study(None, ("gan", "rdn-psnr"))
+    before = Page(write(results, tmp_path / "none"))
+    assert "identical" not in "".join(before.text)
+    results.points[0].compressed.identical, results.points[0].restored["gan"].identical = 59, 1
+    page = Page(write(results, tmp_path))
+    fidelity = {tuple(row[:2]): row[-3] for row in page.table("bpp, train")}
+    point = results.points[0].point
+    assert fidelity[point, "compressed"] == "31.25 without 59 identical"
+    assert fidelity[point, "restored by gan"] == "30.50 without 1 identical"
+    assert sum("identical" in cell for row in page.table("Trained on") for cell in row) == 2
+    assert f"{point}, compressed: 31.25 (PSNR, dB, without 59 identical) at" in "".join(page.text)
+
+
 def test_each_picture_is_embedded_once_and_shared_ones_serve_every_point(written):
     page = Page(written[2])
     pictures = [a for tag, a in page.tags if tag == "img" and a.get("id")]
@@ -260,7 +282,7 @@ def test_the_page_of_several_restorers_and_seeds_is_well_formed(several):
 def test_scores_are_means_with_their_spread_over_the_seeds(several):
     results, _, text = several
     header, *rows = Page(text).table("OR rdn-msssim")
-    assert header == ["Point", "bpp", *(variant.label for variant in tables.variants(results))]
+    assert header == ["Point", "bpp, test", *(variant.label for variant in tables.variants(results))]
     for row, point in zip(rows, example.POINTS):
         for cell, variant in zip(row[2:], tables.variants(results)):
             evaluations = tables.evaluations(results, variant.configuration, point, variant.restorer)

@@ -50,7 +50,7 @@ def test_the_best_of_the_papers_table_3_are_those_it_names(shared):
     for row in rows:
         psnr, ms_ssim_db = float(row["PSNR_dB"]), float(row["MS_SSIM_dB"])
         if row["images"] is None:
-            compressed = Rated(psnr, None, ms_ssim_db, float(row["bpp"]), None, None, None)
+            compressed = Rated(psnr, None, ms_ssim_db, bpp=float(row["bpp"]))
             results.points.append(PointResult(row["codec"], row["codec"], None, compressed, {}))
         else:
             results.points[-1].restored[row["images"]] = Fidelity(psnr, None, ms_ssim_db)

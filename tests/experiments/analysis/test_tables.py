@@ -165,6 +165,27 @@ def test_a_point_without_restorer_has_one_rate_distortion_row():
     assert [row[3] for row in rows if row[0] == "bpg-qp45"] == ["compressed", "restored"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "used"),
+    [
+        ({}, {"restore": 40, "train": 120, "test": 60}),
+        ({"segmenter": {"images": 20}}, {"restore": 40, "train": 20, "test": 60}),
+        ({"segmenter": {"images": None}, "restorer": {"images": 5}}, {"restore": 5, "train": 120, "test": 60}),
+    ],
+)
+def test_networks_may_be_trained_on_fewer_images_than_there_are(settings, used):
+    results = example.study()
+    results.study.config = settings
+    assert tables.images_used(results) == used
+
+
+def test_images_that_the_mean_psnr_leaves_out_are_counted_beside_it():
+    results = example.study()
+    results.points[0].compressed.identical, results.points[0].restored["gan"].identical = 99, 3
+    table = tables.rate_distortion_table(results)
+    assert [row[table.columns.index("identical")] for row in table.rows] == [99, 3, 0, 0, 0, 0]
+
+
 def test_operating_points_are_ordered_by_rate_within_their_codec():
     assert [point.point for point in tables.operating_points(example.study())] == list(example.POINTS)
     reversed_points = dataclasses.replace(example.study(), points=example.study().points[::-1])
