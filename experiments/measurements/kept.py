@@ -19,8 +19,11 @@ from dsr.tfrecords.files import write_atomically
 
 Value = TypeVar("Value")
 
-NO_MATTER = (".root", ".images", ".log_every", ".checkpoint_every")
-"""Ends of settings that change nothing of what is measured, or that the measurement itself varies."""
+NO_MATTER = (".root", ".log_every", ".checkpoint_every")
+"""Ends of settings that change nothing of what is measured."""
+
+OF_RESTORERS = "restorer."
+"""The part of a configuration on which trials depend if images were restored for them."""
 
 
 @dataclass(frozen=True)
@@ -31,18 +34,23 @@ class Kept(Generic[Value]):
         name: Of the files.
         kind: The dataclass that is kept.
         parts: Of the configuration, on which it depends.
-        several: Whether a list of these is.
+        several: Whether a list of these is, each a trial with its `restorer`, or None.
+        varied: The setting that the measurement itself varies, so that it may be any.
     """
 
     name: str
     kind: type
     parts: tuple[str, ...]
     several: bool = False
+    varied: str = ""
 
     def keep(self, study: Study, value: Value, table: Table) -> None:
         """Writes both files, each at once."""
         folder = study.claim_folder()
-        content = {"settings": self._settings(study), "measured": to_json(value)}
+        settings, trials = self._settings(study), value if isinstance(value, list) else []
+        if trials and not any(trial.restorer for trial in trials):
+            settings = {name: text for name, text in settings.items() if not name.startswith(OF_RESTORERS)}
+        content = {"settings": settings, "measured": to_json(value)}
         write_atomically(folder / f"{self.name}.json", json.dumps(content, indent=1).encode())
         write_atomically(folder / f"{self.name}.csv", table.to_csv().encode())
 
@@ -80,7 +88,7 @@ class Kept(Generic[Value]):
         """As texts; of a file only that it is one, as it may lie elsewhere now."""
         found = {}
         for name, value in flatten(study.config).items():
-            if name.startswith(self.parts) and not name.endswith(NO_MATTER):
+            if name.startswith(self.parts) and not name.endswith(NO_MATTER) and name != self.varied:
                 text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
                 found[name] = "a file" if name in PATHS and value not in NO_PATHS else text
         return found
@@ -97,6 +105,16 @@ NETWORKS = ("restorer.gan.generator.", "restorer.rdn.network.", "segmenter.netwo
 
 INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes, NETWORKS)
 RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept(
-    "restorer_images", ImagesTrial, ("dataset.", "restorer.", "segmenter."), several=True
+    "restorer_images",
+    ImagesTrial,
+    ("dataset.", OF_RESTORERS, "segmenter."),
+    several=True,
+    varied="restorer.images",
 )
-SCALING: Kept[list[ScalingTrial]] = Kept("scaling", ScalingTrial, ("dataset.", "segmenter."), several=True)
+SCALING: Kept[list[ScalingTrial]] = Kept(
+    "scaling",
+    ScalingTrial,
+    ("dataset.", OF_RESTORERS, "segmenter."),
+    several=True,
+    varied="segmenter.images",
+)

@@ -11,6 +11,7 @@ from dsr.experiments.analysis.restorer_images import restorer_images_charts, res
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.measurements.kept import RESTORER_IMAGES
 from dsr.experiments.measurements.restorer_images import trials
 from dsr.experiments.results import ImagesTrial
 from dsr.experiments.study import Study
@@ -74,3 +75,13 @@ def test_the_chart_says_the_means() -> None:
     assert point == "bpg-qp43"
     for said in ("CO: 31.0 % mIoU", "from 5 images: 32.0 %", "from 40 images: 36.0 %"):
         assert said in chart
+
+
+def test_what_the_trials_do_not_vary_themselves_is_told_if_it_has_changed_since(tmp_path: Path) -> None:
+    RESTORER_IMAGES.keep(study(tmp_path), SCORES, restorer_images_table(SCORES))
+    assert RESTORER_IMAGES.changed(study(tmp_path, "restorer.images=7", "seed=3")) == {}
+    now = study(tmp_path, "segmenter.images=20", "restorer.gan.steps=5")
+    assert {name: new for name, (_, new) in RESTORER_IMAGES.changed(now).items()} == {
+        "segmenter.images": "20",
+        "restorer.gan.steps": "5",
+    }

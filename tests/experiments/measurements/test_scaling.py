@@ -11,6 +11,7 @@ from dsr.experiments.analysis.scaling import laws, scaling_chart, scaling_table,
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.measurements.kept import SCALING
 from dsr.experiments.measurements.scaling import design, trials
 from dsr.experiments.results import ScalingTrial
 from dsr.experiments.study import Study
@@ -100,3 +101,16 @@ def test_the_chart_shows_every_training_and_the_law_beside_it() -> None:
 def test_the_table_has_a_row_for_each_segmenter() -> None:
     rows = scaling_table(TRIALS).rows
     assert len(rows) == 14 and rows[0] == ("CO", "bpg-qp30", None, 15, 9000.0, 0, TRIALS[0].miou[0])
+
+
+@pytest.mark.parametrize("restorer", [None, "gan"])
+def test_what_the_trials_do_not_vary_themselves_is_told_if_it_has_changed_since(
+    tmp_path: Path, restorer: str | None
+) -> None:
+    """A restorer's recipe and images are of those trials alone whose images were restored."""
+    kept = [ScalingTrial("bpg-qp30", restorer, 15, 900.0, [0.3])]
+    SCALING.keep(study(tmp_path), kept, scaling_table(kept))
+    assert SCALING.changed(study(tmp_path, "segmenter.images=20", "seed=3")) == {}
+    now = study(tmp_path, "segmenter.steps=7", "restorer.gan.steps=5", "restorer.images=6")
+    names = {"segmenter.steps", *(("restorer.gan.steps", "restorer.images") if restorer else ())}
+    assert set(SCALING.changed(now)) == names
