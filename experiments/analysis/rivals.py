@@ -26,7 +26,7 @@ class Rival:
     """A way to train for original images: a configuration, by what images were restored, how it was adapted.
 
     miou: on originals, a fraction; gain: the same minus CO, seed by seed; seconds: what making the segmenter took, mean
-    over seeds. None where it was not measured; gain also where no seed is CO's, too.
+    over seeds. None where it was not measured; gain also where they cannot be compared.
     """
 
     configuration: str
@@ -87,10 +87,14 @@ class Contest:
         if not competing:
             return f"{at}nothing is compared: no rival of CO was evaluated."
         rivals = [row for row in competing if row.gain]
-        apart = [row.name for row in competing if not row.gain]
+        apart = "; ".join(
+            f"{row.name} and CO {row.miou.why_no_difference(plain.miou)}"
+            for row in competing
+            if row.miou and plain.miou and not row.gain
+        )
         if not rivals:
-            return f"{at}nothing is compared: no rival shares a seed with CO."
-        beside = f"; not compared, as no seed is shared with CO: {', '.join(apart)}" if apart else ""
+            return f"{at}nothing is compared: {apart}."
+        beside = f"; {apart}" if apart else ""
         if all(row.gain is None or row.gain.n < 2 for row in rivals):
             return f"{at}one seed does not decide who wins: repeat with {DECIDE}{beside}."
         everyone = [plain, *rivals]

@@ -10,6 +10,7 @@ from scipy import stats
 
 from dsr.experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers
 from dsr.experiments.analysis.seeds import BySeed
+from dsr.experiments.results import ScoredOn
 from tests.experiments.analysis import example
 
 scores = st.floats(0, 1)
@@ -106,6 +107,14 @@ def test_scores_that_share_no_seed_are_said_to_share_none():
     results.evaluations = [e for e in results.evaluations if e.configuration not in ("CO", "OO")]
     assert "was not measured, as OO and CO were not evaluated;" in headline(results).lead
     assert "cannot be compared, as CO was not evaluated." in headline(results).lead
+
+
+def test_scores_on_unlike_test_images_are_not_said_to_share_no_seed():
+    results = example.study(None, seeds=(7, 8, 9))
+    for entry in results.evaluations:
+        entry.tested = ScoredOn(59, ["a"]) if entry.configuration == "CO" else ScoredOn(60, [])
+    assert "as OO and CO were not tested on the same images; " in headline(results).lead
+    assert "cannot be compared, as RO and CO were not tested on the same images." in headline(results).lead
 
 
 def test_a_difference_over_fewer_seeds_than_the_scores_says_how_many():

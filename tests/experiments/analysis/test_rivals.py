@@ -121,13 +121,11 @@ def test_a_rival_that_shares_no_seed_with_co_is_named_and_keeps_others_from_winn
     assert "CO mixed wins" in alone.verdict
     one = contest(shifted(study(CO, mixed=plus(2), recalibrated=plus(9)), "recalibrated", 4))
     assert one.verdict.startswith(f"At {POINT} there is no winner: above CO: CO mixed +2.0, ")
-    assert one.verdict.endswith("; not compared, as no seed is shared with CO: CO recalibrated.")
+    assert one.verdict.endswith("; CO recalibrated and CO share no seed.")
     worse = contest(shifted(study(CO, mixed=plus(-2), recalibrated=plus(9)), "recalibrated", 4))
-    assert "no winner" in worse.verdict and worse.verdict.endswith("no seed is shared with CO: CO recalibrated.")
+    assert "no winner" in worse.verdict and worse.verdict.endswith("; CO recalibrated and CO share no seed.")
     undecided = contest(shifted(study(CO[:1], mixed=[60.0], recalibrated=[60.0]), "recalibrated", 4))
-    assert undecided.verdict.endswith(
-        "repeat with --seeds 3; not compared, as no seed is shared with CO: CO recalibrated."
-    )
+    assert undecided.verdict.endswith("repeat with --seeds 3; CO recalibrated and CO share no seed.")
 
 
 def test_where_nothing_is_compared_the_reason_is_the_one_that_holds() -> None:
@@ -137,11 +135,11 @@ def test_where_nothing_is_compared_the_reason_is_the_one_that_holds() -> None:
 
     both = study(CO, recalibrated=plus(9), mixed=plus(2))
     both = shifted(shifted(both, "recalibrated", 4), "mixed", 8)
-    assert said(both) == "no rival shares a seed with CO."
-    assert said(shifted(study(CO, mixed=plus(2)), "mixed", 4)) == "no rival shares a seed with CO."
+    assert said(both) == "CO recalibrated and CO share no seed; CO mixed and CO share no seed."
+    assert said(shifted(study(CO, mixed=plus(2)), "mixed", 4)) == "CO mixed and CO share no seed."
     assert said(study(CO, mixed=plus(2)), co=False) == "CO was not evaluated."
     results = study(CO)
-    results.adapted = [AdaptedResult("OO", None, None, 0, 0.9, 0.9, {}, "recalibrated", 1.0)]
+    results.adapted = [AdaptedResult("OO", None, None, 0, 0.9, 0.9, {}, None, None, "recalibrated", 1.0)]
     assert said(results) == "no rival of CO was evaluated."
 
 
