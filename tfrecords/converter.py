@@ -146,7 +146,7 @@ class Conversion:
         errors = sum(done.errors for done in there.values())
         todo = [shard for shard in shards if shard.name not in there]
         _check_room(build.path, self.stage.estimate(todo))
-        meter = ConversionCounter(sum(shard.images for shard in shards), list(there.values()), how.progress)
+        meter = ConversionCounter(list(there.values()), how.progress)
         kept = time.monotonic()
         try:
             with closing(how.run(ShardWriter(self.stage, build.path, build.scratch, how.max_errors), todo)) as items:
@@ -183,7 +183,7 @@ class Conversion:
         expected = {shard.name: manifest.files[shard.name]["sha256"] for shard in todo}
         with repairing(folder) as scratch:
             writer = ShardWriter(self.stage, folder, scratch, manifest.summary["errors"], expected)
-            meter = ConversionCounter(sum(shard.images for shard in todo), [], how.progress)
+            meter = ConversionCounter([], how.progress)
             with closing(how.run(writer, todo)) as items:
                 for _, row in items:
                     if row is not None:

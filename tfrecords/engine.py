@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -45,26 +44,13 @@ class Engine(Protocol):
 class ConversionState:
     """How far a conversion is, told after every image.
 
-    `images` of `total` are in finished shards or done in those under way, `earlier` of them by earlier runs; `pixels`
-    and `bytes` (of bitstreams; PNGs for originals) sum over those of `images` that could be converted; `seconds` is the
-    time of this run alone.
+    `images` are in finished shards, of earlier runs too, or done in those under way; `pixels` and `bytes` (of
+    bitstreams; PNGs for originals) sum over those of them that could be converted.
     """
 
     images: int
-    total: int
-    earlier: int
     pixels: int
     bytes: int
-    seconds: float
-
-    @property
-    def images_per_s(self) -> float:
-        return (self.images - self.earlier) / self.seconds if self.seconds > 0 else 0.0
-
-    @property
-    def seconds_left(self) -> float | None:
-        """None as long as this run has no image to go by."""
-        return (self.total - self.images) / self.images_per_s if self.images > self.earlier else None
 
 
 ProgressCallback = Callable[[ConversionState], None]
@@ -138,17 +124,16 @@ class ShardWriter:
 class ConversionCounter:
     """Counts images, of earlier runs and of this one, and tells."""
 
-    def __init__(self, total: int, earlier: Sequence[Done], progress: ProgressCallback) -> None:
-        self.total, self.progress, self.started = total, progress, time.monotonic()
-        self.images = self.earlier = sum(done.images for done in earlier)
+    def __init__(self, earlier: Sequence[Done], progress: ProgressCallback) -> None:
+        self.progress = progress
+        self.images = sum(done.images for done in earlier)
         self.pixels, self.bytes = sum(done.pixels for done in earlier), sum(done.bytes for done in earlier)
 
     def count(self, row: Row) -> None:
         self.images += 1
         self.pixels += row.get("height", 0) * row.get("width", 0)
         self.bytes += row.get("bytes") or 0
-        seconds = time.monotonic() - self.started
-        self.progress(ConversionState(self.images, self.total, self.earlier, self.pixels, self.bytes, seconds))
+        self.progress(ConversionState(self.images, self.pixels, self.bytes))
 
 
 @dataclass(frozen=True)

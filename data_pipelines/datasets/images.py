@@ -127,11 +127,6 @@ class Picture:
         except ValueError:
             return exif
 
-    @property
-    def has_other_colours(self) -> bool:
-        """Whether it has a colour profile, and not sRGB's, so that its numbers mean other colours."""
-        return bool(self.icc) and b"sRGB" not in self.icc.replace(b"\0", b"")  # names are ASCII or UTF-16
-
     def alpha(self) -> np.ndarray | None:
         """The alpha channel, uint8 (H, W), 255 is opaque; None if there is none. Of what `rgb` or `labels` read."""
         if self.image.mode not in _WITH_ALPHA and "transparency" not in self.image.info:

@@ -135,7 +135,7 @@ class Known:
     predicted: Mapping[str, Score] = field(default_factory=dict)
 
 
-def known(results: Results, growth: Optional[Growth] = None, predicted: Optional[Mapping[str, Score]] = None) -> Known:
+def known(results: Results, growth: Optional[Growth] = None) -> Known:
     """What results of a study say to a plan.
 
     Raises:
@@ -176,7 +176,6 @@ def known(results: Results, growth: Optional[Growth] = None, predicted: Optional
         seeds={case: found.n for case, found in by_seed.items()},
         times=_times(results.inference_times),
         growth=growth,
-        predicted=predicted or {},
     )
 
 

@@ -56,10 +56,6 @@ class Row:
     named: tuple[str, ...]
 
     @property
-    def total_bytes(self) -> float:
-        return self.kept * self.bytes
-
-    @property
     def width(self) -> float:
         """Of the interval; infinite where there is none."""
         interval = self.score.interval if self.score else None

@@ -26,7 +26,6 @@ from dsr.models.arrays import UNREADABLE
 from dsr.models.restorers.gan_config import RestorerError
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
-SMALLEST_SIDE = 2 ** (len(BLOCKS) - 1)  # pixels, one position in the last block
 
 TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of RGB / 255
 TORCH_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)

@@ -158,10 +158,10 @@ def test_only_the_images_of_damaged_shards_are_read_again(tmp_path: Path) -> Non
     log.unlink()
     told: list[int] = []
     write_originals(
-        source, "test", tmp_path / "it", images_per_shard=3, workers=1, progress=lambda state: told.append(state.total)
+        source, "test", tmp_path / "it", images_per_shard=3, workers=1, progress=lambda state: told.append(state.images)
     )
     assert log.read_text().split() == ["test/image", "006", "test/image", "007", "test/image", "008"]
-    assert told == [3, 3, 3]
+    assert told == [1, 2, 3]
     assert found(tmp_path / "it") == []
 
 

@@ -139,7 +139,7 @@ def test_more_images_compressed_harder_beat_fewer_where_the_law_says_so() -> Non
 def test_within_a_loss_the_cheapest_comes_first_and_the_rest_is_counted() -> None:
     plan = make_plan(known(SCORES), Demand(1e9, MEGAPIXEL, images=100, max_loss=5))
     assert plan.rows[0].score and plan.rows[0].score.value >= 0.45 - 1e-9
-    assert plan.rows == sorted(plan.rows, key=lambda row: row.total_bytes)
+    assert plan.rows == sorted(plan.rows, key=lambda row: row.kept * row.bytes)
     # As many as fit take the budget, whatever the rate.
     filled = make_plan(known(SCORES), Demand(1e9, MEGAPIXEL, max_loss=5))
     assert [row.point for row in filled.rows] == [row.point for row in plan.rows]
@@ -231,6 +231,6 @@ def test_more_room_never_gives_a_worse_best_plan(scores, power, height, budgets,
     best = []
     for budget in (small, large):
         plan = make_plan(found, Demand(budget, MEGAPIXEL, images, labels))
-        assert all(row.total_bytes <= budget * (1 + 1e-9) for row in plan.rows)
+        assert all(row.kept * row.bytes <= budget * (1 + 1e-9) for row in plan.rows)
         best.append(plan.rows[0].score.value if plan.rows[0].score else -1.0)
     assert best[0] <= best[1] + 1e-12
