@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +30,7 @@ from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, OperatingPoint,
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain, seeded
 from dsr.experiments.fleet.alike import File, alike
-from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.results import load
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
@@ -42,6 +41,7 @@ from dsr.models.segmenter.config import DeepLabConfig
 from dsr.tfrecords.conversions import compressed_identity, original_identity, received_identity, restored_identity
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
+from dsr.tfrecords.integrity import sha256
 from dsr.tfrecords.manifest import Identity
 from dsr.tfrecords.plan import select_samples
 
@@ -319,7 +319,7 @@ class Study:
             identity = compressed_identity(inputs["original"].identity, domain.degradation)
             if isinstance(domain.degradation, TrainedCodec):
                 inputs["codec"] = self.trained_codec()
-                identity = dataclasses.replace(identity, inputs=_fingerprints(inputs))
+                identity = dataclasses.replace(identity, inputs=fingerprints(inputs))
             build = partial(conversion.build_compressed, domain.degradation)
         else:
             assert domain.degradation is not None and domain.restorer is not None
@@ -389,7 +389,7 @@ class Study:
             group="restorers",
             root=self.work,
             identity=Identity(
-                "restorer", f"{self.source.name}/{name}-{degradation.point}", config, _fingerprints(inputs)
+                "restorer", f"{self.source.name}/{name}-{degradation.point}", config, fingerprints(inputs)
             ),
             of=Domain("R", degradation, name),
             inputs=inputs,
@@ -435,7 +435,7 @@ class Study:
                 "codec",
                 f"{self.source.name}/{training.name}",
                 _training_identity(dataclasses.asdict(training), training.start, self.config.seed),
-                _fingerprints(inputs),
+                fingerprints(inputs),
             ),
             of=ORIGINAL,
             inputs=inputs,
@@ -465,7 +465,7 @@ class Study:
                 "segmenter",
                 f"{self.source.name}/{training.name}-{domain.word}{domain.suffix}{seeded(seed)}",
                 _training_identity(training.identity(), training.network.weights, seed),
-                _fingerprints(inputs),
+                fingerprints(inputs),
             ),
             of=domain,
             inputs=inputs,
@@ -507,7 +507,7 @@ class Study:
                 "evaluation",
                 f"{self.source.name}/{case.name}",
                 {"samples": self.config.samples},
-                _fingerprints(inputs),
+                fingerprints(inputs),
             ),
             of=case,
             inputs=inputs,
@@ -531,10 +531,6 @@ def _heavier(multiply_adds: float, measured: float) -> float:
     return max(1.0, multiply_adds / measured)
 
 
-def _fingerprints(inputs: dict[str, Artefact]) -> dict[str, str]:
-    return {role: artefact.fingerprint for role, artefact in inputs.items()}
-
-
 def _by_content(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
     """`config` with the path of a weight file replaced by its SHA-256.
 
@@ -543,7 +539,7 @@ def _by_content(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
     if weights in (None, "none", "imagenet"):
         return config
     try:
-        digest = hashlib.sha256(Path(weights).read_bytes()).hexdigest()
+        digest = sha256(Path(weights))
     except OSError as error:
         raise ConfigError(
             f"cannot read the weight file {weights}: {error.strerror}; give imagenet, none or a file"

@@ -6,7 +6,7 @@ import dataclasses
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar, Optional
 
-from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.tfrecords.manifest import Identity
 
 if TYPE_CHECKING:
@@ -44,8 +44,7 @@ class Adaptation(ABC):
     ) -> Artefact:
         """`trained` with an identity of its own, which follows from its configuration, the settings and the inputs."""
         config = {**config, "adaptation": {"name": self.name, **dataclasses.asdict(self)}}
-        fingerprints = {role: artefact.fingerprint for role, artefact in inputs.items()}
-        identity = Identity(trained.identity.kind, f"{trained.name}-{self.name}", config, fingerprints)
+        identity = Identity(trained.identity.kind, f"{trained.name}-{self.name}", config, fingerprints(inputs))
         return dataclasses.replace(trained, identity=identity, inputs=inputs, by=self.name, **changes)
 
 

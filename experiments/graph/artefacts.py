@@ -5,7 +5,7 @@ Each artefact knows its configuration, its inputs and how to build its folder, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -115,6 +115,11 @@ class Artefact:
     def label(self) -> str:
         several = ("shards", "features", "losses")
         return f"{self.group if self.group in several else self.group.removesuffix('s')} {self.name}"
+
+
+def fingerprints(inputs: Mapping[str, Artefact]) -> dict[str, str]:
+    """Role -> fingerprint, as the identity of what is made from these inputs has it."""
+    return {role: artefact.fingerprint for role, artefact in inputs.items()}
 
 
 def place_of(group: str, work: Path, identity: Identity) -> Path:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Optional
 
 from dsr.experiments.domain import Case, Domain
-from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.loss_differences import ADAPTED
 from dsr.experiments.measurements.files import FITTED_IMAGES
@@ -14,6 +13,7 @@ from dsr.experiments.measurements.perceptual import build_perceptual
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.metrics.perceptual import INDEXES
 from dsr.models.metrics.perceptual.stored import FOLDER
+from dsr.tfrecords.integrity import sha256
 from dsr.tfrecords.manifest import Identity, release
 
 # Costs on two cores, used in plans until the work folder holds a measurement of the same kind.
@@ -42,7 +42,7 @@ def perceptual(study: Study, domain: Domain) -> Artefact:
         build_perceptual(study.converting.how.workers, artefact, progress)
 
     shards = study.shards(domain, "test")
-    weights = {name: hashlib.sha256((FOLDER / f"{name}.npz").read_bytes()).hexdigest() for name in INDEXES}
+    weights = {name: sha256(FOLDER / f"{name}.npz") for name in INDEXES}
     return Artefact(
         group="perceptual",
         root=study.work,
@@ -79,7 +79,7 @@ def features(study: Study, domain: Domain) -> Artefact:
             "features",
             inputs["shards"].name,
             {"dsr": release()},
-            {role: artefact.fingerprint for role, artefact in inputs.items()},
+            fingerprints(inputs),
         ),
         of=domain,
         inputs=inputs,
@@ -122,7 +122,7 @@ def losses(study: Study, case: Case) -> Artefact:
             "losses",
             evaluation.name,
             {"samples": study.config.samples, "dsr": release()},
-            {role: artefact.fingerprint for role, artefact in inputs.items()},
+            fingerprints(inputs),
         ),
         of=case,
         inputs=inputs,
@@ -154,7 +154,7 @@ def temperature(study: Study, segmenter: Artefact, domain: Domain) -> Optional[A
             "temperature",
             segmenter.name,
             {"dsr": release()},
-            {role: artefact.fingerprint for role, artefact in inputs.items()},
+            fingerprints(inputs),
         ),
         of=domain,
         inputs=inputs,

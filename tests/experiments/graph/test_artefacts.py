@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dsr.experiments.domain import Domain
-from dsr.experiments.graph.artefacts import Artefact, closure, plan
+from dsr.experiments.graph.artefacts import Artefact, closure, fingerprints, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords.building import building
@@ -33,8 +33,7 @@ class Graph:
                 (work.path / "name").write_text(name)
             self.made.append(name)
 
-        fingerprints = {role: other.fingerprint for role, other in inputs.items()}
-        identity = Identity("thing", name, {"setting": setting}, fingerprints)
+        identity = Identity("thing", name, {"setting": setting}, fingerprints(inputs))
         return Artefact("things", self.root, identity, Domain("O"), inputs, build, units=10, seconds_per_unit=2.0)
 
 

@@ -16,7 +16,7 @@ from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.domain import Case, Domain
-from dsr.experiments.graph.artefacts import Artefact
+from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.features import build_features
@@ -92,7 +92,7 @@ def features(root: Path, config: SegmenterConfig) -> Artefact:
 
 def depending(root: Path, group: str, build: object) -> Artefact:
     inputs = {"segmenter": segmenter(root), "shards": shards(root)}
-    identity = Identity(group, "fake/OO", {}, {role: artefact.fingerprint for role, artefact in inputs.items()})
+    identity = Identity(group, "fake/OO", {}, fingerprints(inputs))
     case = Case(Domain("O"), Domain("O"), 0)
     return Artefact(group, root, identity, case, inputs, build, units=4, seconds_per_unit=1.0)  # type: ignore[arg-type]
 
