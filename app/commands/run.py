@@ -22,7 +22,7 @@ from dsr.experiments.costs import BYTES_BASIS, GPU_BASIS, Costs, costs
 from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
 from dsr.experiments.stored_study import store
-from dsr.models.segmenter.config import WeightsError
+from dsr.models.segmenter.errors import WeightsError
 
 SHORT = 3600
 """Seconds of a GPU that nobody needs to plan for."""

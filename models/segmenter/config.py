@@ -7,14 +7,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from dsr.models.errors import UserError
-
-
-class WeightsError(UserError):
-    """A pretrained weight file is missing, damaged or made for another network."""
-
-
-class BackboneError(UserError):
-    """A network that cannot be the backbone of DeepLabv3+; says why."""
+from dsr.models.segmenter.errors import BackboneError, WeightsError
 
 
 @dataclass(frozen=True)
@@ -122,9 +115,8 @@ class DeepLabConfig:
         if self.weights == "imagenet" and BACKBONES[key].no_imagenet:
             raise WeightsError(BACKBONES[key].no_imagenet)
         if preset:
-            from dsr.models.segmenter.backbones.kerascv import (
-                check_preset,
-            )  # the one that needs TensorFlow to know its names
+            # The one that needs TensorFlow to know its names.
+            from dsr.models.segmenter.backbones.kerascv import check_preset
 
             check_preset(preset, self.weights)
         if self.weights not in ("imagenet", "none") and not Path(self.weights).is_file():

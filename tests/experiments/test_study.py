@@ -18,7 +18,7 @@ from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.registry import RESTORERS
-from dsr.models.segmenter.config import WeightsError
+from dsr.models.segmenter.errors import WeightsError
 from tests.experiments import studies
 
 

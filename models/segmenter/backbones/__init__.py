@@ -32,7 +32,8 @@ import tensorflow as tf
 
 from dsr.models.segmenter.backbones.base import Backbone
 from dsr.models.segmenter.backbones.dilation import check_strides, dilate
-from dsr.models.segmenter.config import BACKBONES, BackboneError, WeightsError, split_name
+from dsr.models.segmenter.config import BACKBONES, split_name
+from dsr.models.segmenter.errors import BackboneError, WeightsError
 
 
 def build_backbone(

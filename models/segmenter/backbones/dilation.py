@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from dsr.models.segmenter.config import BackboneError
+from dsr.models.segmenter.errors import BackboneError
 
 _WINDOWED = (
     tf.keras.layers.Conv2D,

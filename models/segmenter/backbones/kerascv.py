@@ -16,7 +16,7 @@ from typing import Any
 import tensorflow as tf
 
 from dsr.models.segmenter.backbones.base import Backbone
-from dsr.models.segmenter.config import BackboneError, WeightsError
+from dsr.models.segmenter.errors import BackboneError, WeightsError
 
 with contextlib.redirect_stdout(io.StringIO()):  # it says there which backend it has, and there belong results
     import keras_cv

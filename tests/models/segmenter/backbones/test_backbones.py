@@ -13,7 +13,8 @@ import tensorflow as tf
 from dsr.models.segmenter.backbones import build_backbone, recalibrate_if_folded
 from dsr.models.segmenter.backbones.dilation import dilate
 from dsr.models.segmenter.backbones.xception import xception65
-from dsr.models.segmenter.config import DeepLabConfig, WeightsError
+from dsr.models.segmenter.config import DeepLabConfig
+from dsr.models.segmenter.errors import WeightsError
 
 
 def randomized(model: tf.keras.Model) -> tf.keras.Model:

@@ -15,8 +15,9 @@ from keras_cv.src.utils.preset_utils import save_to_preset
 
 from dsr.models.segmenter.backbones import build_backbone
 from dsr.models.segmenter.backbones.dilation import dilate
-from dsr.models.segmenter.config import BackboneError, DeepLabConfig, WeightsError
+from dsr.models.segmenter.config import DeepLabConfig
 from dsr.models.segmenter.deeplab import build_deeplab
+from dsr.models.segmenter.errors import BackboneError, WeightsError
 
 Cache = Callable[[str, tf.keras.Model], tf.keras.Model]
 
