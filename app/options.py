@@ -14,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 from dsr.app.console import Console, duration, show
 from dsr.app.help import DRY_RUN, Names, Shared, is_asked
-from dsr.data_pipelines.codecs import CODECS, codec_class
+from dsr.data_pipelines.codecs import CODECS, codec_class, describe_options, parse_options
 from dsr.data_pipelines.datasets import DATASETS
 from dsr.data_pipelines.degradations import DEGRADATIONS
 from dsr.experiments.adaptations import ADAPTATIONS, AdaptationName
@@ -94,6 +94,21 @@ format_option = click.option(
 CODEC = Names("codec", CODECS)
 POINT = Names("codec", lambda: (*CODECS, *DEGRADATIONS))
 """A codec, or another degradation, which stands wherever a codec does."""
+
+codec_option = click.option(
+    "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
+)
+"""What it gives goes through `codec_options`."""
+
+
+def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
+    """KEY=VALUE of --codec-option, and options that have a shortcut of their own, as the codec takes them."""
+    parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
+    if len(parsed) < len(options):
+        known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())
+        raise click.UsageError(f"--codec-option takes KEY=VALUE, each key once; {codec} has{known}")
+    given = {key: value for key, value in shortcuts.items() if value is not None}
+    return parse_options(codec, {**parsed, **given}) if parsed or given else {}
 
 
 SMALLEST = "demo"

@@ -34,3 +34,9 @@ def test_no_floor_imports_from_one_above(floor: str) -> None:
         if re.match(r"dsr\b", module) and not allowed.match(module)
     ]
     assert upwards == []
+
+
+def test_no_command_imports_from_another() -> None:
+    commands = sorted((ROOT / "app" / "commands").glob("*.py"))
+    found = {path.name: [name for name in modules(path.read_text()) if "app.commands" in name] for path in commands}
+    assert {name: others for name, others in found.items() if others} == {}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from pathlib import Path
 
 import click
@@ -11,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from dsr.app.console import show
-from dsr.app.help import DRY_RUN, Group, dry_run_option, is_asked, json_option
+from dsr.app.help import Group, dry_run_option, json_option
+from dsr.app.made import write_file
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.codecs.base import MAX_PIXELS
 from dsr.data_pipelines.codecs.bpg import container, read_bpg, write_bpg
@@ -141,7 +141,7 @@ def encode(
             alpha=alpha,
             extensions=extensions,
         )
-    _write(target, bitstream)
+    write_file(target, bitstream)
     height, width, _ = pixels.shape
     value = {"file": target, "bytes": len(bitstream), "bpp": 8 * len(bitstream) / (width * height)}
     show(value, lambda: click.echo(f"{target}: {_rate(len(bitstream), width, height)}"))
@@ -195,7 +195,7 @@ def decode(source: Path, target: Path, drop_alpha: bool, max_pixels: int, force:
     image = Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
     buffer = io.BytesIO()
     image.save(buffer, "PNG", icc_profile=metadata.get(container.ICC), exif=metadata.get(container.EXIF, b""))
-    _write(target, buffer.getvalue())
+    write_file(target, buffer.getvalue())
     value = {"file": target, "width": picture.header.width, "height": picture.header.height, "mode": image.mode}
     show(value, lambda: click.echo(f"{target}: {picture.header.width}x{picture.header.height} {image.mode}"))
 
@@ -241,19 +241,3 @@ def _rate(length: int, width: int, height: int) -> str:
 def _refuse_overwriting(target: Path, force: bool) -> None:
     if (target.exists() or target.is_symlink()) and not force:
         raise UserError(f"{target} exists: choose another name, or overwrite it with --force")
-
-
-def _write(target: Path, data: bytes) -> None:
-    """Writes the file whole or not at all; with --dry-run not at all."""
-    if is_asked(DRY_RUN):
-        return
-    partial = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-    try:
-        with open(partial, "xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UserError(f"cannot write {target}: {error.strerror}") from error

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Optional
+from typing import Optional
 
 import click
 
 from dsr.app.console import Console, made_of, show
 from dsr.app.engines import engine_options
 from dsr.app.help import Command, Names, dry_run_option, json_option
-from dsr.app.options import POINT, QualityOf, Request, plan_and_make, point_of, study_options_without, with_quality
-from dsr.data_pipelines.codecs import CODECS, describe_options, parse_options
+from dsr.app.options import (
+    POINT,
+    QualityOf,
+    Request,
+    codec_option,
+    codec_options,
+    plan_and_make,
+    point_of,
+    study_options_without,
+    with_quality,
+)
+from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
@@ -38,9 +48,7 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 @study_options_without("weights")
 @click.option("--codec", type=POINT, help=f"One of {', '.join(CODECS)}, or another degradation.")
 @with_quality
-@click.option(
-    "--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="An option of the codec, as chroma=4:4:4."
-)
+@codec_option
 @click.option("--bpg-encoder", type=click.Choice(["x265", "libbpg"]), help="libbpg: bpgenc and bpgdec from PATH.")
 @click.option("--model", metavar="PATH", help="Of msh: the file or folder of a codec trained with dsr train-codec.")
 @click.option(
@@ -161,16 +169,6 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
                 "join the parts with "
                 "--finish, and train it"
             )
-
-
-def codec_options(codec: str, options: tuple[str, ...], **shortcuts: Optional[str]) -> dict[str, Any]:
-    """KEY=VALUE of --codec-option, and options that have a shortcut of their own, as the codec takes them."""
-    parsed = dict(option.partition("=")[::2] for option in options if "=" in option)
-    if len(parsed) < len(options):
-        known = "".join(f"\n  {key}: {says}" for key, says in describe_options(codec).items())
-        raise click.UsageError(f"--codec-option takes KEY=VALUE, each key once; {codec} has{known}")
-    given = {key: value for key, value in shortcuts.items() if value is not None}
-    return parse_options(codec, {**parsed, **given}) if parsed or given else {}
 
 
 def _find(point: OperatingPoint, target_bpp: float, request: Request, console: Console) -> OperatingPoint:

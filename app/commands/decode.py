@@ -7,8 +7,8 @@ from typing import Optional
 
 import click
 
-from dsr.app.commands.encode import make_folder, write_one
 from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.made import make_folder, write_one
 from dsr.app.options import LOCAL, format_option, workers_option
 from dsr.data_pipelines.codecs import CodecError
 from dsr.experiments.fleet.pictures import Format

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Optional
+from typing import Any, Optional
 
 import click
 
-from dsr.app.commands.convert import codec_options
-from dsr.app.console import Console, duration, show
-from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import CODEC, LOCAL, QualityOf, with_quality, workers_option
+from dsr.app.console import Console
+from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.made import make_folder, write_one
+from dsr.app.options import CODEC, LOCAL, QualityOf, codec_option, codec_options, with_quality, workers_option
 from dsr.experiments.fleet.errors import FleetError
-
-if TYPE_CHECKING:
-    from dsr.experiments.fleet.folders import Folder
-    from dsr.tfrecords.engine import Engine
 
 SAMPLE_IMAGES = 8
 
@@ -38,7 +33,7 @@ SAMPLE_IMAGES = 8
     type=click.IntRange(min=1),
     help="For each image the finest quality whose file has at most so many bytes; takes about six times as long.",
 )
-@click.option("--codec-option", "options", multiple=True, metavar="KEY=VALUE", help="As chroma=4:4:4.")
+@codec_option
 @click.option("--psnr", "measured", is_flag=True, help="Of a folder: decode again, and put PSNR into rates.csv.")
 @workers_option
 @dry_run_option
@@ -122,55 +117,3 @@ def _sample(source: Path) -> list[Any]:
     if not pixels:
         raise FleetError(f"--target-bpp: none of the {count} images looked at can be read; {reason}")
     return pixels
-
-
-def write_one(target: Path, data: bytes, suffixes: tuple[str, ...]) -> None:
-    """Write a single new file, whole or not at all, and say so; its name must have one of the suffixes."""
-    from dsr.tfrecords import files
-    from dsr.tfrecords.errors import cannot_write
-
-    if target.suffix.lower() not in suffixes:
-        raise FleetError(f"{target} would hold what {suffixes[0]} stands for; give it that suffix")
-    if target.exists() or target.is_symlink():
-        raise FleetError(f"{target} exists: choose another name")
-    if not is_asked(DRY_RUN):
-        try:
-            with files.writing(target, target.parent) as file:
-                file.write(data)
-        except OSError as error:
-            raise cannot_write(target, error) from error
-    show({"file": target, "bytes": len(data)}, lambda: click.echo(f"{target}: {len(data)} bytes"))
-
-
-def make_folder(folder: Folder, target: Path, workers: Optional[int], engine: Optional[Engine] = None) -> None:
-    """Make a folder of files and say so; with --dry-run only say how many files there are to make."""
-    from dsr.tfrecords.ledger import told_others
-
-    result: dict[str, Any] = {"folder": target}
-    if is_asked(DRY_RUN):
-        result.update(inputs=len(folder.items), left=folder.left(target))
-    else:
-        result.update(folder.make(target, workers, Console(), engine).summary)
-    result.update(told_others(folder.others))
-    show(result, lambda: _say_result(result, folder.others))
-
-
-def _say_result(result: dict[str, Any], others: Sequence[str]) -> None:
-    """What was made or is to be made, which files were left out, and what was not read."""
-    from dsr.data_pipelines.datasets.listing import counted
-    from dsr.tfrecords.ledger import ERRORS
-
-    folder = result["folder"]
-    if "left" in result:
-        click.echo(f"{folder}: {result['left']} of {result['inputs']} files to make")
-    else:
-        rate, seconds = 8 * result["bytes"] / result["pixels"], result["seconds"]
-        click.echo(
-            f"{folder}: {result['files_made']} images, {rate:.4f} bpp, {duration(seconds)}, "
-            f"{result['files_made'] / seconds:.1f} a second"
-        )
-        if result["errors"]:
-            said = f"{folder / ERRORS} says which and why"
-            click.echo(f"  left out {result['errors']} of {result['inputs']}: {said}", err=True)
-    if others:
-        click.echo(f"  not read: {counted(others)}", err=True)

@@ -7,8 +7,8 @@ from typing import Optional
 
 import click
 
-from dsr.app.commands.encode import make_folder
 from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.made import make_folder
 from dsr.app.options import LOCAL, work_option, workers_option
 
 LAYOUTS, IDS = ("folder", "webdataset"), ("original", "train", "none")

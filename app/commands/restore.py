@@ -8,10 +8,10 @@ from typing import Optional
 import click
 from click.shell_completion import CompletionItem
 
-from dsr.app.commands.encode import make_folder
 from dsr.app.console import Console
 from dsr.app.engines import engine_options
 from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.made import make_folder
 from dsr.app.options import LOCAL, format_option, workers_option
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.folder import SHIPPED, SHIPPED_FOLDER

@@ -160,6 +160,22 @@ def test_nothing_is_overwritten_unless_forced(source, tmp_path):
     assert "--force" in refused("decode", target, tmp_path / "out.png")
 
 
+def test_forced_over_a_link_the_link_is_replaced_and_not_what_it_leads_to(source, tmp_path):
+    (tmp_path / "kept").write_bytes(b"precious")
+    for link, leads_to in (("out.bpg", "kept"), ("dangling.bpg", "absent")):
+        (tmp_path / link).symlink_to(tmp_path / leads_to)
+        assert run("encode", source, tmp_path / link, "--force").exit_code == 0
+        assert not (tmp_path / link).is_symlink() and read_bpg((tmp_path / link).read_bytes())
+    assert (tmp_path / "kept").read_bytes() == b"precious" and not (tmp_path / "absent").exists()
+
+
+def test_a_name_may_be_as_long_as_the_file_system_has_names(source, tmp_path):
+    target = tmp_path / f"{'n' * 251}.bpg"
+    result = run("encode", source, target)
+    assert result.exit_code == 0, result.exception
+    assert {path.name for path in tmp_path.iterdir()} == {"in.png", target.name}
+
+
 def test_info_tells_what_the_header_says(source, tmp_path):
     run("encode", source, tmp_path / "out.bpg", "--chroma", "4:2:2")
     output = run("info", tmp_path / "out.bpg").output
@@ -180,7 +196,7 @@ def test_a_damaged_file_is_named_and_leaves_no_output(source, tmp_path):
 def test_inputs_that_are_no_images_and_outputs_that_cannot_be_are_refused(source, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     assert "cannot be decoded as an image" in refused("encode", tmp_path / "text.png", tmp_path / "out.bpg")
-    assert "cannot write" in refused("encode", source, tmp_path / "absent" / "out.bpg")
+    assert "out.bpg cannot be written" in refused("encode", source, tmp_path / "absent" / "out.bpg")
     run("encode", source, tmp_path / "out.bpg")
     assert ".png" in refused("decode", tmp_path / "out.bpg", tmp_path / "out.jpg")
     assert "more than the 100 allowed" in refused(
