@@ -19,6 +19,7 @@ from dsr.data_pipelines.datasets.base import FileSource
 from dsr.data_pipelines.datasets.files import read_bytes
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
+from dsr.tfrecords.plan import evenly
 from dsr.tfrecords.workers import run
 
 SHOWN = 24
@@ -169,8 +170,8 @@ def check(source: Source, workers: Optional[int], progress: Progress) -> list[Sp
             facts.faults.append(str(error))
             continue
         facts.images = len(samples)
-        spread = {i * len(samples) // min(SHOWN, len(samples)) for i in range(min(SHOWN, len(samples)))}
-        tasks += [Task(split, sample, number in spread) for number, sample in enumerate(samples)]
+        shown = set(evenly(SHOWN, len(samples)))
+        tasks += [Task(split, sample, number in shown) for number, sample in enumerate(samples)]
     looked = {}
     running = run(Look(source), tasks, workers)
     with progress.meter(f"check {source.name}", len(tasks)) as meter, closing(running) as items:

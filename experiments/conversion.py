@@ -23,9 +23,10 @@ from dsr.tfrecords.converter import HERE, Conversion
 from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.manifest import Manifest, check_if_told
-from dsr.tfrecords.plan import Part, select_samples
+from dsr.tfrecords.plan import Part, evenly, select_samples
 
 SAMPLE_IMAGES = 8
+"""On which the quality for a rate is found."""
 
 
 @dataclass(frozen=True)
@@ -158,11 +159,10 @@ def sample_pixels(source: Source, split: str, most: int = SAMPLE_IMAGES) -> list
     None that cannot be read.
     """
     samples = source.samples(split)
-    count = min(most, len(samples))
     pixels = []
-    for i in range(count):
+    for number in evenly(most, len(samples)):
         with suppress(DatasetError):
-            pixels.append(source.read(samples[i * len(samples) // count])[0])
+            pixels.append(source.read(samples[number])[0])
     return pixels
 
 

@@ -82,9 +82,16 @@ def select_samples(samples: Sequence[Any], limit: int | None) -> list[Any]:
     With `limit` so many of them, spread evenly (a video's first are all alike).
     """
     ordered = sorted(samples, key=lambda sample: (sample.key, sample.image, sample.part))
-    if limit is None or limit >= len(ordered):
-        return ordered
-    return [ordered[i * len(ordered) // limit] for i in range(limit)]
+    return ordered if limit is None else [ordered[number] for number in evenly(limit, len(ordered))]
+
+
+def evenly(count: int, of: int) -> list[int]:
+    """So many of the numbers 0 to `of` - 1, in order and spread evenly; all if there are no more.
+
+    Which images are in limited shards follows from it.
+    """
+    count = min(count, of)
+    return [i * of // count for i in range(count)]
 
 
 def plan_shards(samples: Sequence[Any], images_per_shard: int) -> list[Shard]:

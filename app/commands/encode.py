@@ -11,9 +11,9 @@ from dsr.app.console import Console
 from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.made import make_folder, write_one
 from dsr.app.options import CODEC, LOCAL, QualityOf, codec_option, codec_options, with_quality, workers_option
+from dsr.experiments.conversion import SAMPLE_IMAGES
 from dsr.experiments.fleet.errors import FleetError
-
-SAMPLE_IMAGES = 8
+from dsr.tfrecords.plan import evenly
 
 
 @click.command("encode", cls=Command)
@@ -107,13 +107,13 @@ def _sample(source: Path) -> list[Any]:
     if not source.is_dir():
         return [images.read_rgb(source)]
     items = find_items(source, images.EXTENSIONS)
-    count = min(SAMPLE_IMAGES, len(items))
+    chosen = evenly(SAMPLE_IMAGES, len(items))
     pixels, reason = [], ""
-    for i in range(count):
+    for number in chosen:
         try:
-            pixels.append(images.read_rgb(source / items[i * len(items) // count].name))
+            pixels.append(images.read_rgb(source / items[number].name))
         except DatasetError as error:
             reason = str(error)
     if not pixels:
-        raise FleetError(f"--target-bpp: none of the {count} images looked at can be read; {reason}")
+        raise FleetError(f"--target-bpp: none of the {len(chosen)} images looked at can be read; {reason}")
     return pixels

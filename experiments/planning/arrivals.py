@@ -29,6 +29,7 @@ from dsr.tfrecords import files
 from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import Manifest, intact
+from dsr.tfrecords.plan import evenly
 
 ALPHA = 0.01
 """How often images that have not changed may raise an alarm."""
@@ -175,7 +176,7 @@ def _in_shards(folder: Path, manifest: Manifest, most: int) -> Arrivals:
 
 def _chosen_rows(path: Path, there: int, most: int) -> Iterator[dict]:
     """Rows of the statistics, one a line, without holding all of them."""
-    chosen = set(_spread(there, most))
+    chosen = set(evenly(most, there))
     number = 0
     with open(path, encoding="utf-8") as lines:
         for line in lines:
@@ -188,7 +189,7 @@ def _chosen_rows(path: Path, there: int, most: int) -> Iterator[dict]:
 def _in_files(folder: Path, most: int) -> Arrivals:
     items = folders.find_items(folder, received.all_suffixes())
     images: list[Arrival] = []
-    chosen = _spread(len(items), most)
+    chosen = evenly(most, len(items))
     for number in chosen:
         name = items[number].name
         with suppress(CodecError):
@@ -197,8 +198,3 @@ def _in_files(folder: Path, most: int) -> Arrivals:
             pixels = header.width * header.height
             images.append(Arrival(pixels, len(bitstream), header.codec, header.chroma, header.quality))
     return Arrivals(images, len(items), len(chosen) - len(images))
-
-
-def _spread(there: int, most: int) -> list[int]:
-    count = min(there, most)
-    return [i * there // count for i in range(count)]

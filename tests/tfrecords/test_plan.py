@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsr.tfrecords.plan import Part, Shard, plan_shards, select_samples, shards_in_all
+from dsr.tfrecords.plan import Part, Shard, evenly, plan_shards, select_samples, shards_in_all
 from tests.tfrecords.fakes import FakeSample
 
 SAMPLES = [FakeSample(f"image {number:04d}", "") for number in range(300)]
@@ -19,6 +19,20 @@ def test_every_image_is_in_one_shard_in_order_and_sizes_differ_by_one_at_most(co
     sizes = [shard.images for shard in shards]
     assert max(sizes) - min(sizes) <= 1 and max(sizes) <= images_per_shard
     assert [(shard.index, shard.of) for shard in shards] == [(i, len(shards)) for i in range(len(shards))]
+
+
+@given(st.integers(0, 40), st.integers(0, 300))
+def test_a_choice_is_spread_evenly_from_the_first_image_on(count, of):
+    chosen = evenly(count, of)
+    assert len(chosen) == min(count, of) and chosen[:1] in ([], [0])
+    assert chosen == sorted(set(chosen)) and chosen[-1:] <= [of - 1]
+    gaps = {after - before for before, after in zip(chosen, [*chosen[1:], of])}
+    assert max(gaps, default=0) - min(gaps, default=0) <= 1
+
+
+def test_a_limit_takes_the_images_that_it_always_took():
+    assert [sample.key[-3:] for sample in select_samples(SAMPLES[:10], 3)] == ["000", "003", "006"]
+    assert select_samples(SAMPLES[:10], 20) == SAMPLES[:10]
 
 
 @pytest.mark.parametrize("of", [1, 99_999, 100_000, 187_500, 1_000_000])
