@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import typing
+from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
@@ -22,6 +23,14 @@ MOST = 1e15
 
 class ConfigError(UserError):
     """A configuration key or value that does not exist or does not fit."""
+
+
+class FreeKeys(ABC):
+    """A dataclass with a dictionary whose keys are nowhere declared: it says itself what their values are."""
+
+    @abstractmethod
+    def read_option(self, key: str, text: str) -> Any:
+        """The value of a free key; ValueError if the text is none."""
 
 
 def nearest(word: str, words: Iterable[str]) -> str:
@@ -46,19 +55,36 @@ def flatten(config: Any, prefix: str = "") -> dict[str, Any]:
 def apply_overrides(config: Config, overrides: Iterable[str]) -> Config:
     """A copy of `config` with each "a.b=value" set, the value converted to the field's declared type.
 
-    Dictionaries take free keys below their name (`dataset.options.height=128`) with values read as int, float, bool or
-    text; as text in any case those keys that the method `texts` of the dataclass names, if it has one.
+    Dictionaries take free keys below their name (`dataset.options.height=128`), which their dataclass reads: it is one
+    of `FreeKeys`.
 
     Raises:
       ConfigError: no "=", unknown key (the nearest is named), or a value that is not of the field's type.
+      UserError: as `read_option` of such a dataclass has it.
     """
-    changes: dict[str, Any] = {}
+    given = []
     for override in overrides:
         key, equals, text = override.partition("=")
         if not equals:
             raise ConfigError(f'"{override}" is no override: write key=value, for example segmenter.steps=200')
-        _place(config, key.strip(), text.strip(), changes)
-    return _rebuild(config, changes)
+        given.append((key.strip(), text.strip()))
+    # What a free key means follows from the other overrides, as a dataset's options from its name.
+    for free in (False, True):
+        changes: dict[str, Any] = {}
+        for key, text in given:
+            if _is_free(config, key) is free:
+                _place(config, key, text, changes)
+        config = _rebuild(config, changes)
+    return config
+
+
+def _is_free(config: Any, key: str) -> bool:
+    """Whether a key lies in a dictionary."""
+    for name in key.split(".")[:-1]:
+        config = getattr(config, name, None)
+        if isinstance(config, dict):
+            return True
+    return False
 
 
 def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
@@ -70,7 +96,7 @@ def _place(config: Any, key: str, text: str, changes: dict[str, Any]) -> None:
         if isinstance(value, dict):
             option = ".".join(path[depth:])
             try:
-                changes[option] = text if hasattr(owner, "texts") and option in owner.texts() else guess(text)
+                changes[option] = owner.read_option(option, text)
             except ValueError as error:
                 raise ConfigError(f'"{text}" does not fit {key}: {error}') from None
             return

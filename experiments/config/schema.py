@@ -16,7 +16,7 @@ from dsr.data_pipelines.datasets import Source, dataset_class, open_source, text
 from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
 from dsr.data_pipelines.degradations.chain import Chain
 from dsr.experiments.adaptations import AdaptationConfig, AdaptationName
-from dsr.experiments.config.overrides import guess
+from dsr.experiments.config.overrides import FreeKeys, guess
 from dsr.models.errors import UserError
 from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.errors import RestorerError
@@ -35,7 +35,7 @@ image."""
 
 
 @dataclass(frozen=True)
-class DatasetConfig:
+class DatasetConfig(FreeKeys):
     """Which images.
 
     Attributes:
@@ -66,9 +66,13 @@ class DatasetConfig:
         splits: dict[str, Any] = dict(dataset_class(name).roles)
         return cls(name, root, **splits)
 
-    def texts(self) -> frozenset[str]:
-        """Of the options those that hold text, whatever it looks like; raises DatasetError for an unknown name."""
-        return text_options(self.name)
+    def read_option(self, key: str, text: str) -> Any:
+        """The value of an option: int, float, bool or text; always text if the dataset has text there by default.
+
+        Raises:
+          DatasetError: there is no dataset of this name. ValueError: the number is not finite, or huge.
+        """
+        return text if key in text_options(self.name) else guess(text)
 
     def open(self) -> Source:
         """The source of pixels; raises DatasetError for an unknown name or option, or a wrong root."""

@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dsr.experiments.config.overrides import ConfigError, apply_overrides, flatten
+from dsr.data_pipelines.datasets import DatasetError
+from dsr.experiments.config.overrides import ConfigError, FreeKeys, apply_overrides, flatten, guess
+from dsr.experiments.config.schema import DatasetConfig
 
 
 @dataclass(frozen=True)
@@ -34,11 +36,14 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Outer:
+class Outer(FreeKeys):
     name: str = "x"
     inner: Inner = field(default_factory=Inner)
     pair: Pair = field(default_factory=Pair)
     options: dict[str, Any] = field(default_factory=dict)
+
+    def read_option(self, key: str, text: str) -> Any:
+        return guess(text)
 
 
 @given(st.integers(-(10**15), 10**15), st.floats(-1e15, 1e15), st.booleans())
@@ -60,6 +65,20 @@ def test_tuples_options_and_none_are_read() -> None:
     assert changed.inner.weights == "a.h5"
     assert changed.options == {"height": 128, "mode": "fast"}
     assert apply_overrides(changed, ["inner.weights=none"]).inner.weights is None
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_free_keys_are_read_as_the_other_overrides_make_them_whatever_the_order(order: int) -> None:
+    named = ["name=folder", "options.ignore_ids=007", "options.seed=3"][::order]
+    there = apply_overrides(DatasetConfig.of("streets"), named)
+    assert there.options == {"ignore_ids": "007", "seed": 3}  # of streets 007 would be a number
+    back = apply_overrides(there, ["name=streets", "options.ignore_ids=007"][::order])
+    assert back.options["ignore_ids"] == 7
+
+
+def test_a_free_key_of_what_there_is_not_is_refused_as_that() -> None:
+    with pytest.raises(DatasetError, match="foldr.*folder"):
+        apply_overrides(DatasetConfig.of("streets"), ["options.seed=3", "name=foldr"])
 
 
 def test_values_that_only_fit_together_are_checked_together() -> None:
