@@ -152,9 +152,9 @@ def crop_pair_dataset(
 def patch_dataset(
     original: ShardSet, *, batch: int, crop: int, seed: int = 0, start_step: int = 0, share: Share = WHOLE
 ) -> tf.data.Dataset:
-    """Endless batches {"image".
+    """Endless batches of random windows, mirrored half of the time, for training a codec.
 
-    Uint8 (batch, crop, crop, 3)} of random windows, mirrored half of the time, for training a codec.
+    Each is {"image": uint8 (batch, crop, crop, 3)}.
 
     Raises UserError if an image is smaller than the crop.
     """
@@ -177,8 +177,7 @@ def _patches(
     if min(smallest) < crop:
         raise UserError(
             f"patches of {crop}x{crop} do not fit into image {key!r} of {smallest[1]}x{smallest[0]} in "
-            f"{next(iter(domains.values())).folder}: "
-            "choose smaller patches"
+            f"{next(iter(domains.values())).folder}: choose smaller patches"
         )
     readers = [_reader(shards)[0] for shards in domains.values()]
     places = [_places(shards, sizes) for shards in domains.values()]
@@ -194,9 +193,10 @@ def _patches(
 
 
 def evaluation_dataset(shards: ShardSet, batch: int = 1) -> tf.data.Dataset:
-    """Each image once, whole, in order of keys: batches {"key": string (B,), "image": uint8 (B, H, W, 3), "label".
+    """Batches of each image once, whole, in order of keys, the last one maybe smaller.
 
-    Uint8 (B, H, W)}, the last one maybe smaller. Images of several sizes need batch 1.
+    Each is {"key": string (B,), "image": uint8 (B, H, W, 3), "label": uint8 (B, H, W)}. Images of several sizes need
+    batch 1.
     """
 
     def sample(serialized: tf.Tensor) -> dict[str, tf.Tensor]:

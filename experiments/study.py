@@ -111,9 +111,8 @@ class Study:
         for role in self.roles:
             if role != "train" and config.dataset.split(role) in self.source.received:
                 raise ConfigError(
-                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of "
-                    f"the role {role} "
-                    "must be originals: only those that segmenters train on may come compressed"
+                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of the role "
+                    f"{role} must be originals: only those that segmenters train on may come compressed"
                 )
         names = [degradation.point for degradation in self.degradations]
         if len(set(names)) < len(names):
@@ -270,9 +269,8 @@ class Study:
         """Raise ConfigError if no image of a role has a label, so that no segmenter can be trained or tested on it."""
         if not any(sample.label is not None for sample in self.source.samples(self.split(role))):
             raise ConfigError(
-                f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: "
-                "dsr convert, "
-                "train-codec and train-restorer need none; for images with label maps take --dataset folder"
+                f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: dsr "
+                "convert, train-codec and train-restorer need none; for images with label maps take --dataset folder"
             )
 
     @_once
@@ -299,9 +297,8 @@ class Study:
         if domain.letter == "O":
             if received:
                 raise ConfigError(
-                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no "
-                    "originals of it, "
-                    "and OO, OC and OR cannot be had"
+                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of "
+                    "it, and OO, OC and OR cannot be had"
                 )
             identity, notes = self._originals(role)
             build = partial(conversion.build_originals, self.source)

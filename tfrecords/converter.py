@@ -260,7 +260,6 @@ def _check_room(folder: Path, needed: float) -> None:
         free = shutil.disk_usage(folder).free
         if needed > free:
             raise ArtefactError(
-                f"{folder} needs about {needed / MB:,.2f} MB more and its disk has {free / MB:,.2f} MB free; "
-                "make room, or "
-                "choose another disk"
+                f"{folder} needs about {needed / MB:,.2f} MB more and its disk has {free / MB:,.2f} MB free; make "
+                "room, or choose another disk"
             )

@@ -151,11 +151,9 @@ def _temporary(name: str) -> str:
 
 
 def names(folder: Path) -> list[str]:
-    """The files in a folder and all folders below it, relative to it with `/`, sorted.
+    """The files in a folder and all folders below it, relative to it with `/`, sorted, without temporary ones.
 
     Empty if there is no such folder.
-
-    Without temporary ones.
     """
     return [name for name in _all_names(folder) if not name.endswith(TEMPORARY)]
 
@@ -278,10 +276,7 @@ def _names(folder: Path, prefix: str) -> Iterator[str]:
 
 @contextmanager
 def _os_errors(path: Path) -> Iterator[None]:
-    """What TensorFlow and epath raise, as the OSError that a local file gives.
-
-    That has `errno`, `strerror` and `filename`.
-    """
+    """What TensorFlow and epath raise, as the OSError that a local file gives, with `errno`, `strerror`, `filename`."""
     try:
         yield
     except Exception as error:

@@ -136,9 +136,8 @@ def intact(folder: Path, name: str) -> Path:
         raise ArtefactError(f"{folder} has no file {name!r}: it is another artefact than it should be; make it anew")
     for sentence in damages(folder, {name: entries[name]}, digests=True).values():
         raise ArtefactError(
-            f"{sentence}: dsr convert repairs shards, all else is made anew once its folder is removed; dsr "
-            "verify says what "
-            "else is damaged"
+            f"{sentence}: dsr convert repairs shards, all else is made anew once its folder is removed; dsr verify "
+            "says what else is damaged"
         )
     return files.location(folder) / name
 

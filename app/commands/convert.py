@@ -165,9 +165,8 @@ def _check_trained(targets: Sequence[Artefact]) -> None:
     for artefact in closure(targets, beyond_existing=False):
         if artefact.group != "shards" and not artefact.exists:
             raise ConfigError(
-                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restorer, "
-                "join the parts with "
-                "--finish, and train it"
+                f"{artefact.label} is not trained yet, and parts cannot wait for it: convert without --restorer, join "
+                "the parts with --finish, and train it"
             )
 
 

@@ -186,9 +186,9 @@ class FileSource(Source):
         listing = self.listing(split)
         if listing.others and not self.skip_others:
             raise DatasetError(
-                f"Dataset {self.name}: {self.root} holds {counted(self._named(listing))} that would be left "
-                "out; move them "
-                "away, convert them to a format that is read (docs/reading.md), or leave them out with --skip-others."
+                f"Dataset {self.name}: {self.root} holds {counted(self._named(listing))} that would be left out; move "
+                "them away, convert them to a format that is read (docs/reading.md), or leave them out with "
+                "--skip-others."
             )
         return listing.samples
 
@@ -404,7 +404,6 @@ def _check_pair(image: images.Picture, label: images.Picture) -> None:
         )
     width, height = label.size
     raise DatasetError(
-        f"{label.path}: the label is {width}x{height} but its image {image.path.name} "
-        f"{image.size[0]}x{image.size[1]}; both "
-        "must have one size."
+        f"{label.path}: the label is {width}x{height} but its image {image.path.name} {image.size[0]}x{image.size[1]}; "
+        "both must have one size."
     )

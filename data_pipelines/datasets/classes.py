@@ -55,9 +55,8 @@ def read_classes(path: Path) -> LabelTable:
         _refuse_void(path, lines)
     elif sum(label.train_id != IGNORE for label in lines.values()) < 2 and empty:
         raise DatasetError(
-            f"{path}, line {empty[0]}: has no train_id, which ignores it, and so do all rows but one; number "
-            "the classes 0, "
-            "1, 2, ... in the column train_id, and write 255 in rows to ignore."
+            f"{path}, line {empty[0]}: has no train_id, which ignores it, and so do all rows but one; number the "
+            "classes 0, 1, 2, ... in the column train_id, and write 255 in rows to ignore."
         )
     try:
         return LabelTable(tuple(lines.values()), coloured="r" in columns)
@@ -150,7 +149,6 @@ def _refuse_void(path: Path, lines: dict[int, Label]) -> None:
         void = label.name.casefold() in _VOID
         if void or (label.id == IGNORE and ids != {0, IGNORE}):  # 0 and 255 alone: a mask
             raise DatasetError(
-                f"{path}, line {line}: '{label.name}' (id {label.id}) would be a class that is learned and "
-                "counted; add a "
-                "column train_id with 255 in this row to ignore it, and 0, 1, 2, ... in the others."
+                f"{path}, line {line}: '{label.name}' (id {label.id}) would be a class that is learned and counted; "
+                "add a column train_id with 255 in this row to ignore it, and 0, 1, 2, ... in the others."
             )

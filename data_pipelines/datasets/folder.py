@@ -83,9 +83,8 @@ class Folder(FileSource):
         shares = (test_share, restore_share)
         if not all(isinstance(share, (int, float)) and 0 <= share < 1 for share in shares) or not sum(shares) < 1:
             raise DatasetError(
-                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be "
-                "numbers that "
-                "are not negative, and leave a share for training."
+                f"Dataset {self.name}: test_share {test_share!r} and restore_share {restore_share!r} must be numbers "
+                "that are not negative, and leave a share for training."
             )
         self.received = frozenset(filter(None, str(received).split(",")))
         if not self.received <= set(given):

@@ -145,9 +145,8 @@ class Picture:
             mode = self.image.mode
             if mode not in _PLAIN | _WITH_ALPHA or self.depth > 8:
                 raise DatasetError(
-                    f"{self.path}: holds {mode} pixels of {self.depth} bits a sample, whose meaning as 8-bit "
-                    "RGB is not "
-                    "defined; convert the file to 8-bit RGB."
+                    f"{self.path}: holds {mode} pixels of {self.depth} bits a sample, whose meaning as 8-bit RGB is "
+                    "not defined; convert the file to 8-bit RGB."
                 )
             if not drop_alpha:
                 self._refuse_transparency()
@@ -197,11 +196,9 @@ class Picture:
         plain = self.depth <= 8 and mode in _PLAIN - {"YCbCr"} | _WITH_ALPHA
         if self.changed or not (plain or mode == "I" or mode.startswith("I;16")):
             raise DatasetError(
-                f"{self.path}: a label file must hold ids (8 or 16-bit grey, palette) or 8-bit RGB colours, and "
-                "this one "
-                f"holds {mode} of {self.depth} bits{', inverted or stretched' if self.changed else ''}; save it "
-                "as 8-bit "
-                "grey PNG."
+                f"{self.path}: a label file must hold ids (8 or 16-bit grey, palette) or 8-bit RGB colours, and this "
+                f"one holds {mode} of {self.depth} bits{', inverted or stretched' if self.changed else ''}; save it as "
+                "8-bit grey PNG."
             )
 
     def _values(self, table: LabelTable) -> tuple[np.ndarray, bool]:
@@ -437,8 +434,7 @@ def _check_tiff(path: Path, directory: ifd.Directory) -> None:
     if photometric in (ifd.MIN_IS_WHITE, ifd.MIN_IS_BLACK) and samples - extra > 1:
         raise DatasetError(
             f"{path}: has {samples} samples a pixel and says that they are grey (PhotometricInterpretation "
-            f"{photometric}),"
-            " as some tools write RGB; save it with PhotometricInterpretation RGB, or as PNG."
+            f"{photometric}), as some tools write RGB; save it with PhotometricInterpretation RGB, or as PNG."
         )
     if photometric == ifd.RGB and samples - extra > 3:
         raise DatasetError(

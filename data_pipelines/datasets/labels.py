@@ -126,11 +126,10 @@ class LabelTable:
         """
         if raw.ndim == 3:
             if not self.coloured:
+                other_way = ", or add the columns r,g,b to the list" if self.remedy == ADD_TO_THE_LIST else ""
                 raise DatasetError(
-                    f"{path}: holds colours, such as {raw[0, 0].tolist()}, but the class list gives none; save "
-                    "the ids as "
-                    "8-bit grey "
-                    f"PNG{', or add the columns r,g,b to the list' if self.remedy == ADD_TO_THE_LIST else ''}."
+                    f"{path}: holds colours, such as {raw[0, 0].tolist()}, but the class list gives none; save the ids "
+                    f"as 8-bit grey PNG{other_way}."
                 )
             red, green, blue = (raw[..., channel].astype(np.int32) for channel in range(3))
             packed = red << 16 | green << 8 | blue

@@ -115,8 +115,7 @@ class SemanticDrone(FileSource):
         if width * height > self.max_pixels or columns * rows > MAX_PARTS:
             raise DatasetError(
                 f"Dataset {self.name}: {width}x{height} cut into {columns * rows} patches is more than "
-                f"{self.max_pixels} "
-                f"pixels or {MAX_PARTS} patches; make width, height, columns or rows smaller."
+                f"{self.max_pixels} pixels or {MAX_PARTS} patches; make width, height, columns or rows smaller."
             )
         self._size = (width, height)
         self._windows = tiles.windows(

@@ -83,9 +83,8 @@ def place() -> tuple[int, int]:
             raise ValueError(f"it names hosts of the types {', '.join(cluster)} and itself {task['type']} {index}")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise HostError(
-            f"TF_CONFIG describes no cluster that can be worked on ({_told(error)}): give all hosts the type "
-            "worker, in the same "
-            f"order, and each its own place as index ({EXAMPLE}), or unset it for one host"
+            f"TF_CONFIG describes no cluster that can be worked on ({_told(error)}): give all hosts the type worker, "
+            f"in the same order, and each its own place as index ({EXAMPLE}), or unset it for one host"
         ) from None
     return index, count
 

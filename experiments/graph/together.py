@@ -56,9 +56,8 @@ def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: 
                 _wait_for(artefact)
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         raise HostError(
-            "another host was lost or stopped; start the same command again on every host, trainings go on at "
-            "their last "
-            "checkpoint"
+            "another host was lost or stopped; start the same command again on every host, trainings go on at their "
+            "last checkpoint"
         ) from error
 
 

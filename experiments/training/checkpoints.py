@@ -100,15 +100,13 @@ class Checkpoints:
                 return State(**json.loads(files.read_bytes(path / STATE))), damaged
             except (AssertionError, ValueError, TypeError, tf.errors.OpError) as error:
                 raise ArtefactError(
-                    f"{path} is a checkpoint of another network, as another version of dsr or of TensorFlow may "
-                    "have built: go on "
-                    f"with that version, or delete {self.folder} to begin anew"
+                    f"{path} is a checkpoint of another network, as another version of dsr or of TensorFlow may have "
+                    f"built: go on with that version, or delete {self.folder} to begin anew"
                 ) from error
         if damaged:
             raise ArtefactError(
-                f"{damaged[0]} is damaged, and so is every checkpoint before it: put a copy of one there if you "
-                "have any, or "
-                f"delete {self.folder} to begin anew"
+                f"{damaged[0]} is damaged, and so is every checkpoint before it: put a copy of one there if you have "
+                f"any, or delete {self.folder} to begin anew"
             )
         return State(), damaged
 

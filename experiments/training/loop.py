@@ -169,9 +169,8 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
         rates = " and ".join(f"{rate:g}" for rate in model.learning_rates().values())
         kept = f"the checkpoint of step {state.step} is kept" if state.step else "there is no checkpoint yet"
         return TrainingError(
-            f"{artefact.label} has diverged: {what} is not finite at step {step}, where the learning rate is "
-            f"{rates}; try a "
-            f"lower one (--set {training.settings}.learning_rate=...); {kept}"
+            f"{artefact.label} has diverged: {what} is not finite at step {step}, where the learning rate is {rates}; "
+            f"try a lower one (--set {training.settings}.learning_rate=...); {kept}"
         )
 
     class Window(tf.keras.callbacks.Callback):

@@ -132,9 +132,8 @@ class CodecTrainingConfig:
         quality = self.quality
         if quality is not None and not (1 <= quality <= highest and quality == round(quality, DIGITS)):
             raise HyperpriorError(
-                f"quality is {quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal "
-                "places, or to "
-                "none for all"
+                f"quality is {quality}: set it to a number from 1 to {highest} with up to {DIGITS} decimal places, or "
+                "to none for all"
             )
         if self.patch < 1 or self.patch % HyperpriorConfig.DOWNSAMPLING:
             raise HyperpriorError(f"patch is {self.patch}: set it to a multiple of {HyperpriorConfig.DOWNSAMPLING}")

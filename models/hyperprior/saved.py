@@ -265,9 +265,8 @@ def load_hyperprior(path: str | Path, network: HyperpriorNetwork) -> None:
     if saved.config != network.config:
         raise HyperpriorError(
             f"{path} has {saved.config.filters} filters and {saved.config.latents} latents, not "
-            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from "
-            "another, or "
-            "from none"
+            f"{network.config.filters} and {network.config.latents}: set network to the same, or start from another, "
+            "or from none"
         )
     for name, variable in float_weights(network).items():
         if not name.startswith("gain."):

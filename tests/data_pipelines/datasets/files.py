@@ -54,10 +54,9 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def save_raw_png(path: Path, width: int, height: int, depth: int, color: int, rows: bytes, *chunks: bytes) -> Path:
-    """A PNG of any bit depth and colour type (0 grey, 2 RGB, 3 palette) from its unfiltered rows; Pillow writes only
-    some.
+    """A PNG of any bit depth and colour type (0 grey, 2 RGB, 3 palette) from its unfiltered rows.
 
-    `chunks` are put before the pixels.
+    Pillow writes only some. `chunks` are put before the pixels.
     """
     stride = len(rows) // height
     filtered = b"".join(b"\0" + rows[i * stride : (i + 1) * stride] for i in range(height))
