@@ -15,6 +15,7 @@ from PIL import Image
 from dsr.app.cli import COMMANDS, cli
 from dsr.app.manual import PAGE, manual
 from tests.commands_shown import check_parses, commands_in
+from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -42,6 +43,12 @@ def test_files_modules_and_commands_that_are_named_exist(page: Path) -> None:
     assert missing == []
     commands = re.findall(r"(?:`|^)dsr ([a-z][a-z-]*)", text, re.MULTILINE)
     assert set(commands) <= set(COMMANDS)
+
+
+def test_the_map_shows_every_room() -> None:
+    shown = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    rooms = [path.parent.relative_to(ROOT) for floor in FLOORS for path in ROOT.glob(f"{floor}/*/__init__.py")]
+    assert rooms and [str(room) for room in rooms if f"`{room}/`" not in shown] == []
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
