@@ -6,7 +6,7 @@ import click
 
 from dsr.app.console import show
 from dsr.app.help import Command, json_option
-from dsr.app.options import Request, study_argument, study_options_without
+from dsr.app.request import Request, study_argument, study_options_without
 from dsr.experiments.config.settings import settings, to_toml
 
 

@@ -11,17 +11,9 @@ import click
 from dsr.app.console import Console, made_of, show
 from dsr.app.engines import engine_options
 from dsr.app.help import Command, Names, dry_run_option, json_option
-from dsr.app.options import (
-    POINT,
-    QualityOf,
-    Request,
-    codec_option,
-    codec_options,
-    plan_and_make,
-    point_of,
-    study_options_without,
-    with_quality,
-)
+from dsr.app.options import POINT, QualityOf, codec_option, codec_options, with_quality
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, point_of, study_options_without
 from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.config.overrides import ConfigError

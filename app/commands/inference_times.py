@@ -6,7 +6,7 @@ import click
 
 from dsr.app.console import Console, show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import Request, study_options_without, with_restorers
+from dsr.app.request import Request, study_options_without, with_restorers
 from dsr.experiments.analysis.inference_times import STAGES, inference_times_table
 from dsr.experiments.measurements.inference_times import measure
 from dsr.experiments.measurements.kept import INFERENCE_TIMES

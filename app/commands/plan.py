@@ -11,8 +11,9 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.console import size as readable_size
 from dsr.app.help import Command, json_option
-from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorers
+from dsr.app.plans import plan_and_make
 from dsr.app.quantities import BYTES, POINTS, RATE, SIZE
+from dsr.app.request import Request, study_argument, study_options, with_restorers
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.planning.demand import Demand
 from dsr.experiments.planning.gathering import gather, gather_foretold, said, to_foretell

@@ -6,7 +6,9 @@ import click
 
 from dsr.app.console import Console, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import CODEC, Request, plan_and_make, study_options_without
+from dsr.app.options import CODEC
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, study_options_without
 from dsr.experiments.analysis.rate_distortion import write_rate_distortion
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Domain

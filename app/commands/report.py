@@ -8,7 +8,7 @@ import click
 
 from dsr.app.console import show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import Request, study_argument, study_options_without, with_adaptations, with_restorers, with_seeds
+from dsr.app.request import Request, study_argument, study_options_without, with_adaptations, with_restorers, with_seeds
 from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, other_results, report_of
 

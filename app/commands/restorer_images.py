@@ -8,7 +8,8 @@ import click
 
 from dsr.app.console import Console, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, plan_and_make, study_options, with_restorers, with_seeds
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, study_options, with_restorers, with_seeds
 from dsr.experiments.analysis.restorer_images import restorer_images_table
 from dsr.experiments.measurements.kept import RESTORER_IMAGES
 from dsr.experiments.measurements.restorer_images import scores, trials

@@ -6,16 +6,8 @@ import click
 
 from dsr.app.console import Console, duration, size
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import (
-    Request,
-    plan_and_make,
-    show_plan,
-    study_argument,
-    study_options,
-    with_adaptations,
-    with_restorers,
-    with_seeds,
-)
+from dsr.app.plans import plan_and_make, show_plan
+from dsr.app.request import Request, study_argument, study_options, with_adaptations, with_restorers, with_seeds
 from dsr.app.tables import show_results
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.costs import BYTES_BASIS, GPU_BASIS, Costs, costs

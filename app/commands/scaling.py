@@ -11,8 +11,9 @@ import click
 from dsr.app.console import Console, show
 from dsr.app.console import size as readable_size
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, plan_and_make, study_argument, study_options, with_restorer, with_seeds
+from dsr.app.plans import plan_and_make
 from dsr.app.quantities import BYTES, POINTS, SHARES
+from dsr.app.request import Request, study_argument, study_options, with_restorer, with_seeds
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.measurements.kept import SCALING
 from dsr.experiments.planning.known import Score

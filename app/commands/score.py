@@ -11,7 +11,8 @@ import click
 
 from dsr.app.console import Console, show
 from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
-from dsr.app.options import Request, plan_and_make, study_options_without
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, study_options_without
 from dsr.experiments.analysis.headline import unlabelled
 from dsr.experiments.analysis.over_images import left_out
 from dsr.experiments.analysis.report import write_report

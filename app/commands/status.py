@@ -12,7 +12,9 @@ import click
 
 from dsr.app.console import duration, show, size
 from dsr.app.help import Command, json_option
-from dsr.app.options import complete_study, show_plan, work_option
+from dsr.app.options import work_option
+from dsr.app.plans import show_plan
+from dsr.app.request import complete_study
 from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements

@@ -6,15 +6,8 @@ import click
 
 from dsr.app.console import Console
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import (
-    Request,
-    at_point,
-    plan_and_make,
-    study_options_without,
-    with_adaptations,
-    with_restorer,
-    with_seeds,
-)
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, at_point, study_options_without, with_adaptations, with_restorer, with_seeds
 from dsr.app.tables import show_evaluations
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.summaries import EvaluationSummary

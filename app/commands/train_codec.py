@@ -8,7 +8,8 @@ import click
 
 from dsr.app.console import Console, duration, made_of, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import Request, plan_and_make, study_options_without
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, study_options_without
 from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.experiments.summaries import CodecSummary
 from dsr.models.hyperprior.saved import WEIGHTS_FILE

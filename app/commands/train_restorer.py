@@ -11,7 +11,9 @@ import click
 
 from dsr.app.console import Console, duration, made_of, show
 from dsr.app.help import Command, dry_run_option, json_option
-from dsr.app.options import LOCAL, Request, at_point, plan_and_make, study_options_without, with_restorer_to_train
+from dsr.app.options import LOCAL
+from dsr.app.plans import plan_and_make
+from dsr.app.request import Request, at_point, study_options_without, with_restorer_to_train
 from dsr.experiments.config.overrides import flatten
 from dsr.experiments.summaries import TrainingSummary
 from dsr.models.restorers.gan_config import AdversarialConfig

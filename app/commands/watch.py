@@ -10,7 +10,8 @@ import click
 
 from dsr.app.console import show
 from dsr.app.help import Command, json_option
-from dsr.app.options import CODEC, QualityOf, Request, point_of, study_options_without, with_quality
+from dsr.app.options import CODEC, QualityOf, with_quality
+from dsr.app.request import Request, point_of, study_options_without
 from dsr.experiments.domain import Domain
 from dsr.experiments.last_conversion import last_conversion
 from dsr.experiments.planning.arrivals import ALPHA, Arrivals, compare, read_arrivals
