@@ -15,7 +15,7 @@ import click
 
 from dsr.app.help import JSON, QUIET, is_asked
 from dsr.experiments.graph.progress import Meter, Progress, Silent
-from dsr.experiments.results import finite
+from dsr.experiments.stored_json import finite
 
 if TYPE_CHECKING:
     from dsr.experiments.graph.artefacts import Artefact

@@ -15,7 +15,7 @@ from dsr.experiments.config.schema import OperatingPoint, StudyConfig
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements
-from dsr.experiments.results import load
+from dsr.experiments.stored_json import load
 from dsr.experiments.stored_study import NO_PATHS, PATHS, stored_config, stored_names
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError

@@ -42,9 +42,8 @@ from dsr.experiments.results import (
     StageTiming,
     StudyFacts,
     TrainingResult,
-    from_json,
-    load,
 )
+from dsr.experiments.stored_json import from_json, load
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import ConfusionSummary, EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.ledger import STATISTICS

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
-from dsr.experiments.results import from_json, load
+from dsr.experiments.stored_json import from_json, load
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.tfrecords import files

@@ -10,21 +10,9 @@ that was not measured, or that is not finite, is None.
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any, Optional, TypeVar
-
-import dacite
-
-from dsr.models.errors import UserError
-
-Stored = TypeVar("Stored")
-
-MAX_BYTES = 1 << 28
-"""Of a file of results; larger ones are not read."""
+from dataclasses import dataclass, field
+from typing import Any, Optional
 
 
 @dataclass
@@ -163,6 +151,20 @@ class EvaluationResult:
 
 
 @dataclass
+class Estimate:
+    """A value with its 95 % interval; without one if there are too few images for it."""
+
+    value: float
+    low: Optional[float]
+    high: Optional[float]
+
+    @property
+    def clear(self) -> bool:
+        """Whether it can be told from zero: its interval excludes that."""
+        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
+
+
+@dataclass
 class OverImages:
     """A score, or how far it is above that of the configuration `minus`, with intervals over the test images."""
 
@@ -204,20 +206,6 @@ class ImageScores:
     restorer: Optional[str]
     niqe: list[Optional[float]]
     hosa: list[Optional[float]]
-
-
-@dataclass
-class Estimate:
-    """A value with its 95 % interval; without one if there are too few images for it."""
-
-    value: float
-    low: Optional[float]
-    high: Optional[float]
-
-    @property
-    def clear(self) -> bool:
-        """Whether it can be told from zero: its interval excludes that."""
-        return self.low is not None and self.high is not None and (self.low > 0 or self.high < 0)
 
 
 @dataclass
@@ -469,56 +457,3 @@ class Results:
     gallery: list[GalleryImage] = field(default_factory=list)
     timings: list[StageTiming] = field(default_factory=list)
     artefacts: list[ArtefactFacts] = field(default_factory=list)
-
-
-def to_json(value: Any) -> Any:
-    """Dataclasses, and lists of them, as plain JSON values.
-
-    Numbers that JSON cannot say (nan, infinity) become None.
-    """
-    if isinstance(value, (list, tuple)):
-        return [to_json(item) for item in value]
-    return finite(asdict(value))
-
-
-def finite(value: Any) -> Any:
-    """A JSON value with every number that is not finite replaced by None."""
-    if isinstance(value, Mapping):
-        return {key: finite(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def from_json(kind: type[Stored], value: Any, strict: bool = True) -> Stored:
-    """The dataclass that `to_json` made `value` of; unless `strict`, there may be more in it.
-
-    Raises ValueError if it is none: an unknown or missing field, or a value of another type.
-    """
-    if not isinstance(value, dict):
-        raise ValueError(f"expected an object, not {type(value).__name__}")  # noqa: TRY004 (it is the content of a file)
-    try:
-        return dacite.from_dict(kind, value, dacite.Config(strict=strict))  # type: ignore[type-var]  # a dataclass
-    except dacite.DaciteError as error:
-        raise ValueError(str(error)[:200]) from None
-
-
-def load(path: Path) -> Any:
-    """A JSON file of stored results; finite numbers only.
-
-    Raises:
-      FileNotFoundError: there is none.
-      UserError: it cannot be read, or is no JSON.
-    """
-
-    def refuse(constant: str) -> None:
-        raise ValueError(f"holds {constant}")
-
-    try:
-        if path.stat().st_size > MAX_BYTES or not path.is_file():
-            raise ValueError("it is no file of results")
-        return json.loads(path.read_bytes(), parse_constant=refuse)
-    except FileNotFoundError:
-        raise
-    except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{path} is damaged ({error})") from None

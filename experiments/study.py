@@ -32,7 +32,7 @@ from dsr.experiments.domain import Case, Domain, seeded
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import load
+from dsr.experiments.stored_json import load
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
 from dsr.experiments.training.shipped import build_shipped
 from dsr.models.restorers.registry import RESTORERS, RestorerName

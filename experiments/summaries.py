@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional, TypeVar
 
-from dsr.experiments.results import from_json
+from dsr.experiments.stored_json import from_json
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import Manifest

@@ -33,7 +33,8 @@ from dsr.experiments.analysis.plan import changes, plan_view
 from dsr.experiments.analysis.restorer_images import restorer_images_charts
 from dsr.experiments.analysis.samples import PSNR, gallery, sample_views
 from dsr.experiments.analysis.scaling import scaling_view
-from dsr.experiments.results import Results, TrainingResult, from_json, to_json
+from dsr.experiments.results import Results, TrainingResult
+from dsr.experiments.stored_json import from_json, to_json
 from dsr.models.metrics.distances import FEWEST_IMAGES
 from dsr.tfrecords.errors import one_sentence
 from dsr.tfrecords.files import write_atomically

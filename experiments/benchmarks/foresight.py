@@ -37,7 +37,8 @@ from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.scaling import Trial, bytes_of, scores, trials
 from dsr.experiments.planning.known import Score, pooled
 from dsr.experiments.planning.units import parse_fraction
-from dsr.experiments.results import ScalingTrial, load
+from dsr.experiments.results import ScalingTrial
+from dsr.experiments.stored_json import load
 from dsr.experiments.study import Study
 from dsr.tfrecords.files import write_atomically
 

@@ -15,7 +15,7 @@ from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.deploy.errors import DeployError
 from dsr.experiments.graph.artefacts import CLASSES
 from dsr.experiments.graph.places import below
-from dsr.experiments.results import from_json
+from dsr.experiments.stored_json import from_json
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError

@@ -11,7 +11,8 @@ from typing import Any, Generic, Optional, TypeVar
 
 from dsr.experiments.analysis.tables import Table
 from dsr.experiments.config.overrides import ConfigError, flatten
-from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial, from_json, load, to_json
+from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial
+from dsr.experiments.stored_json import from_json, load, to_json
 from dsr.experiments.stored_study import NO_PATHS, PATHS
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError

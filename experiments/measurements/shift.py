@@ -19,7 +19,8 @@ from dsr.experiments.domain import Domain
 from dsr.experiments.measurements.artefacts import features, perceptual
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.perceptual import SCORES
-from dsr.experiments.results import Correlation, Distances, DomainShift, Estimate, Halves, ImageScores, Shift, load
+from dsr.experiments.results import Correlation, Distances, DomainShift, Estimate, Halves, ImageScores, Shift
+from dsr.experiments.stored_json import load
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.metrics.distances import DISTANCES, Sampled, between_halves, correlate, resamples
 from dsr.models.metrics.perceptual import INDEXES

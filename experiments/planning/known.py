@@ -15,7 +15,8 @@ from dsr.experiments.analysis.tables import images_used, miou, restorers
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.units import Size
-from dsr.experiments.results import InferenceTimes, Results, from_json
+from dsr.experiments.results import InferenceTimes, Results
+from dsr.experiments.stored_json import from_json
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,8 @@ from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.results import Fidelity, Results, ScoredOn, from_json, load, to_json
+from dsr.experiments.results import Fidelity, Results, ScoredOn
+from dsr.experiments.stored_json import from_json, load, to_json
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RESTORERS

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from dsr.experiments.results import ClassFacts, EvaluationResult, Results, ScoredOn, from_json
+from dsr.experiments.results import ClassFacts, EvaluationResult, Results, ScoredOn
+from dsr.experiments.stored_json import from_json
 
 CLASSES = [
     ClassFacts(**label)

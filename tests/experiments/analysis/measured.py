@@ -19,8 +19,8 @@ from dsr.experiments.results import (
     LossDifference,
     Results,
     Shift,
-    from_json,
 )
+from dsr.experiments.stored_json import from_json
 from dsr.models.metrics.distances import DISTANCES, Sampled, between_halves, correlate, resamples
 from dsr.models.metrics.information import Losses, differ
 

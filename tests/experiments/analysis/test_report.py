@@ -15,7 +15,8 @@ from dsr.experiments.analysis import report, tables
 from dsr.experiments.analysis.pictures import ReportError
 from dsr.experiments.analysis.report import heat, write_report
 from dsr.experiments.analysis.samples import sample_views
-from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes, from_json, load
+from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes
+from dsr.experiments.stored_json import from_json, load
 from dsr.models.errors import UserError
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
