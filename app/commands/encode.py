@@ -102,7 +102,7 @@ def command(
 def _sample(source: Path) -> list[Any]:
     """Pixels of a few images, spread evenly over the folder; none that cannot be read."""
     from dsr.data_pipelines.datasets import DatasetError, images
-    from dsr.experiments.fleet.folders import find_items
+    from dsr.experiments.fleet.items import find_items
 
     if not source.is_dir():
         return [images.read_rgb(source)]

@@ -11,8 +11,8 @@ import numpy as np
 from dsr.data_pipelines.datasets import images
 from dsr.experiments.deploy.errors import DeployError
 from dsr.experiments.deploy.segmenters import SavedSegmenter
-from dsr.experiments.fleet import folders
-from dsr.experiments.fleet.folders import IMAGE, Folder, Item, Made
+from dsr.experiments.fleet.folders import Folder, Made
+from dsr.experiments.fleet.items import IMAGE, Item, find, items_of, listing, others_of, readable
 from dsr.tfrecords.manifest import Identity, Manifest, release
 from dsr.tfrecords.png import encode_png
 
@@ -62,24 +62,24 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
     Raises:
         FleetError: there is no such folder, or no image in it. DeployError: no segmenter, or ids beyond 8 bits.
     """
-    found = folders.find(source, images.EXTENSIONS)
-    items = folders.items_of(found)
+    found = find(source, images.EXTENSIONS)
+    items = items_of(found)
     saved = SavedSegmenter(segmenter)
     if ids == "dataset" and max(label.id for label in saved.table.classes) > 255:
         raise DeployError("the dataset's ids go beyond 255, and label maps have 8 bits: take --ids train")
     config = {
         "dsr": release(),
         "segmenter": Manifest.load(segmenter).fingerprint,
-        "listing": folders.listing(source, (item.name for item in items)),
+        "listing": listing(source, (item.name for item in items)),
         "ids": ids,
     }
     change = Predict(source, saved, ids)
     return Folder(
-        Identity("predicted", f"predict {folders.readable(source.name)}", config),
+        Identity("predicted", f"predict {readable(source.name)}", config),
         {IMAGE: source},
         items,
         change,
         TABLE,
         COLUMNS,
-        others=folders.others_of(found),
+        others=others_of(found),
     )

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
-from dsr.experiments.fleet import folders
-from dsr.experiments.fleet.folders import IMAGE, Folder, Item, Made
+from dsr.experiments.fleet.folders import Folder, Made
+from dsr.experiments.fleet.items import IMAGE, Item, find, items_of, listing, others_of, readable
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Rate
 from dsr.models.metrics.fidelity import psnr
@@ -89,40 +89,40 @@ class Decode:
 
 def encoded_folder(source: Path, rate: Rate, measured: bool) -> Folder:
     """The folder of bitstreams of a folder of images. Raises FleetError if there is none."""
-    found = folders.find(source, images.EXTENSIONS)
-    items = folders.items_of(found)
+    found = find(source, images.EXTENSIONS)
+    items = items_of(found)
     config = {
         "dsr": release(),
-        "listing": folders.listing(source, (item.name for item in items)),
+        "listing": listing(source, (item.name for item in items)),
         "rate": rate.describe(),
         "psnr": measured,
     }
     return Folder(
-        Identity("encoded", f"encode {folders.readable(source.name)}", config),
+        Identity("encoded", f"encode {readable(source.name)}", config),
         {IMAGE: source},
         items,
         Encode(source, rate, measured),
         RATES,
         ENCODED,
-        others=folders.others_of(found),
+        others=others_of(found),
     )
 
 
 def decoded_folder(source: Path, format: Format) -> Folder:
     """The folder of images of a folder of bitstreams. Raises FleetError if there is none."""
-    found = folders.find(source, received.all_suffixes())
-    items = folders.items_of(found)
+    found = find(source, received.all_suffixes())
+    items = items_of(found)
     config = {
         "dsr": release(),
-        "listing": folders.listing(source, (item.name for item in items)),
+        "listing": listing(source, (item.name for item in items)),
         "format": str(format),
     }
     return Folder(
-        Identity("decoded", f"decode {folders.readable(source.name)}", config),
+        Identity("decoded", f"decode {readable(source.name)}", config),
         {IMAGE: source},
         items,
         Decode(source, format),
         RATES,
         DECODED,
-        others=folders.others_of(found),
+        others=others_of(found),
     )

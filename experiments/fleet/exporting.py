@@ -20,7 +20,8 @@ from dsr.data_pipelines.codecs import identify
 from dsr.data_pipelines.datasets.classes import write_classes
 from dsr.data_pipelines.datasets.labels import LabelTable
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.folders import Batch, Folder, Item, Made
+from dsr.experiments.fleet.folders import Batch, Folder, Made
+from dsr.experiments.fleet.items import Item
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.graph.places import below
 from dsr.models.errors import ReadError

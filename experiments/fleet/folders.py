@@ -23,8 +23,8 @@ from typing import Any, Optional
 
 from dsr.data_pipelines.datasets import images
 from dsr.data_pipelines.datasets.files import unreadable
-from dsr.data_pipelines.datasets.listing import Found, counted, list_files
 from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.fleet.items import Item, readable
 from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
@@ -44,9 +44,6 @@ FILES_PER_BATCH = 8
 
 KEEP_TIME_EVERY = 5.0  # seconds
 
-IMAGE, LABEL = "image", "label"
-"""What a file is that is read."""
-
 MOST_BYTES = images.max_bytes(images.MAX_PIXELS)
 """More than any file has that can be changed."""
 
@@ -54,28 +51,6 @@ NAME_BYTES = 255
 """File systems have no longer names of files."""
 
 Row = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Item:
-    """A file that is to be changed.
-
-    Attributes:
-        name: In the folder that is read, with `/`.
-        stem: The name without its suffix; what is made of the file is named by it.
-        label: Name of its label map in the folder of those; None without one.
-        flaw: Why it cannot be changed, where its name shows that already.
-    """
-
-    name: str
-    stem: str
-    label: Optional[str] = None
-    flaw: Optional[str] = None
-
-    def sources(self) -> list[tuple[str, str]]:
-        """Kind and name of each file that it is changed by; none if it cannot be."""
-        named = [(IMAGE, self.name)] if self.label is None else [(IMAGE, self.name), (LABEL, self.label)]
-        return [] if self.flaw else named
 
 
 @dataclass(frozen=True)
@@ -196,83 +171,11 @@ class BatchWriter:
         result.files[batch.tar] = {"bytes": tar.size, "sha256": tar.sha256}
 
 
-def find(folder: Path, suffixes: Iterable[str]) -> Found:
-    """What lies in a folder and below it: files with one of these suffixes (lower-case), and all that is not read.
-
-    As in datasets, links to folders are followed, hidden files are not looked at, and files that can hold no image do
-    not count. Its `files` have the names without suffix as the file system has them.
-
-    Raises:
-        FleetError: there is no such folder, or no such file in it. ReadError: it cannot be listed.
-    """
-    if not folder.is_dir():
-        raise FleetError(f"{folder} is no folder; give the one that the files are in")
-    found = list_files(folder, tuple(suffixes), recursive=True)
-    if not found.files:
-        there = f", but {counted(others_of(found))}" if found.others else ""
-        raise FleetError(f"{folder} holds no {', '.join(suffixes)} file{there}; give the folder that the files are in")
-    files: dict[str, list[str]] = {}
-    for name in sorted(name for names in found.files.values() for name in names):
-        files.setdefault(PurePosixPath(name).with_suffix("").as_posix(), []).append(name)
-    return replace(found, files=files)
-
-
-def others_of(found: Found, kind: str = "") -> list[str]:
-    """What lies in a folder and is not read, by its name there, and why."""
-    names = ((os.path.relpath(other.path, found.folder), other.why) for other in found.others)
-    return sorted(readable(f"{kind}{name}: {why}") for name, why in names)
-
-
-def find_items(folder: Path, suffixes: Iterable[str]) -> list[Item]:
-    """See `find` and `items_of`."""
-    return items_of(find(folder, suffixes))
-
-
-def items_of(found: Found, labels: Optional[Found] = None) -> list[Item]:
-    """The files of a folder, sorted by name; with `labels` each must have a label map there.
-
-    Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot be written down:
-    such items have a flaw, and so has a label map without an image.
-    """
-    items = []
-    for stem in sorted(found.files.keys() | (labels.files.keys() if labels else set())):
-        names, partners = found.files.get(stem, []), labels.files.get(stem, []) if labels else []
-        flaw = _flaw(stem, names, partners, labels is not None)
-        items += [Item(name, stem, partners[0] if partners else None, flaw) for name in names or partners[:1]]
-    return items
-
-
-def _flaw(stem: str, names: list[str], labels: list[str], labelled: bool) -> Optional[str]:
-    if not names:
-        return f"label {readable(labels[0])} has no image of its name; add the image or remove this file"
-    for kind, found in (("image", names), ("label", labels)):
-        if len(found) > 1:
-            return f"{' and '.join(map(readable, found))} are one {kind} by name; keep one of them"
-    if labelled and not labels:
-        return f"{readable(names[0])} has no label map of its name; add it or remove this file"
-    if not stem.isprintable() or readable(stem) != stem:
-        return f"{readable(names[0])!r}: its name is not printable UTF-8; rename the file"
-    return None
-
-
-def readable(name: str) -> str:
-    """As UTF-8 can write it, which need not be as the file system has it."""
-    return name.encode(errors="replace").decode()
-
-
 def check_names(names: Iterable[str]) -> None:
     """Raise FleetError if a file cannot be called so."""
     for name in (PurePosixPath(name).name for name in names):
         if len(os.fsencode(name)) > NAME_BYTES:
             raise FleetError(f"{name} would be longer than {NAME_BYTES} bytes; rename the file")
-
-
-def listing(folder: Path, names: Iterable[str]) -> str:
-    """SHA-256 (hex) over the names and sizes of files."""
-    digest = hashlib.sha256()
-    for name in names:
-        digest.update(canonical_json([readable(name), files.size(folder / name)]).encode() + b"\n")
-    return digest.hexdigest()
 
 
 def sources_of(roots: Mapping[str, Path], batch: Batch) -> list[dict[str, Any]]:

@@ -9,9 +9,9 @@ from typing import Any, Optional
 
 from dsr.data_pipelines import received
 from dsr.data_pipelines.datasets import images
-from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.errors import FleetError
-from dsr.experiments.fleet.folders import IMAGE, LABEL, Folder, Item, Made
+from dsr.experiments.fleet.folders import Folder, Made
+from dsr.experiments.fleet.items import IMAGE, LABEL, Item, find, items_of, listing, others_of, readable
 from dsr.experiments.fleet.pictures import Format
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.tfrecords.manifest import Identity, release
@@ -93,26 +93,24 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
     Raises:
         FleetError: there is no such folder, or nothing in it. RestorerError: the restorer's folder holds none.
     """
-    partners = None if labels is None else folders.find(labels, LABEL_SUFFIXES)
-    found = folders.find(source, received.all_suffixes())
-    items, others = folders.items_of(found, partners), folders.others_of(found)
+    partners = None if labels is None else find(labels, LABEL_SUFFIXES)
+    found = find(source, received.all_suffixes())
+    items, others = items_of(found, partners), others_of(found)
     change = Restore(source, labels, SavedRestorer(restorer), format)
     roots = {IMAGE: source}
     config: dict[str, Any] = {
         "dsr": release(),
         "restorer": change.restorer.describe(),
-        "listing": folders.listing(
-            source, (name for name in (item.name for item in items) if (source / name).is_file())
-        ),
+        "listing": listing(source, (name for name in (item.name for item in items) if (source / name).is_file())),
         "format": str(format),
         "labels": None,
     }
     if labels is not None and partners is not None:
         roots[LABEL] = labels
-        config["labels"] = folders.listing(labels, sorted(name for names in partners.files.values() for name in names))
-        others += folders.others_of(partners, "label ")
+        config["labels"] = listing(labels, sorted(name for names in partners.files.values() for name in names))
+        others += others_of(partners, "label ")
     return Folder(
-        Identity("restored", f"restore {folders.readable(source.name)}", config),
+        Identity("restored", f"restore {readable(source.name)}", config),
         roots,
         items,
         change,

@@ -13,9 +13,9 @@ from dsr.data_pipelines.datasets.originals import Originals
 from dsr.experiments.config.schema import DatasetConfig, RestorerName, StudyConfig
 from dsr.experiments.conversion import Converting, sample_pixels
 from dsr.experiments.domain import Domain
-from dsr.experiments.fleet import folders
 from dsr.experiments.fleet.alike import Alike, File, alike
 from dsr.experiments.fleet.errors import FleetError
+from dsr.experiments.fleet.items import find_items
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.measurements.artefacts import perceptual
 from dsr.experiments.study import ORIGINAL, Study
@@ -102,7 +102,7 @@ def fleet_training(
 def read_fleet(fleet: Path) -> list[File]:
     """What the files of a folder say of themselves; those that cannot be read, or hold something else, are left out."""
     found = []
-    for item in folders.find_items(fleet, received.all_suffixes()):
+    for item in find_items(fleet, received.all_suffixes()):
         try:
             bitstream = received.read_bitstream(fleet / item.name)
             found.append(File(received.read_header(item.name, bitstream), len(bitstream)))

@@ -23,7 +23,7 @@ from typing import Any, Optional
 from dsr.data_pipelines import received
 from dsr.data_pipelines.codecs import CodecError
 from dsr.experiments.conversion import stored_codec
-from dsr.experiments.fleet import folders
+from dsr.experiments.fleet.items import find_items
 from dsr.experiments.planning.errors import PlanningError
 from dsr.tfrecords import files
 from dsr.tfrecords.layout import MANIFEST
@@ -187,7 +187,7 @@ def _chosen_rows(path: Path, there: int, most: int) -> Iterator[dict]:
 
 
 def _in_files(folder: Path, most: int) -> Arrivals:
-    items = folders.find_items(folder, received.all_suffixes())
+    items = find_items(folder, received.all_suffixes())
     images: list[Arrival] = []
     chosen = evenly(most, len(items))
     for number in chosen:

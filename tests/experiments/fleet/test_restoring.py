@@ -20,7 +20,7 @@ from PIL import Image
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.codecs.base import Inspection
-from dsr.experiments.fleet.folders import find_items
+from dsr.experiments.fleet.items import find_items
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.restorers import Point, strangers
 from dsr.experiments.fleet.restoring import restored_folder
