@@ -21,7 +21,8 @@ from dsr.experiments.study import ORIGINAL
 from dsr.models.restorers.folder import SHIPPED
 
 if TYPE_CHECKING:
-    from dsr.experiments.scoring.networks import Labeller, Layout
+    from dsr.experiments.scoring.labelling import Labeller
+    from dsr.experiments.scoring.networks import Layout
     from dsr.experiments.scoring.predictions import Ids
 
 MAX_SIDE = 1 << 14
@@ -124,7 +125,8 @@ def command(
         results, page = score_predictions(request, predictions, ids)
     else:
         assert model is not None
-        from dsr.experiments.scoring.networks import Labeller, Mapping, Preprocessing, open_network
+        from dsr.experiments.scoring.labelling import Labeller, Mapping
+        from dsr.experiments.scoring.networks import Preprocessing, open_network
 
         saved = (Path(model) / "saved_model.pb").is_file()
         how = Preprocessing(

@@ -24,7 +24,7 @@ from dsr.experiments.samples import spread
 from dsr.experiments.scoring.collecting import evaluation_result
 from dsr.experiments.scoring.counts import Counts, ImageCounts
 from dsr.experiments.scoring.errors import ScoreError
-from dsr.experiments.scoring.networks import Labeller
+from dsr.experiments.scoring.labelling import Labeller
 from dsr.experiments.study import FOLDER_NAME, ORIGINAL, Study
 from dsr.tfrecords.building import Build, building
 from dsr.tfrecords.errors import one_sentence

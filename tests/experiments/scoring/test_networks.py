@@ -11,7 +11,8 @@ from PIL import Image
 
 from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable
 from dsr.experiments.scoring.errors import ScoreError
-from dsr.experiments.scoring.networks import Labeller, Layout, Mapping, Preprocessing, open_network
+from dsr.experiments.scoring.labelling import Labeller, Mapping
+from dsr.experiments.scoring.networks import Layout, Preprocessing, open_network
 
 TABLE = LabelTable(tuple(Label(n, n, name, (n, n, n)) for n, name in enumerate(("road", "car", "sky"))))
 SAME = Mapping.same(TABLE)

@@ -10,7 +10,8 @@ import pytest
 import tensorflow as tf
 
 from dsr.experiments.scoring.errors import ScoreError
-from dsr.experiments.scoring.networks import Labeller, Mapping, Preprocessing, open_network
+from dsr.experiments.scoring.labelling import Labeller, Mapping
+from dsr.experiments.scoring.networks import Preprocessing, open_network
 from dsr.models.restorers.rdn import build_rdn
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import save_network
