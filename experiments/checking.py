@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from dsr.data_pipelines.datasets import IGNORE, DatasetError, Sample, Source, images
-from dsr.data_pipelines.datasets.base import FileSource
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.data_pipelines.datasets.files import read_bytes
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError

@@ -14,7 +14,7 @@ from dsr.app.console import Console, show
 from dsr.app.help import Command, Names, json_option
 from dsr.app.options import workers_option
 from dsr.data_pipelines.datasets import DATASETS, dataset_class
-from dsr.data_pipelines.datasets.base import FileSource
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.experiments.checking import SplitFacts, check
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.schema import DatasetConfig

@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from dsr.data_pipelines.datasets import images
-from dsr.data_pipelines.datasets.base import IGNORE, FileSource, Label, LabelTable, Listing
+from dsr.data_pipelines.datasets.base import IGNORE, Label, LabelTable, Listing
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.data_pipelines.datasets.labels import built_in
 
 # Small: the paper's footnote 5.

@@ -13,8 +13,9 @@ import numpy as np
 from dsr.data_pipelines import received as files_received
 from dsr.data_pipelines.codecs import CodecError, Inspection
 from dsr.data_pipelines.datasets import images as image_files
-from dsr.data_pipelines.datasets.base import DatasetError, FileSource, Listing, Sample, permuted
+from dsr.data_pipelines.datasets.base import DatasetError, Listing, Sample, permuted
 from dsr.data_pipelines.datasets.classes import read_classes
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.data_pipelines.datasets.files import expanded
 from dsr.data_pipelines.datasets.labels import IGNORE, Label, LabelTable, voc_color
 from dsr.data_pipelines.datasets.listing import Found, Other, beside

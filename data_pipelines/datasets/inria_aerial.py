@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines.datasets import images, tiles
-from dsr.data_pipelines.datasets.base import MAX_PARTS, DatasetError, FileSource, Label, LabelTable, Listing, Sample
+from dsr.data_pipelines.datasets.base import MAX_PARTS, DatasetError, Label, LabelTable, Listing, Sample
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.data_pipelines.datasets.labels import built_in
 
 TABLE = LabelTable(

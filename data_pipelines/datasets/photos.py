@@ -9,7 +9,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from dsr.data_pipelines.datasets import images as image_files
-from dsr.data_pipelines.datasets.base import FileSource, Label, LabelTable, Listing, Sample
+from dsr.data_pipelines.datasets.base import Label, LabelTable, Listing, Sample
+from dsr.data_pipelines.datasets.file_source import FileSource
 
 SPLIT = "all"
 

@@ -15,13 +15,13 @@ from dsr.data_pipelines.datasets.base import (
     IGNORE,
     MAX_PARTS,
     DatasetError,
-    FileSource,
     Label,
     LabelTable,
     Listing,
     Sample,
     permuted,
 )
+from dsr.data_pipelines.datasets.file_source import FileSource
 from dsr.data_pipelines.datasets.labels import built_in
 
 # The paper has 20 classes and does not list them; these are the 20 that the dataset's authors name as its classes.

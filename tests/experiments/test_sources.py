@@ -100,7 +100,7 @@ def test_what_did_not_change_has_the_name_of_its_listing_and_is_not_read_again(r
         read.append(path)
         return read_bytes(path, limit)
 
-    monkeypatch.setattr("dsr.data_pipelines.datasets.base.read_bytes", reading)
+    monkeypatch.setattr("dsr.data_pipelines.datasets.file_source.read_bytes", reading)
     again = study(root).shards(ORIGINAL, "train")
     assert again.fingerprint == plain.fingerprint and read == []
     assert again.notes == ("its 8 source files are as they were (8 by size and time, 0 by SHA-256)",)
