@@ -31,6 +31,7 @@ from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain, seeded
 from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact, fingerprints
+from dsr.experiments.graph.identities import training_identity
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.stored_json import load
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
@@ -41,7 +42,6 @@ from dsr.models.segmenter.config import DeepLabConfig
 from dsr.tfrecords.conversions import compressed_identity, original_identity, received_identity, restored_identity
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
-from dsr.tfrecords.integrity import sha256
 from dsr.tfrecords.manifest import Identity
 from dsr.tfrecords.plan import select_samples
 
@@ -53,9 +53,6 @@ SECONDS_PER_EVALUATED_IMAGE = 0.1
 
 PURPOSES = {"restore": "train codecs and restorers on", "train": "train segmenters on", "test": "test segmenters on"}
 """What the images of a role are for, as the end of a sentence."""
-
-NOT_IN_THE_RESULT = ("checkpoint_every", "log_every")
-"""Training settings that change what is written down on the way but not the trained network."""
 
 ORIGINAL = Domain("O")
 
@@ -375,7 +372,7 @@ class Study:
             build_restorer(self.config.restorer, name, self.config.seed, artefact, progress, unseen)
 
         training, images = self.config.restorer.training(name), self.config.restorer.images
-        config = _training_identity(restorer.identity(training), training.weight_file, self.config.seed)
+        config = training_identity(restorer.identity(training), training.weight_file, self.config.seed)
         if images is not None:
             config["images"] = images
         inputs = {
@@ -431,7 +428,7 @@ class Study:
             identity=Identity(
                 "codec",
                 f"{self.source.name}/{training.name}",
-                _training_identity(dataclasses.asdict(training), training.start, self.config.seed),
+                training_identity(dataclasses.asdict(training), training.start, self.config.seed),
                 fingerprints(inputs),
             ),
             of=ORIGINAL,
@@ -461,7 +458,7 @@ class Study:
             identity=Identity(
                 "segmenter",
                 f"{self.source.name}/{training.name}-{domain.word}{domain.suffix}{seeded(seed)}",
-                _training_identity(training.identity(), training.network.weights, seed),
+                training_identity(training.identity(), training.network.weights, seed),
                 fingerprints(inputs),
             ),
             of=domain,
@@ -514,37 +511,6 @@ class Study:
         )
 
 
-def _training_identity(config: dict[str, Any], weights: str | None, seed: int) -> dict[str, Any]:
-    """The part of a training's configuration that its result depends on.
-
-    A weight file counts by content, not by place.
-    """
-    config = {k: v for k, v in config.items() if k not in NOT_IN_THE_RESULT}
-    return {**_by_content(config, weights), "seed": seed}
-
-
 def _heavier(multiply_adds: float, measured: float) -> float:
     """How many times as long a step takes as one of the network whose cost is known; small ones are no faster."""
     return max(1.0, multiply_adds / measured)
-
-
-def _by_content(config: dict[str, Any], weights: str | None) -> dict[str, Any]:
-    """`config` with the path of a weight file replaced by its SHA-256.
-
-    `imagenet` and `none` stay, Keras checks its downloads.
-    """
-    if weights in (None, "none", "imagenet"):
-        return config
-    try:
-        digest = sha256(Path(weights))
-    except OSError as error:
-        raise ConfigError(
-            f"cannot read the weight file {weights}: {error.strerror}; give imagenet, none or a file"
-        ) from None
-
-    def replace(value: Any) -> Any:
-        if isinstance(value, dict):
-            return {key: replace(item) for key, item in value.items()}
-        return f"sha256:{digest}" if value == weights else value
-
-    return replace(config)
