@@ -44,6 +44,7 @@ from dsr.experiments.results import (
     TrainingResult,
 )
 from dsr.experiments.stored_json import from_json, load
+from dsr.experiments.stored_study import claim_folder
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import ConfusionSummary, EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
 from dsr.tfrecords.ledger import STATISTICS
@@ -141,7 +142,7 @@ def report_of(study: Study, results: Results, against: Optional[Results] = None)
 
     `against` is what another study found, to be set beside it.
     """
-    return write_report(results, study.claim_folder(), against)
+    return write_report(results, claim_folder(study), against)
 
 
 def other_results(study: Study, name: str) -> Results:
@@ -317,7 +318,7 @@ def sample_images(study: Study, degradation: Degradation) -> list[SampleImages]:
 
 
 def _sample_folder(study: Study) -> Path:
-    folder = study.claim_folder() / "samples"
+    folder = claim_folder(study) / "samples"
     folder.mkdir(exist_ok=True)
     return folder
 

@@ -1,7 +1,8 @@
-"""The configuration of a study, kept in its folder, so that its name says all."""
+"""A study's folder: of whose images it is, and the configuration that is kept there, so that its name says all."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Optional
 
@@ -10,10 +11,14 @@ from dsr.experiments.config.overrides import ConfigError, apply_overrides, flatt
 from dsr.experiments.config.presets import PRESETS
 from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.config.settings import configured, read_settings, to_toml
+from dsr.experiments.stored_json import load
 from dsr.experiments.study import Study
 from dsr.models.restorers.folder import SHIPPED
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
+
+OWNER = "dataset.json"
+"""In the study's folder: whose images it is about."""
 
 STORED = "study.toml"
 """In the study's folder; `dsr config` prints the same."""
@@ -25,6 +30,30 @@ NO_PATHS = (None, "none", "imagenet", SHIPPED)
 """What may stand in place of one."""
 
 
+def claim_folder(study: Study) -> Path:
+    """The folder of a study, made if need be, where it is of the study's dataset.
+
+    Raises:
+      ConfigError: it is that of another dataset under the same name.
+      ArtefactError: it cannot be written.
+    """
+    root = study.config.dataset.root
+    mine = {"dataset": study.source.name, "root": root and str(Path(root).expanduser().resolve())}
+    note = study.folder / OWNER
+    try:
+        theirs = load(note)
+    except FileNotFoundError:
+        try:
+            study.folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(note, json.dumps(mine).encode())
+        except OSError as error:
+            raise cannot_write(study.folder, error) from None
+    else:
+        if theirs != mine:
+            raise ConfigError(f"{study.folder} is of other images ({note} names them): give this study a --name")
+    return study.folder
+
+
 def store(study: Study, preset: str) -> Path:
     """Keep the configuration of a study in its folder; returns the file.
 
@@ -34,7 +63,7 @@ def store(study: Study, preset: str) -> Path:
     values = flatten(study.config)
     files = {key: expanded(values[key]) for key in PATHS if values[key] not in NO_PATHS}
     full = apply_overrides(study.config, [f"{key}={path.resolve()}" for key, path in files.items() if path.exists()])
-    path = study.claim_folder() / STORED
+    path = claim_folder(study) / STORED
     try:
         write_atomically(path, to_toml(full, preset).encode())
     except OSError as error:

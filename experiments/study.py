@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -33,15 +32,12 @@ from dsr.experiments.fleet.alike import File, alike
 from dsr.experiments.graph.artefacts import Artefact, fingerprints
 from dsr.experiments.graph.identities import training_identity
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.stored_json import load
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
 from dsr.experiments.training.shipped import build_shipped
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.models.segmenter.config import DeepLabConfig
 from dsr.tfrecords.conversions import compressed_identity, original_identity, received_identity, restored_identity
-from dsr.tfrecords.errors import cannot_write
-from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import Identity
 from dsr.tfrecords.plan import select_samples
 
@@ -57,9 +53,6 @@ PURPOSES = {"restore": "train codecs and restorers on", "train": "train segmente
 ORIGINAL = Domain("O")
 
 FOLDER_NAME = re.compile(r"[^\s/\\.\x00-\x1f][^/\\\x00-\x1f\ud800-\udfff]{0,99}")
-
-OWNER = "dataset.json"
-"""Whose images a study's folder is about."""
 
 Method = TypeVar("Method", bound=Callable[..., Any])
 
@@ -152,31 +145,8 @@ class Study:
 
     @property
     def folder(self) -> Path:
-        """Where its report is written."""
+        """Where its report is written; `dsr.experiments.stored_study.claim_folder` makes it."""
         return self.work / "studies" / self.config.name
-
-    def claim_folder(self) -> Path:
-        """The same, made if need be, where it is of this study's dataset.
-
-        Raises:
-          ConfigError: it is that of another dataset under the same name.
-          ArtefactError: it cannot be written.
-        """
-        root = self.config.dataset.root
-        mine = {"dataset": self.source.name, "root": root and str(Path(root).expanduser().resolve())}
-        note = self.folder / OWNER
-        try:
-            theirs = load(note)
-        except FileNotFoundError:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                write_atomically(note, json.dumps(mine).encode())
-            except OSError as error:
-                raise cannot_write(self.folder, error) from None
-        else:
-            if theirs != mine:
-                raise ConfigError(f"{self.folder} is of other images ({note} names them): give this study a --name")
-        return self.folder
 
     @property
     def seeds(self) -> range:

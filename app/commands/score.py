@@ -17,6 +17,7 @@ from dsr.experiments.analysis.headline import unlabelled
 from dsr.experiments.analysis.over_images import left_out
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.results import Results
+from dsr.experiments.stored_study import claim_folder
 from dsr.experiments.study import ORIGINAL
 from dsr.models.restorers.folder import SHIPPED
 
@@ -157,7 +158,7 @@ def score_predictions(request: Request, predictions: tuple[str, ...], ids: Ids) 
         raise click.exceptions.Exit(0)
     counts = read_cases(found, study.source, samples, ids, Console())
     height, width, _ = study.source.read(samples[0])[0].shape
-    folder = study.claim_folder()
+    folder = claim_folder(study)
     pictures = predicted_samples(found, study.source, samples, ids, study.config.samples, folder / "samples")
     results = scored_results(
         study,
@@ -216,7 +217,7 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
         original_bpp=original.bpp,
         artefacts=[artefact_facts(artefact) for artefact in made],
     )
-    return results, write_report(results, study.claim_folder())
+    return results, write_report(results, claim_folder(study))
 
 
 def say_scores(results: Results, page: Path) -> None:

@@ -13,7 +13,7 @@ from dsr.experiments.analysis.tables import Table
 from dsr.experiments.config.overrides import ConfigError, flatten
 from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial
 from dsr.experiments.stored_json import from_json, load, to_json
-from dsr.experiments.stored_study import NO_PATHS, PATHS
+from dsr.experiments.stored_study import NO_PATHS, PATHS, claim_folder
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.tfrecords.files import write_atomically
@@ -47,7 +47,7 @@ class Kept(Generic[Value]):
 
     def keep(self, study: Study, value: Value, table: Table) -> None:
         """Writes both files, each at once."""
-        folder = study.claim_folder()
+        folder = claim_folder(study)
         settings, trials = self._settings(study), value if isinstance(value, list) else []
         if trials and not any(trial.restorer for trial in trials):
             settings = {name: text for name, text in settings.items() if not name.startswith(OF_RESTORERS)}

@@ -15,6 +15,7 @@ from dsr.experiments.config.presets import PRESETS
 from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.stored_study import claim_folder
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.registry import RESTORERS
@@ -192,9 +193,9 @@ def test_two_datasets_share_no_folder_under_one_name(tmp_path: Path) -> None:
         config = dataclasses.replace(studies.small(), dataset=DatasetConfig.of("photos", str(tmp_path / root)))
         return Study(config, tmp_path / "work")
 
-    assert study("one").claim_folder() == study("one").claim_folder() == tmp_path / "work" / "studies" / "demo"
+    assert claim_folder(study("one")) == claim_folder(study("one")) == tmp_path / "work" / "studies" / "demo"
     with pytest.raises(ConfigError, match="is of other images .*--name"):
-        study("two").claim_folder()
+        claim_folder(study("two"))
 
 
 def test_every_preset_can_be_written_down_and_its_docstring_gives_the_command() -> None:
