@@ -11,7 +11,7 @@ from pathlib import Path
 
 from dsr.data_pipelines.datasets.files import expanded
 from dsr.experiments.config.overrides import ConfigError, flatten
-from dsr.experiments.config.schema import OperatingPoint, StudyConfig
+from dsr.experiments.config.schema import StudyConfig
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements
@@ -114,7 +114,7 @@ def _named_files(config: StudyConfig) -> list[Path]:
     """What a configuration starts from by its path: weights, a restorer, a codec of one's own."""
     values = flatten(config)
     texts = [values[key] for key in PATHS if values[key] not in NO_PATHS]
-    stages = [stage for point in config.points for stage in (*map(OperatingPoint.parse, point.before), point)]
+    stages = [stage for point in config.points for stage in (*point.stages_before, point)]
     texts += [value for stage in stages for value in stage.options.values() if isinstance(value, str) and value]
     return [path for path in map(expanded, texts) if path.exists()]
 

@@ -168,7 +168,7 @@ def _find(point: OperatingPoint, target_bpp: float, request: Request, console: C
 
     study = request.study()
     images = sample_pixels(study.source, study.split("train"))
-    before = [OperatingPoint.parse(stage).make() for stage in point.before]
+    before = [stage.make() for stage in point.stages_before]
     small = [sent(before, image, str(number)) for number, image in enumerate(images)]
     pixels = sum(image.shape[0] * image.shape[1] for image in images)
     found = find_quality(point.codec, target_bpp, small, pixels, **point.options)

@@ -138,6 +138,11 @@ class OperatingPoint:
         return cls(*parse_point(text))
 
     @property
+    def stages_before(self) -> list[OperatingPoint]:
+        """What `before` names, which is stored as texts; raises UserError for what is no operating point."""
+        return [self._parse_one(stage) for stage in self.before]
+
+    @property
     def text(self) -> str:
         """The operating point as `parse` reads it, with the options that it was given."""
         level = ""
@@ -159,7 +164,7 @@ class OperatingPoint:
             made = make_degradation(self.codec, self.quality, **self.options)
         else:
             made = make_codec(self.codec, self.quality, **self.options)
-        return Chain((*(self._parse_one(stage).make() for stage in self.before), made)) if self.before else made
+        return Chain((*(stage.make() for stage in self.stages_before), made)) if self.before else made
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.stored_json import from_json
 from dsr.experiments.study import Study
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
@@ -35,6 +38,14 @@ def test_a_point_is_called_what_it_is_read_from(text: str) -> None:
     made = OperatingPoint.parse(text).make()
     again = OperatingPoint.parse(made.point).make()
     assert made == again and "/" not in made.point and " " not in made.point
+
+
+def test_what_is_done_first_is_points_again_and_is_stored_as_texts() -> None:
+    point = OperatingPoint.parse("blur-gaussian1.5+noise-shot50+seed=3+jpeg-quality20")
+    assert point.stages_before == [OperatingPoint("blur-gaussian", 1.5), OperatingPoint("noise-shot", 50, {"seed": 3})]
+    stored = json.loads(json.dumps(dataclasses.asdict(point)))
+    assert stored["before"] == ["blur-gaussian1.5", "noise-shot50+seed=3"]
+    assert from_json(OperatingPoint, stored) == point
 
 
 def test_every_codec_and_degradation_can_be_a_point() -> None:
