@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
 import numpy as np
+from PIL import Image
 
 from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, codec_class, identify, make_codec
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, Inspection
@@ -112,7 +113,8 @@ def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -
             f"a {header.codec} bitstream whose header says {header.width}x{header.height} pixels decodes to "
             f"{pixels.shape[1]}x{pixels.shape[0]}"
         )
-    return _upright(pixels, orientation(header.codec, bitstream))
+    turned = orientation(header.codec, bitstream)
+    return pixels if turned == 1 else np.asarray(images.turned_upright(Image.fromarray(pixels), turned))
 
 
 def _decoder(header: Inspection) -> Codec:
@@ -139,16 +141,3 @@ def orientation(codec: str, bitstream: bytes, max_pixels: int = MAX_PIXELS) -> i
     elif issubclass(cls, PillowCodec):
         exif = cls.reader(io.BytesIO(bitstream)).info.get("exif", b"")
     return ifd.exif_orientation(exif)
-
-
-def _upright(pixels: np.ndarray, orientation: int) -> np.ndarray:
-    turns: dict[int, Callable[[np.ndarray], np.ndarray]] = {
-        2: lambda p: p[:, ::-1],
-        3: lambda p: p[::-1, ::-1],
-        4: lambda p: p[::-1],
-        5: lambda p: p.swapaxes(0, 1),
-        6: lambda p: p[::-1].swapaxes(0, 1),
-        7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
-        8: lambda p: p[:, ::-1].swapaxes(0, 1),
-    }
-    return np.ascontiguousarray(turns[orientation](pixels)) if orientation in turns else pixels

@@ -79,7 +79,7 @@ _TURNS = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-"""What shows a picture upright, by its orientation."""
+"""What shows an image upright, by its orientation."""
 
 _PLAIN = {"RGB", "L", "1", "P", "YCbCr"}
 _WITH_ALPHA = {"RGBA", "LA", "PA"}
@@ -113,6 +113,11 @@ class Picture:
         return self.image.size[::-1] if self.orientation >= 5 else self.image.size
 
     @property
+    def upright(self) -> Image.Image:
+        """The image as it is shown: of the same mode, palette and samples, but turned."""
+        return turned_upright(self.image, self.orientation)
+
+    @property
     def gray(self) -> bool:
         """Whether it is of a kind that has no colours."""
         return self.image.mode in ("1", "L", "LA")
@@ -132,9 +137,9 @@ class Picture:
         if self.image.mode not in _WITH_ALPHA and "transparency" not in self.image.info:
             return None
         if self.depth > 8:  # one of its values is transparent, and Pillow does not convert it
-            opaque = np.asarray(self.image) != self.image.info["transparency"]
-            return self._upright(np.where(opaque, 255, 0).astype(np.uint8))
-        return self._upright(np.asarray(self.image.convert("RGBA").getchannel("A")))
+            opaque = np.asarray(self.upright) != self.image.info["transparency"]
+            return np.where(opaque, 255, 0).astype(np.uint8)
+        return np.asarray(self.upright.convert("RGBA").getchannel("A"))
 
     def rgb(self, drop_alpha: bool = False) -> np.ndarray:
         """uint8 RGB (H, W, 3), by the table above; with `drop_alpha` also of transparent pixels.
@@ -150,7 +155,7 @@ class Picture:
                 )
             if not drop_alpha:
                 self._refuse_transparency()
-            return self._upright(np.asarray(self.image if mode == "RGB" else self.image.convert("RGB")))
+            return np.asarray(self.upright if mode == "RGB" else self.upright.convert("RGB"))
 
     def labels(self, table: LabelTable) -> np.ndarray:
         """Ids, integer (H, W), or colours, uint8 (H, W, 3), by the table above. Raises DatasetError."""
@@ -161,7 +166,7 @@ class Picture:
                 self._refuse_transparency()
             if label.ndim == 3 and not table.coloured and (label[..., :1] == label[..., 1:]).all():
                 label = label[..., 0]
-            return self._upright(label)
+            return np.ascontiguousarray(label)
 
     def upright_png(self) -> bytes:
         """A PNG file with the same samples, and the same palette, of the picture as it is shown.
@@ -170,20 +175,19 @@ class Picture:
         """
         with _decoding(self.path):
             self._check_keeps_values()
-            mode, file = self.image.mode, io.BytesIO()
+            image, mode, file = self.upright, self.image.mode, io.BytesIO()
             if mode.startswith("I"):
-                samples = np.asarray(self.image)
+                samples = np.asarray(image)
                 kept = samples.min() >= 0 and samples.max() <= 65535
-                turned = Image.fromarray(self._upright(samples.astype(np.uint16)))
+                image = Image.fromarray(samples.astype(np.uint16))
             else:
                 kept = mode in ("1", "P", "RGB", "RGBA", "LA") or (mode == "L" and self.depth == 8)
-                turned = self.image.transpose(_TURNS[self.orientation]) if self.orientation > 1 else self.image
             if not kept:
                 raise DatasetError(
                     f"{self.path}: is turned by its orientation, and its {mode} samples of {self.depth} bits cannot be "
                     "written upright as they are; save it upright, as 8-bit grey PNG."
                 )
-            turned.save(file, "PNG")
+            image.save(file, "PNG")
             return file.getvalue()
 
     def _check_keeps_values(self) -> None:
@@ -206,7 +210,7 @@ class Picture:
 
         Such indexes stand for themselves, however the palette looks.
         """
-        mode, array = self.image.mode, np.asarray(self.image)
+        mode, array = self.image.mode, np.asarray(self.upright)
         if mode in ("P", "PA"):
             palette = np.array(self.image.getpalette("RGB"), np.uint8).reshape(-1, 3)
             index = array if mode == "P" else array[..., 0]
@@ -227,18 +231,10 @@ class Picture:
                 f"{self.path}: has transparent pixels, whose colour is undefined; flatten it onto a background."
             )
 
-    def _upright(self, array: np.ndarray) -> np.ndarray:
-        """Samples (H, W, ...) as they are shown."""
-        turns = {
-            2: array[:, ::-1],
-            3: array[::-1, ::-1],
-            4: array[::-1],
-            5: array.swapaxes(0, 1),
-            6: array[::-1].swapaxes(0, 1),
-            7: array[::-1, ::-1].swapaxes(0, 1),
-            8: array[:, ::-1].swapaxes(0, 1),
-        }
-        return np.ascontiguousarray(turns.get(self.orientation, array))
+
+def turned_upright(image: Image.Image, orientation: int) -> Image.Image:
+    """An image as it is shown, whose samples lie as an orientation says, 1 (upright) to 8 as EXIF numbers them."""
+    return image.transpose(_TURNS[orientation]) if orientation > 1 else image
 
 
 def max_bytes(max_pixels: int) -> int:

@@ -6,6 +6,7 @@ import re
 import struct
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps, TiffImagePlugin
 
 from dsr.data_pipelines.datasets import DatasetError, Label, LabelTable
-from dsr.data_pipelines.datasets.images import read_labels, read_picture, read_rgb, read_size
+from dsr.data_pipelines.datasets.images import Picture, read_labels, read_picture, read_rgb, read_size
 from dsr.models.errors import ReadError
 from tests.data_pipelines.datasets.files import (
     chunk,
@@ -103,6 +104,78 @@ def test_orientation_turns_images_labels_and_sizes_as_pillow_turns_them(tmp_path
     assert read_size(path) == read_picture(path).size == upright["image"].shape[1::-1]
     label = read_labels(tmp_path / f"label.{suffix}", COLOURLESS)
     np.testing.assert_array_equal(label, upright["label"])
+
+
+TURNS = {
+    1: lambda array: array,
+    2: np.fliplr,
+    3: lambda array: np.rot90(array, 2),
+    4: np.flipud,
+    5: lambda array: array.swapaxes(0, 1),
+    6: lambda array: np.rot90(array, -1),
+    7: lambda array: np.rot90(array, 2).swapaxes(0, 1),
+    8: np.rot90,
+}
+"""What shows samples (H, W, ...) upright, by their orientation."""
+
+
+def stored_as(mode: str, values: np.ndarray) -> Image.Image:
+    """A picture of a mode; transparent here and there where it has an alpha channel."""
+    if mode in ("I", "I;16"):
+        return Image.fromarray(values.astype(np.int32 if mode == "I" else np.uint16) * 257)
+    if mode in ("P", "PA"):
+        indexed = Image.fromarray(values)
+        indexed.putpalette([channel for n in range(256) for channel in (n, 255 - n, n // 2)])
+        return indexed if mode == "P" else indexed.convert("PA")
+    colours = values if values.ndim == 3 else np.dstack([values, values.T.reshape(values.shape), values[::-1]])
+    image = Image.fromarray(colours).convert(mode)
+    if mode.endswith("A"):
+        image.putalpha(Image.fromarray(values))
+    return image
+
+
+@pytest.mark.parametrize("orientation", TURNS)
+@pytest.mark.parametrize("mode", ["1", "L", "P", "PA", "LA", "RGB", "RGBA", "I", "I;16"])
+def test_every_mode_is_turned_sample_by_sample(tmp_path, mode, orientation):
+    values = np.random.default_rng(0).integers(0, 256, (5, 7), np.uint8)
+    image = stored_as(mode, values)
+    assert image.mode == mode
+    depth = 16 if mode.startswith("I") else 1 if mode == "1" else 8
+    stored, turned = (Picture(tmp_path / "a.png", image, depth, False, n, False, b"") for n in (1, orientation))
+    turn = TURNS[orientation]
+    assert turned.size == turn(values).shape[1::-1]
+    if depth <= 8:
+        np.testing.assert_array_equal(turned.rgb(drop_alpha=True), turn(stored.rgb(drop_alpha=True)))
+    if mode.endswith("A"):
+        np.testing.assert_array_equal(turned.alpha(), turn(np.asarray(image.getchannel("A"))))
+        image.putalpha(255)
+    np.testing.assert_array_equal(turned.labels(COLOURLESS), turn(stored.labels(COLOURLESS)))
+    if depth == 16:
+        np.testing.assert_array_equal(turned.labels(COLOURLESS), turn(values.astype(np.int64) * 257))
+    if mode != "PA":  # which PNG does not have
+        with Image.open(io.BytesIO(turned.upright_png())) as written:
+            np.testing.assert_array_equal(np.asarray(written), turn(np.asarray(image)))
+            assert written.getpalette() == image.getpalette()
+
+
+@pytest.mark.parametrize("mode, clear", [("P", bytes(range(256))), ("P", 7), ("L", 7), ("RGB", (7, 7, 7))])
+def test_a_transparent_value_is_turned_too(tmp_path, mode, clear):
+    values = np.random.default_rng(0).integers(6, 9, (5, 7), np.uint8)
+    image = stored_as(mode, values if mode == "P" else np.dstack([values] * 3))
+    image.save(tmp_path / "a.png", transparency=clear)
+    stored = read_picture(tmp_path / "a.png")
+    expected = values if isinstance(clear, bytes) else np.where(values == 7, 0, 255)
+    for orientation, turn in TURNS.items():
+        np.testing.assert_array_equal(replace(stored, orientation=orientation).alpha(), turn(expected))
+
+
+def test_16_bit_grey_with_a_transparent_value_is_turned_too(tmp_path):
+    values = np.random.default_rng(0).integers(0, 3, (5, 7)).astype(np.uint16)
+    image = Image.fromarray(values)
+    image.info["transparency"] = 2
+    for orientation, turn in TURNS.items():
+        turned = Picture(tmp_path / "a.png", image, 16, False, orientation, False, b"")
+        np.testing.assert_array_equal(turned.alpha(), turn(np.where(values == 2, 0, 255)))
 
 
 def _tiff_block(*entries: bytes, values: bytes = b"") -> bytes:
