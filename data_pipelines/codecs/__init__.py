@@ -7,7 +7,6 @@ a bitstream, and `find_quality` (in `search`) the quality that reaches a given r
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import os
 import re
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from dsr.data_pipelines.codecs.base import Codec, CodecError, Inspection, QualityScale, shown
+from dsr.data_pipelines.names import did_you_mean
 
 CODECS: dict[str, str] = {
     "none": "dsr.data_pipelines.codecs.png:NoneCodec",
@@ -55,7 +55,7 @@ class Point(NamedTuple):
 def codec_class(name: str) -> type[Codec]:
     """The class of the codec called `name`; raises CodecError, with the nearest name, if there is none."""
     if name not in CODECS:
-        raise CodecError(f"no codec is called {shown(name)}{_nearest(name, CODECS)}; there are {', '.join(CODECS)}")
+        raise CodecError(f"no codec is called {shown(name)}{did_you_mean(name, CODECS)}; there are {', '.join(CODECS)}")
     module, attribute = CODECS[name].split(":")
     return getattr(importlib.import_module(module), attribute)
 
@@ -143,7 +143,7 @@ def _find_option(cls: type[Codec], name: str) -> Any:
     fields = {field.name: field for field in cls.options()}
     if name not in fields:
         raise CodecError(
-            f"codec {cls.name} has no option {shown(name)}{_nearest(name, fields)}; it has {', '.join(fields)}"
+            f"codec {cls.name} has no option {shown(name)}{did_you_mean(name, fields)}; it has {', '.join(fields)}"
         )
     return fields[name]
 
@@ -154,8 +154,3 @@ def _describe(field: Any) -> str:
     default = f"default {field.default}" if field.default != "" else ""
     notes = "; ".join(filter(None, (values, default)))
     return f"{says or 'text'}{notes and f' ({notes})'}"
-
-
-def _nearest(word: str, known: Any) -> str:
-    matches = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean {matches[0]!r}?)" if matches else ""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import os
-from collections.abc import Iterable
 from typing import Any
 
 from dsr.data_pipelines.datasets.base import IGNORE, DatasetError, Label, LabelTable, Sample, Source
@@ -17,6 +15,7 @@ from dsr.data_pipelines.datasets.originals import Originals
 from dsr.data_pipelines.datasets.photos import Photos
 from dsr.data_pipelines.datasets.semantic_drone import SemanticDrone
 from dsr.data_pipelines.datasets.streets.dataset import Streets
+from dsr.data_pipelines.names import did_you_mean
 
 __all__ = [
     "DATASETS",
@@ -41,7 +40,9 @@ DATASETS: dict[str, type[Source]] = {
 def dataset_class(name: str) -> type[Source]:
     """The class of the dataset called `name`; raises DatasetError, with the nearest name, if there is none."""
     if name not in DATASETS:
-        raise DatasetError(f"No dataset is called '{name}'{_nearest(name, DATASETS)}; there are {', '.join(DATASETS)}.")
+        raise DatasetError(
+            f"No dataset is called '{name}'{did_you_mean(name, DATASETS)}; there are {', '.join(DATASETS)}."
+        )
     return DATASETS[name]
 
 
@@ -55,7 +56,8 @@ def open_source(name: str, root: str | os.PathLike[str] | None = None, **options
     for option in options:
         if option not in known:
             raise DatasetError(
-                f"Dataset {name} has no option '{option}'{_nearest(option, known)}; its options are {', '.join(known)}."
+                f"Dataset {name} has no option '{option}'{did_you_mean(option, known)}; its options are "
+                f"{', '.join(known)}."
             )
     return source(root, **options)  # type: ignore[call-arg]  # each source takes its root first
 
@@ -67,8 +69,3 @@ def text_options(name: str) -> frozenset[str]:
     """
     parameters = inspect.signature(dataset_class(name)).parameters.values()
     return frozenset(parameter.name for parameter in parameters if isinstance(parameter.default, str))
-
-
-def _nearest(word: str, known: Iterable[str]) -> str:
-    near = difflib.get_close_matches(word, list(known), n=1)
-    return f" (did you mean '{near[0]}'?)" if near else ""

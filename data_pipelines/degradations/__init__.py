@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from typing import Any
 
 from dsr.data_pipelines.degradations.base import Degradation, DegradationError, Degraded, Distortion, LevelScale
+from dsr.data_pipelines.names import did_you_mean
 
 DEGRADATIONS: dict[str, str] = {
     "blur-gaussian": "dsr.data_pipelines.degradations.blur:GaussianBlur",
@@ -40,9 +40,8 @@ __all__ = [
 def degradation_class(name: str) -> type[Distortion]:
     """The class of the degradation called `name`; raises DegradationError, with the nearest name, if there is none."""
     if name not in DEGRADATIONS:
-        near = difflib.get_close_matches(name, DEGRADATIONS, n=1)
-        hint = f" (did you mean {near[0]!r}?)" if near else ""
-        raise DegradationError(f"no degradation is called {name!r}{hint}; there are {', '.join(DEGRADATIONS)}")
+        near = did_you_mean(name, DEGRADATIONS)
+        raise DegradationError(f"no degradation is called {name!r}{near}; there are {', '.join(DEGRADATIONS)}")
     module, attribute = DEGRADATIONS[name].split(":")
     return getattr(importlib.import_module(module), attribute)
 
