@@ -13,7 +13,7 @@ from dsr.app.help import DRY_RUN, is_asked
 from dsr.data_pipelines.datasets.listing import counted
 from dsr.experiments.fleet.errors import FleetError
 from dsr.tfrecords import files
-from dsr.tfrecords.errors import cannot_write
+from dsr.tfrecords.errors import ArtefactError, cannot_write
 from dsr.tfrecords.ledger import ERRORS, told_others
 
 if TYPE_CHECKING:
@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 
 
 def write_file(target: Path, data: bytes) -> None:
-    """Write a file whole or not at all, in the place of what has its name; with --dry-run not at all.
+    """Write a file whole or not at all, in the place of a file or link of its name; with --dry-run not at all.
 
-    Raises ArtefactError if it cannot be written.
+    Raises ArtefactError if it cannot be written, or if what has its name is something else, as a device is.
     """
+    if target.exists() and not (target.is_file() or target.is_symlink()):
+        raise ArtefactError(f"{target} is no file, and is not replaced by one: choose another name")
     if is_asked(DRY_RUN):
         return
     try:

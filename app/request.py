@@ -206,7 +206,7 @@ def _request(
     if skip_others:
         given.append("dataset.options.skip_others=true")
     base = preset_name or named or SMALLEST
-    config = apply_overrides(configured(base, given), overrides)
+    config = configured(base, [*given, *overrides])
     own = config.dataset.name != preset(base).dataset.name
     hint = f"preset {SMALLEST} trains tiny networks, which learn drawn streets; for photographs: --preset camvid"
     return Request(

@@ -60,7 +60,8 @@ class Comparison:
     def shown(self) -> list[str]:
         """Classes that are shown to change, what changes most first, with their intervals."""
         effects = {name: effect for name in self.found if (effect := self.effect(name)) and effect.clear}
-        return [effects[name].named(name) for name in sorted(effects, key=lambda name: -abs(effects[name].points))]
+        ranked = sorted(effects.items(), key=lambda pair: -abs(pair[1].points))
+        return [f"of {name} by {effect.points:+.1f} ({effect.ends})" for name, effect in ranked]
 
 
 def comparisons(results: Results, point: str) -> list[Comparison]:
@@ -97,10 +98,10 @@ def lead(results: Results) -> str:
     if not found:
         return ""
     among = f"At {point}, of {len(results.dataset.classes)} classes"
-    shown = [f"in {one.measure} {'; '.join(one.shown)}" for one in found if one.shown]
+    shown = [f"the {one.measure} {', '.join(one.shown)}" for one in found if one.shown]
     if not shown:
         return f"{among}, no single one is shown to change by restoring."
-    return f"{among}, restoring changes {', and '.join(shown)} (points; all classes of a measure together at 95 %)."
+    return f"{among}, restoring changes {'; '.join(shown)}. These intervals hold for all classes of a measure together."
 
 
 def differences_table(results: Results) -> Table:

@@ -93,8 +93,12 @@ class Effect:
 
     def named(self, name: str) -> str:
         """`name +1.2, +0.4 to +2.0`: one of several whose intervals are at a confidence of their own."""
-        ends = f", {self.interval[0]:+.1f} to {self.interval[1]:+.1f}{self._seeds}" if self.interval else ""
-        return f"{name} {self.points:+.1f}{ends}"
+        return ", ".join(filter(None, (f"{name} {self.points:+.1f}", self.ends)))
+
+    @property
+    def ends(self) -> str:
+        """`+0.4 to +2.0`, the interval whatever its confidence; "" for one seed."""
+        return f"{self.interval[0]:+.1f} to {self.interval[1]:+.1f}{self._seeds}" if self.interval else ""
 
     def said(self, text: str) -> str:
         """`text` with the evidence in brackets."""
@@ -122,10 +126,11 @@ def headline(results: Results) -> Headline:
 def ranked_restorers(results: Results, point: str) -> list[str]:
     """What restored the training images of RO at `point`, the highest mean mIoU first.
 
-    Empty if no RO was evaluated there.
+    Those that cannot be compared with CO come last. Empty if no RO was evaluated there.
     """
-    scores = {name: score.mean for name in restorers(results) if (score := miou(results, "RO", point, name))}
-    return sorted(scores, key=lambda name: -scores[name])
+    scores = {name: score for name in restorers(results) if (score := miou(results, "RO", point, name))}
+    plain = miou(results, "CO", point)
+    return sorted(scores, key=lambda name: (scores[name].minus(plain) is None, -scores[name].mean))
 
 
 def _points(fraction: float) -> float:

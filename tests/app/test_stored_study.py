@@ -87,6 +87,13 @@ def test_a_file_gives_what_no_option_gives(tmp_path: Path) -> None:
     assert keys["dataset.restore"] == "restore" and keys["name"] == "streets"
 
 
+def test_a_files_options_are_those_of_the_dataset_that_an_option_names(tmp_path: Path) -> None:
+    file = tmp_path / "s.toml"
+    file.write_text('[dataset.options]\nignore_ids = "012"\n')
+    settings = printed(tmp_path, "config", "--config", str(file), "--set", "dataset.name=folder")
+    assert {s["key"]: s["value"] for s in settings}["dataset.options.ignore_ids"] == "012"
+
+
 def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     for command in (
         ["run"],

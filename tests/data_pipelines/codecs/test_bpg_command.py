@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -158,6 +160,12 @@ def test_nothing_is_overwritten_unless_forced(source, tmp_path):
     assert "--force" in refused("encode", source, tmp_path / "link.bpg")
     (tmp_path / "out.png").write_bytes(b"precious")
     assert "--force" in refused("decode", target, tmp_path / "out.png")
+
+
+def test_what_is_no_file_is_not_replaced_even_if_forced(source, tmp_path):
+    os.mkfifo(tmp_path / "pipe.bpg")
+    assert "pipe.bpg is no file" in refused("encode", source, tmp_path / "pipe.bpg", "--force")
+    assert (tmp_path / "pipe.bpg").is_fifo()
 
 
 def test_forced_over_a_link_the_link_is_replaced_and_not_what_it_leads_to(source, tmp_path):

@@ -43,8 +43,8 @@ def test_what_the_mean_of_classes_hides_is_said_with_an_interval_for_all_of_them
     apart = {"person": (-0.060, -0.061, -0.059), "road": (0.070, 0.071, 0.069), "sky": (0.03, -0.03, 0.01)}
     low, high = interval(apart["person"], 1 - 0.05 / 4)
     assert lead(study(apart)) == (
-        f"At {HARDEST}, of 4 classes, restoring changes in IoU road +7.0, +{1 - high:.1f} to +{1 - low:.1f}; "
-        f"person -6.0, {low:.1f} to {high:.1f} (points; all classes of a measure together at 95 %)."
+        f"At {HARDEST}, of 4 classes, restoring changes the IoU of road by +7.0 (+{1 - high:.1f} to +{1 - low:.1f}), "
+        f"of person by -6.0 ({low:.1f} to {high:.1f}). These intervals hold for all classes of a measure together."
     )
 
 
@@ -74,7 +74,8 @@ def test_what_is_found_more_often_and_said_wrongly_more_often_is_told_apart() ->
         {7 + n: (90 + n) / (180 + n) - (80 + n) / (100 + n) for n in range(3)}
     )
     assert "traffic sign" not in recall and "traffic sign" not in precision, "no pixel has it, or is said to"
-    assert "restoring changes in recall person +10.0" in lead(results) and "in precision person -29" in lead(results)
+    assert "restoring changes the recall of person by +10.0 (" in lead(results)
+    assert "); the precision of person by -29" in lead(results)
 
 
 def test_differences_of_classes_add_up_to_that_of_their_mean() -> None:

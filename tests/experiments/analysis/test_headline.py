@@ -301,6 +301,14 @@ def test_of_several_restorers_the_lead_names_the_best_and_how_many_there_were():
     assert "40.0 % (RO gan)" in answer.objects
 
 
+def test_a_restorer_that_shares_no_seed_with_co_is_not_the_best_one():
+    results = example.study(None, ("gan", "rdn-psnr"), seeds=(7, 8))
+    for entry in results.evaluations:
+        entry.seed += 2 * (entry.restorer == "gan")
+    assert ranked_restorers(results, "bpg-qp45") == ["rdn-psnr", "gan"]
+    assert "with rdn-psnr, the best of 2 restorers," in headline(results).lead
+
+
 def test_the_best_restorer_may_be_another_at_each_point():
     results = example.study(None, ("gan", "rdn-psnr"))
     for entry in results.evaluations:
