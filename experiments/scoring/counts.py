@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -86,6 +85,11 @@ class Counts:
         return Counts(keys, self.intersection[rows], self.union[rows], self.labelled[rows])
 
     @property
+    def classes(self) -> NDArray[np.bool_]:
+        """Whether any label has it, of each class, (classes,)."""
+        return self.labelled.any(axis=0)
+
+    @property
     def iou(self) -> NDArray[np.float64]:
         """Of each class over all images, (classes,); nan for one that no label has, predicted or not."""
         return _iou(self.intersection.sum(0), self.union.sum(0), self.labelled.sum(0))
@@ -93,7 +97,7 @@ class Counts:
     @property
     def miou(self) -> float:
         """The mean over the classes that labels have, which are the same for all cases; nan if no pixel is labelled."""
-        return float(_mean(self.iou))
+        return float(_mean(self.iou, self.classes))
 
     @property
     def pixel_accuracy(self) -> float:
@@ -103,10 +107,13 @@ class Counts:
 
     @cached_property
     def replicates(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """mIoU (REPLICATES,) and IoU of each class (REPLICATES, classes) with images drawn again."""
+        """mIoU (REPLICATES,) and IoU of each class (REPLICATES, classes) with images drawn again.
+
+        A draw in which no label has a class has no IoU of it, and no mIoU if all images together have it: nan.
+        """
         drawn = [_iou(d @ self.intersection, d @ self.union, d @ self.labelled) for d in _draws(len(self.keys))]
         iou = np.concatenate(drawn)
-        return _mean(iou), iou
+        return _mean(iou, self.classes), iou
 
 
 def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
@@ -127,18 +134,17 @@ def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
 def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estimate], list[Optional[Estimate]]]:
     """mIoU and the IoU of each class, or how far they are above those of another case, with intervals over images.
 
-    Intervals are percentiles of the bootstrap at LEVEL; differences are of the same drawn images. There is none of
-    fewer than `FEWEST_IMAGES` images with a label, and of a class, images in which it is labelled or predicted. A
-    class, or a difference, is None where it is undefined.
+    Intervals are percentiles of the bootstrap at LEVEL over the draws that have all that is scored; differences are of
+    the same drawn images. There is none of fewer than `FEWEST_IMAGES` images with a label, and of a class, images that
+    are labelled with it; nor of mIoU if most draws lack a class. A class, or a difference, is None where it is
+    undefined.
     """
     miou, iou = of.miou, of.iou
     mious, ious = of.replicates
-    seen = of.union > 0
     if minus is not None:
         miou, iou = miou - minus.miou, iou - minus.iou
         mious, ious = mious - minus.replicates[0], ious - minus.replicates[1]
-        seen |= minus.union > 0
-    images = np.count_nonzero(seen, axis=0)
+    images = np.count_nonzero(of.labelled, axis=0)
     return _estimate(miou, mious, np.count_nonzero(of.labelled.any(axis=1))), [
         _estimate(float(value), ious[:, n], images[n]) for n, value in enumerate(iou)
     ]
@@ -147,9 +153,9 @@ def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estim
 def _estimate(value: float, replicates: NDArray[np.float64], images: int) -> Optional[Estimate]:
     if math.isnan(value):
         return None
-    if images < FEWEST_IMAGES:
-        return Estimate(value, None, None)
     defined = replicates[~np.isnan(replicates)]
+    if images < FEWEST_IMAGES or 2 * defined.size < replicates.size:
+        return Estimate(value, None, None)
     low, high = np.quantile(defined, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high))
 
@@ -167,7 +173,6 @@ def _iou(intersection: NDArray, union: NDArray, labelled: NDArray) -> NDArray[np
     return np.divide(intersection, union, out=np.full(np.shape(union), np.nan), where=labelled > 0)
 
 
-def _mean(iou: NDArray[np.float64]) -> NDArray[np.float64]:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # of no class at all the mean is nan, as it should be
-        return np.nanmean(iou, axis=-1)
+def _mean(iou: NDArray[np.float64], classes: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Over the last axis, of these classes; nan if one of them has none, or if there is no class at all."""
+    return iou[..., classes].sum(axis=-1) / (classes.sum() or math.nan)

@@ -122,19 +122,53 @@ def test_an_image_without_a_label_is_none_of_the_images_that_an_interval_needs()
     assert found is not None and found.low is None
 
 
-def test_a_class_of_few_images_has_no_interval_where_others_have() -> None:
-    """Images count in which it is labelled or predicted, on either side of a difference."""
-    pairs = [(np.where(truth == 3, 0, truth), np.where(said == 3, 0, said)) for truth, said in maps(30, wrong=0.3)]
-    with_class = pairs[:]
-    with_class[4] = maps(1, wrong=0.3)[0]
-    miou, per_class = estimate(counted(with_class))
-    assert miou is not None and miou.low is not None
-    assert [one is not None and one.low is not None for one in per_class] == [True, True, True, False]
-    other = [(truth, said.copy()) for truth, said in with_class]
-    for _, said in other[:FEWEST_IMAGES]:
-        said[0, 0] = 3
-    apart = estimate(counted(other), counted(with_class))[1][3]
-    assert apart is not None and apart.low is not None
+def labelled_as_3_in(pairs: list[tuple[np.ndarray, np.ndarray]], images: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Class 3 in the labels of the first images alone, half of it found; every image has a pixel predicted as it."""
+    found = []
+    for number, (truth, said) in enumerate(pairs):
+        truth, said = np.where(truth == 3, 0, truth), np.where(said == 3, 0, said)
+        truth[2, :8], said[2, :8] = 3 if number < images else 0, 0
+        said[2, :4] = 3 if number < images else 0
+        truth[3, 0], said[3, 0] = 0, 3
+        found.append((truth.astype(np.uint8), said.astype(np.uint8)))
+    return found
+
+
+def test_a_class_has_an_interval_if_enough_labels_have_it_however_often_it_is_predicted() -> None:
+    for images in (1, FEWEST_IMAGES - 1, FEWEST_IMAGES):
+        pairs = labelled_as_3_in(maps(30, wrong=0.3), images)
+        better = [(truth, np.where(truth == 3, 3, said).astype(np.uint8)) for truth, said in pairs]
+        for per_class in (estimate(counted(pairs))[1], estimate(counted(better), counted(pairs))[1]):
+            assert [one is not None and one.low is not None for one in per_class] == [True] * 3 + [images >= 10]
+            assert per_class[3] is not None and per_class[3].clear == (images >= FEWEST_IMAGES)
+
+
+def test_draws_without_a_class_have_neither_its_iou_nor_a_mean_of_fewer_classes() -> None:
+    counts = counted(labelled_as_3_in(maps(30, wrong=0.3), 1))
+    mious, ious = counts.replicates
+    without = np.isnan(ious[:, 3])
+    assert without.mean() == pytest.approx((1 - 1 / 30) ** 30, abs=0.05)  # of images in all of which it is predicted
+    assert np.array_equal(np.isnan(mious), without)
+    assert mious[~without] == pytest.approx(ious[~without].mean(axis=1))
+
+
+def test_the_interval_of_the_mean_holds_it_where_a_class_is_in_one_image() -> None:
+    """That class is hardly found, so that a mean without it is far above."""
+    pairs = labelled_as_3_in(maps(30, wrong=0.05), 1)
+    pairs[0][1][2, :4] = 0
+    found = estimate(counted(pairs))[0]
+    assert found is not None and found.low is not None and found.high is not None
+    assert found.low <= found.value <= found.high < found.value + 0.1
+
+
+def test_the_mean_has_no_interval_if_most_draws_lack_a_class() -> None:
+    """Of three classes that have an image each, 25 % of the draws have all."""
+    pairs = [(np.zeros((12, 16), np.uint8), np.zeros((12, 16), np.uint8)) for _ in range(30)]
+    for label in (1, 2, 3):
+        pairs[label][0][:4] = label
+    miou, per_class = estimate(counted(pairs))
+    assert miou is not None and miou.low is None and miou.high is None
+    assert per_class[0] is not None and per_class[0].low is not None
 
 
 def test_a_class_that_no_label_has_moves_no_score_when_it_is_predicted() -> None:
