@@ -211,7 +211,12 @@ def _sum_up(facts: SplitFacts, source: Source, looked: list[tuple[Task, ImageFac
     if labelled and missing:
         facts.notes.append(
             f"no label has {', '.join(missing)}: tested on this split, dsr score leaves such a class out, and in a "
-            "study one predicted pixel of it lowers mIoU"
+            "study one pixel that is predicted as such lowers mIoU"
+        )
+    elif facts.labelled and not labelled:
+        labels = f"{facts.labelled} label{'s' if facts.labelled != 1 else ''}"
+        facts.notes.append(
+            f"no pixel of its {labels} has a class: all are void, so nothing can be learnt or scored of it"
         )
 
 

@@ -41,7 +41,8 @@ class DatasetFacts:
     """What the images are; `teaching` if they are drawn, not photographed.
 
     `photographs` is how many the test images are cut from; None if that is not known. `unlabelled` are the classes that
-    no label of a test image has.
+    no label of a test image has. `labelled_images` is how many test images have a label of any class, `class_images`
+    how many have one of each class; None and empty of studies, which have no intervals over images.
     """
 
     name: str
@@ -53,6 +54,8 @@ class DatasetFacts:
     file_bpp: Optional[float] = None  # bits per pixel of the files that were read; None if there were none
     photographs: Optional[int] = None
     unlabelled: list[str] = field(default_factory=list)
+    labelled_images: Optional[int] = None
+    class_images: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -65,7 +68,7 @@ class Fidelity:
     psnr: Optional[float]
     ms_ssim: Optional[float]
     ms_ssim_db: Optional[float]
-    identical: int = 0  # as results before 0.4.6 have it
+    identical: int = 0  # as results before 0.4.5 have it
 
 
 @dataclass

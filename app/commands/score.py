@@ -14,7 +14,7 @@ from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, study_options_without
 from dsr.experiments.analysis.headline import unlabelled
-from dsr.experiments.analysis.over_images import left_out
+from dsr.experiments.analysis.over_images import few_classes, left_out, why_no_interval
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.results import Results
 from dsr.experiments.stored_study import claim_folder
@@ -145,6 +145,7 @@ def command(
 def score_predictions(request: Request, predictions: tuple[str, ...], ids: Ids) -> tuple[Results, Path]:
     """The results and where their report is."""
     from dsr.experiments.scoring.collecting import points_of, predicted_samples, scored_results
+    from dsr.experiments.scoring.counts import over_common
     from dsr.experiments.scoring.predictions import find_cases, read_cases
     from dsr.experiments.scoring.study import ScoringStudy
     from dsr.tfrecords.plan import select_samples
@@ -156,7 +157,7 @@ def score_predictions(request: Request, predictions: tuple[str, ...], ids: Ids) 
     if is_asked(DRY_RUN):
         _show_cases({one.case.name: one.folder for one in found}, len(samples))
         raise click.exceptions.Exit(0)
-    counts = read_cases(found, study.source, samples, ids, Console())
+    counts = over_common(read_cases(found, study.source, samples, ids, Console()))
     height, width, _ = study.source.read(samples[0])[0].shape
     folder = claim_folder(study)
     pictures = predicted_samples(found, study.source, samples, ids, study.config.samples, folder / "samples")
@@ -187,7 +188,8 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
     from dsr.experiments.collecting import artefact_facts, point_result, sample_images
     from dsr.experiments.fleet.restorers import check_restorer, find_restorer
     from dsr.experiments.graph.artefacts import closure
-    from dsr.experiments.scoring.collecting import scored_results
+    from dsr.experiments.scoring.collecting import images_left_out, scored_results
+    from dsr.experiments.scoring.counts import over_common
     from dsr.experiments.scoring.study import ScoringStudy
     from dsr.experiments.summaries import ShardsSummary
 
@@ -206,15 +208,17 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
     plan_and_make(evaluations, console)
     made = closure(evaluations)
     original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
+    counts = study.counts()
     results = scored_results(
         study,
-        study.counts(),
+        over_common(counts),
         {"model": study.described, "restorers": {name: str(folder) for name, folder in folders.items()}},
         size=(original.height, original.width),
         points=[point_result(study, degradation) for degradation in study.degradations],
         samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
         seconds=sum(artefact.seconds for artefact in made),
         original_bpp=original.bpp,
+        left_out=images_left_out(counts),
         artefacts=[artefact_facts(artefact) for artefact in made],
     )
     return results, write_report(results, claim_folder(study))
@@ -243,9 +247,9 @@ def _print_scores(results: Results, page: Path) -> None:
         if found is not None and found.low is not None and found.high is not None:
             interval = f"{100 * found.low:{sign}.2f} to {100 * found.high:{sign}.2f}"
         elif found is not None:
-            interval = f"{results.dataset.images['test']} images are too few"
+            interval = why_no_interval(results)
         click.echo(f"{cells}{score:>9}  {interval}".rstrip())
-    for words in filter(None, (left_out(results), unlabelled(results))):
+    for words in filter(None, (few_classes(results), left_out(results), unlabelled(results))):
         click.echo(words)
     click.echo(f"report: {page.resolve().as_uri()}")
 

@@ -326,12 +326,14 @@ def unlabelled(results: Results) -> str:
     names = results.dataset.unlabelled
     if not names:
         return ""
-    said, one = f"No test label has {', '.join(names)}:", len(names) == 1
+    which = "label of the images that are scored" if results.left_out else "test label"
+    said, one = f"No {which} has {', '.join(names)}:", len(names) == 1
     if results.over_images:
         they = ("it is", "does") if one else ("they are", "do")
         return f"{said} {they[0]} not scored, and {they[1]} not count in mIoU."
     share = 1 / (len(results.dataset.classes) - len(names) + 1)
-    return f"{said} one predicted pixel of {'it' if one else 'one'} would lower mIoU by {100 * share:.0f} % of it."
+    predicted = names[0] if one else "one of them"
+    return f"{said} if one pixel is predicted as {predicted}, mIoU falls by {100 * share:.0f} % of its value."
 
 
 def _fewer(results: Results) -> str:

@@ -46,21 +46,39 @@ def headline(results: Results) -> Headline:
         others=sentences[1:],
         limit="",
         objects="",
-        caveat=" ".join(filter(None, (_intervals(results), left_out(results), unlabelled(results)))),
+        caveat=" ".join(
+            filter(None, (_intervals(results), few_classes(results), left_out(results), unlabelled(results)))
+        ),
     )
 
 
 def _intervals(results: Results) -> str:
     images = results.dataset.images["test"]
     if any(entry.miou is not None and entry.miou.low is None for entry in results.over_images):
-        return (
-            f"{images} test images are too few for an interval, which takes {FEWEST_IMAGES} with a label: nothing here "
-            "is shown of other images."
-        )
+        return f"mIoU has no interval: {why_no_interval(results)}. What is said of it is not shown of other images."
     return (
         f"Intervals are 95 % of the bootstrap over {images} test images: how far scores would move with other images "
         "like these, not with another training of the network."
     )
+
+
+def why_no_interval(results: Results) -> str:
+    """Why an mIoU that there is has none."""
+    images, labelled = results.dataset.images["test"], results.dataset.labelled_images
+    if labelled is not None and labelled < FEWEST_IMAGES:
+        return f"{labelled} of {images} test images have a label, an interval takes {FEWEST_IMAGES}"
+    return "most draws of test images lack a class"
+
+
+def few_classes(results: Results) -> str:
+    """Which classes have no interval where mIoU may have one; "" if there are none."""
+    dataset = results.dataset
+    few = [
+        f"{name} ({images} image{'s' if images != 1 else ''})"
+        for name, images in dataset.class_images.items()
+        if 0 < images < FEWEST_IMAGES <= (dataset.labelled_images or 0)
+    ]
+    return f"How {', '.join(few)} would move with other images, so few do not say." if few else ""
 
 
 def left_out(results: Results) -> str:

@@ -31,7 +31,7 @@ from dsr.experiments.results import (
     StudyFacts,
 )
 from dsr.experiments.samples import spread
-from dsr.experiments.scoring.counts import Counts, estimate, over_common
+from dsr.experiments.scoring.counts import Counts, estimate
 from dsr.experiments.scoring.predictions import Ids, Predicted, match, read_label_map
 from dsr.experiments.study import Study
 from dsr.tfrecords.errors import one_sentence
@@ -85,7 +85,7 @@ def _entry(case: Case, minus: Optional[Case], counts: Mapping[Case, Counts], nam
     )
 
 
-def left_out(counts: Mapping[Case, Counts]) -> list[LeftOut]:
+def images_left_out(counts: Mapping[Case, Counts]) -> list[LeftOut]:
     """What images the domains lack that others have."""
     keys = sorted(set().union(*(one.keys for one in counts.values())))
     lacking = {
@@ -101,7 +101,7 @@ def _or_none(value: float) -> Optional[float]:
 
 def scored_results(
     study: Study,
-    counts: Mapping[Case, Counts],
+    common: Mapping[Case, Counts],
     scored: dict[str, Any],
     *,
     size: tuple[int, int],
@@ -109,28 +109,26 @@ def scored_results(
     samples: list[SampleImages],
     seconds: float,
     original_bpp: Optional[float] = None,
+    left_out: Sequence[LeftOut] = (),
     artefacts: Sequence[ArtefactFacts] = (),
 ) -> Results:
-    """What a report shows of cases, scored on the images that all of them have.
+    """What a report shows of cases, all of which are scored on the same images.
 
     Args:
         study: Its name and dataset.
-        counts: Of each case.
+        common: The counts of each case, as `over_common` gives them.
         scored: What was, as JSON.
         size: (height, width) of the images.
         points: The operating points.
         samples: Pictures.
         seconds: What all took.
         original_bpp: Of the test images as PNG.
+        left_out: The images that not all cases have.
         artefacts: What was made on the way.
-
-    Raises:
-        ScoreError: there is no image that all have.
     """
     source, config = study.source, study.config
     classes = source.table.classes
     names = [label.name for label in classes]
-    common = over_common(counts)
     first = next(iter(common.values()))
     return Results(
         study=StudyFacts(
@@ -150,12 +148,14 @@ def scored_results(
             height=size[0],
             width=size[1],
             unlabelled=[name for name, pixels in zip(names, first.labelled.sum(0)) if not pixels],
+            labelled_images=int(np.count_nonzero(first.labelled.any(axis=1))),
+            class_images=dict(zip(names, np.count_nonzero(first.labelled, axis=0).tolist())),
         ),
         points=points,
         original_bpp=original_bpp,
         evaluations=[evaluation_result(case, found, names) for case, found in common.items()],
         over_images=over_images(common, names),
-        left_out=left_out(counts),
+        left_out=list(left_out),
         samples=samples,
         artefacts=list(artefacts),
     )

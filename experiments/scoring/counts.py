@@ -119,7 +119,7 @@ class Counts:
 def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
     """The counts of each case, of the images that all have: scores of unlike images cannot be compared.
 
-    Raises ScoreError if there is no such image.
+    Raises ScoreError if there is no such image, or if no pixel of them has a class.
     """
     first, *others = counts.values()
     shared = set(first.keys).intersection(*(other.keys for other in others))
@@ -128,7 +128,12 @@ def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
             "no test image is in all of what is to be compared: leave out the operating points that lack most of them"
         )
     keys = tuple(key for key in first.keys if key in shared)
-    return {name: one.only(keys) for name, one in counts.items()}
+    found = {name: one.only(keys) for name, one in counts.items()}
+    if not next(iter(found.values())).classes.any():
+        raise ScoreError(
+            f"no pixel of the {len(keys)} test images to be scored has a class: give labels that are not void"
+        )
+    return found
 
 
 def estimate(of: Counts, minus: Optional[Counts] = None) -> tuple[Optional[Estimate], list[Optional[Estimate]]]:

@@ -86,6 +86,16 @@ def test_a_class_that_no_label_of_a_split_has_is_a_note_and_no_fault(tmp_path: P
     assert note in CliRunner().invoke(cli, ["check", data, "--workers", "1", "--quiet"]).stdout
 
 
+def test_a_split_whose_labels_are_all_ignored_is_noted(tmp_path: Path) -> None:
+    for folder, value in {"images": 100, "labels": 1}.items():
+        (tmp_path / folder / "test").mkdir(parents=True)
+        Image.fromarray(np.full((4, 8), value, np.uint8)).save(tmp_path / folder / "test" / "a.png")
+    (tmp_path / "classes.csv").write_text("id,name,train_id\n0,road,0\n1,void,255\n")
+    (test,) = checked(str(tmp_path), status=0)["splits"]
+    (note,) = test["notes"]
+    assert note.startswith("no pixel of its 1 label has a class: ")
+
+
 def test_a_sound_dataset_ends_with_status_0_and_its_page_needs_no_other_file(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     small = [f"{key}=2" for key in ("train", "test", "restore")] + ["height=32", "width=48"]

@@ -8,9 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from dsr.experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers
+from dsr.experiments.analysis.headline import Effect, headline, points_apart, ranked_restorers, unlabelled
 from dsr.experiments.analysis.seeds import BySeed
-from dsr.experiments.results import ScoredOn
+from dsr.experiments.results import LeftOut, OverImages, ScoredOn
 from tests.experiments.analysis import example
 
 scores = st.floats(0, 1)
@@ -386,8 +386,19 @@ def test_the_caveat_says_what_was_tested_on_fewer_images():
 def test_the_caveat_says_what_a_class_without_a_label_would_do():
     results = example.study()
     results.dataset.unlabelled = ["sky"]
-    assert (
-        "No test label has sky: one predicted pixel of it would lower mIoU by 25 % of it." in headline(results).caveat
-    )
+    words = "No test label has sky: if one pixel is predicted as sky, mIoU falls by 25 % of its value."
+    assert words in headline(results).caveat
     results.dataset.unlabelled = ["sky", "road"]
-    assert "has sky, road: one predicted pixel of one would lower mIoU by 33 % of it." in headline(results).caveat
+    words = "has sky, road: if one pixel is predicted as one of them, mIoU falls by 33 % of its value."
+    assert words in headline(results).caveat
+
+
+def test_a_class_that_only_labels_of_left_out_images_have_is_not_said_to_be_in_none():
+    results = example.study()
+    results.dataset.unlabelled = ["sky"]
+    results.over_images = [OverImages("OO", None, None, None, 0, None, {})]
+    assert unlabelled(results) == "No test label has sky: it is not scored, and does not count in mIoU."
+    results.left_out = [LeftOut("bpg-qp45", None, ["test/a"])]
+    assert unlabelled(results) == (
+        "No label of the images that are scored has sky: it is not scored, and does not count in mIoU."
+    )

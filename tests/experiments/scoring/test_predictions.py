@@ -140,12 +140,60 @@ def test_few_images_have_scores_and_no_interval(dataset: Path, tmp_path: Path) -
     page = Page(Path(said["report"]).read_text())
     text = " ".join("".join(page.text).split())
     assert "restoring them before training scored +" in text
-    assert "3 test images are too few for an interval, which takes 10 with a label" in text
+    assert "mIoU has no interval: 3 of 3 test images have a label, an interval takes 10." in text
+    assert "would move with other images" not in text
     assert 'class="number best"' not in Path(said["report"]).read_text()
     rows = (Path(said["report"]).parent / "scores.csv").read_text().splitlines()
     assert all(row.endswith(",,") for row in rows[1:])
     table = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work").output
-    assert table.count("3 images are too few") == 3
+    assert table.count("3 of 3 test images have a label, an interval takes 10") == 3
+
+
+def label_all(dataset: Path, names: list[str], label: int) -> None:
+    for name in names:
+        save(np.full((8, 10), label, np.uint8), dataset / "labels" / "test" / f"{name}.png")
+
+
+def test_images_without_a_label_are_not_said_to_be_too_few_images(dataset: Path, tmp_path: Path) -> None:
+    names = [*NAMES, *(f"b/{number:04}" for number in range(2, 13))]
+    draw_images(dataset, names)
+    label_all(dataset, names[8:], 30)
+    predict(dataset, tmp_path / "pred" / "OO", names)
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
+    assert run.exit_code == 0, run.output
+    assert "8 of 14 test images have a label, an interval takes 10" in run.output
+
+
+def test_classes_of_few_images_are_named_with_how_many_have_them(dataset: Path, tmp_path: Path) -> None:
+    """With one image of a class, most draws have it; with one of each of two, they have not both."""
+    names = [*NAMES, *(f"b/{number:04}" for number in range(2, 14))]
+    draw_images(dataset, names)
+    label_all(dataset, names[1:], 10)
+    save(np.full((8, 10), 20, np.uint8), dataset / "labels" / "test" / f"{names[0]}.png")
+    predict(dataset, tmp_path / "pred" / "OO", names)
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
+    assert run.exit_code == 0, run.output
+    words = "How car (1 image) would move with other images, so few do not say."
+    assert words in run.output and "most draws" not in run.output
+    (page,) = (tmp_path / "work" / "scores").rglob("report.html")
+    text = " ".join("".join(Page(page.read_text()).text).split())
+    assert words in text and "Intervals are 95 % of the bootstrap over 15 test images" in text
+    (dataset / "classes.csv").write_text("id,name,train_id\n10,road,0\n20,car,1\n30,sky,2\n")
+    label_all(dataset, names[1:2], 10)
+    label_all(dataset, names[2:], 30)
+    predict(dataset, tmp_path / "pred" / "OO", names)
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
+    assert "most draws of test images lack a class" in run.output
+    assert "How road (1 image), car (1 image) would move with other images" in run.output
+
+
+def test_labels_that_are_all_ignored_are_refused(dataset: Path, tmp_path: Path) -> None:
+    label_all(dataset, NAMES, 30)
+    predict(dataset, tmp_path / "pred" / "OO")
+    run = score(dataset, str(tmp_path / "pred"), work=tmp_path / "work")
+    assert run.exit_code == 1
+    assert "no pixel of the 3 test images to be scored has a class" in str(run.exception)
+    assert not (tmp_path / "work").exists()
 
 
 def test_files_may_lie_flat_where_names_are_unique(dataset: Path, tmp_path: Path) -> None:
