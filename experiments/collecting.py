@@ -17,6 +17,7 @@ from dsr.data_pipelines.degradations import Degradation
 from dsr.experiments.analysis.information import worst
 from dsr.experiments.analysis.pictures import THUMBNAIL, information_levels
 from dsr.experiments.analysis.report import RESULTS, write_report
+from dsr.experiments.common_images import keys_of, summary_of_images
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Case, Domain
@@ -165,9 +166,13 @@ def other_results(study: Study, name: str) -> Results:
         raise ConfigError(f"{path} holds no results of a study ({error}); write its report again") from None
 
 
-def point_result(study: Study, degradation: Degradation) -> PointResult:
-    """An operating point of which the compressed test images exist, with those that are restored."""
-    compressed = study.shards(Domain("C", degradation), "test").summary(ShardsSummary)
+def point_result(study: Study, degradation: Degradation, keys: Optional[Collection[str]] = None) -> PointResult:
+    """An operating point of which the compressed test images exist, with those that are restored.
+
+    It is measured on these images, which all of them have; by default on all that there are.
+    """
+    shards = study.shards(Domain("C", degradation), "test")
+    compressed = summary_of_images(shards, keys)
     train = study.shards(Domain("C", degradation), "train") if "train" in study.roles else None
     restored = {name: study.shards(Domain("R", degradation, name), "test") for name in study.config.restorers}
     return PointResult(
@@ -181,8 +186,9 @@ def point_result(study: Study, degradation: Degradation) -> PointResult:
             bpp_max=compressed.bpp_max,
             train_bpp=train.summary(ShardsSummary).bpp if train and train.exists else None,
         ),
-        restored={name: _fidelity(one.summary(ShardsSummary)) for name, one in restored.items() if one.exists},
+        restored={name: _fidelity(summary_of_images(one, keys)) for name, one in restored.items() if one.exists},
         family=degradation.family,
+        measured=ScoredOn(compressed.images, _missing(study.shards(ORIGINAL, "test"), shards) if keys is None else []),
     )
 
 
@@ -210,8 +216,7 @@ def _missing(originals: Artefact, shards: Artefact) -> list[str]:
     """The keys of originals that shards lack; none of shards that are gone."""
     if not shards.exists or shards.summary(ShardsSummary).images == originals.summary(ShardsSummary).images:
         return []
-    there, wanted = ({row["key"] for row in load(one.file(STATISTICS))} for one in (shards, originals))
-    return sorted(wanted - there)
+    return sorted(set(keys_of(originals)).difference(keys_of(shards)))
 
 
 def _unlabelled(study: Study, evaluations: Sequence[Artefact]) -> list[str]:

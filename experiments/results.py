@@ -90,7 +90,7 @@ class Rated(Fidelity):
 class PointResult:
     """An operating point: the degradation with its level, and what it and each restorer leave of test images.
 
-    Points of one `family` differ in the level alone.
+    Points of one `family` differ in the level alone. `measured` says on which test images all of this is.
     """
 
     point: str
@@ -99,6 +99,7 @@ class PointResult:
     compressed: Rated
     restored: dict[str, Fidelity]
     family: str = ""  # as results before 0.4.4 have it
+    measured: Optional[ScoredOn] = None  # as results before 0.4.5 have it
 
     @property
     def curve(self) -> str:
@@ -182,9 +183,9 @@ class OverImages:
 
 @dataclass
 class LeftOut:
-    """Keys of test images that a domain lacks, as they could not be compressed or restored: no case is scored on them.
+    """Keys of images that a domain lacks, as they could not be compressed or restored: nothing is scored on them.
 
-    So all cases are scored on the same images.
+    So all that is compared is of the same images.
     """
 
     point: Optional[str]

@@ -9,10 +9,10 @@ from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.options import CODEC
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, study_options_without
-from dsr.experiments.analysis.rate_distortion import write_rate_distortion
+from dsr.experiments.analysis.rate_distortion import not_measured, write_rate_distortion
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Domain
-from dsr.experiments.measurements.rate_distortion import ladder, rate_point
+from dsr.experiments.measurements.rate_distortion import compare, ladder
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 
@@ -34,7 +34,9 @@ DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     """Draw PSNR and MS-SSIM against the rate of real bitstreams for several codecs, as a page and as CSV.
 
-    Every point is a conversion like that of dsr convert: what exists is not made again, and a study finds it made.
+    Every point is a conversion like that of dsr convert: what exists is not made again, and a study finds it made. All
+    are measured on the images that all of them have: what one codec cannot encode, and --max-errors leaves out, is left
+    out of all.
 
     \b
     Examples:
@@ -45,15 +47,17 @@ def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     study = request.at(*(point for codec in codecs for point in ladder(codec))).study()
     targets = [study.shards(Domain("C", codec), role) for codec in study.degradations]
     plan_and_make(targets, Console())
-    measured = [rate_point(target) for target in targets]
+    found = compare(targets)
     name = f"rate-distortion-{study.source.name}"
-    page = write_rate_distortion(study.source.name, study.images(role), measured, request.work / "studies" / name)
+    page = write_rate_distortion(study.source.name, found, request.work / "studies" / name)
 
     def text() -> None:
         click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")
-        for point in measured:
+        for point in found.points:
             psnr = "inf" if point.psnr is None else f"{point.psnr:.2f}"
             click.echo(f"{point.point:<20}{point.bpp:>9.4f}{psnr:>9}{point.ms_ssim:>10.4f}")
+        if found.left_out:
+            click.echo(not_measured(found))
         click.echo(f"page: {page.resolve().as_uri()}")
 
-    show({"points": measured, "page": page.resolve()}, text)
+    show({**vars(found), "page": page.resolve()}, text)

@@ -14,7 +14,7 @@ from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, study_options_without
 from dsr.experiments.analysis.headline import unlabelled
-from dsr.experiments.analysis.over_images import few_classes, left_out, why_no_interval
+from dsr.experiments.analysis.over_images import few_classes, not_scored, why_no_interval
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.results import Results
 from dsr.experiments.stored_study import claim_folder
@@ -103,9 +103,9 @@ def command(
     network gets one image at a time and gives a label map, or scores that are brought to the image's size. A function
     gets uint8 RGB (H, W, 3); its file is a program of yours, and is run as such. Stopped, it goes on where it was.
 
-    IoU of each class and their mean come with 95 % intervals by bootstrap over the images. All cases are scored on the
-    images that all of them have: what cannot be compressed at one of --points, and is left out by --max-errors, is left
-    out of all. The report's folder has them in scores.csv.
+    IoU of each class and their mean come with 95 % intervals by bootstrap over the images. All cases are scored, and
+    all rates measured, on the images that all of them have: what cannot be compressed at one of --points, and is left
+    out by --max-errors, is left out of all. The report's folder has them in scores.csv.
 
     \b
     Examples:
@@ -186,12 +186,12 @@ def _show_cases(folders: dict[str, Path], images: int) -> None:
 def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ...]) -> tuple[Results, Path]:
     """The results and where their report is."""
     from dsr.experiments.collecting import artefact_facts, point_result, sample_images
+    from dsr.experiments.common_images import left_out, summary_of_images
     from dsr.experiments.fleet.restorers import check_restorer, find_restorer
     from dsr.experiments.graph.artefacts import closure
-    from dsr.experiments.scoring.collecting import images_left_out, scored_results
+    from dsr.experiments.scoring.collecting import scored_results
     from dsr.experiments.scoring.counts import over_common
     from dsr.experiments.scoring.study import ScoringStudy
-    from dsr.experiments.summaries import ShardsSummary
 
     folders = {}
     for text in restorers:
@@ -207,18 +207,20 @@ def score_network(request: Request, labeller: Labeller, restorers: tuple[str, ..
     evaluations = [study.evaluation(case) for case in study.cases()]
     plan_and_make(evaluations, console)
     made = closure(evaluations)
-    original = study.shards(ORIGINAL, "test").summary(ShardsSummary)
     counts = study.counts()
+    common = over_common(counts)
+    keys = next(iter(common.values())).keys
+    original = summary_of_images(study.shards(ORIGINAL, "test"), keys)
     results = scored_results(
         study,
-        over_common(counts),
+        common,
         {"model": study.described, "restorers": {name: str(folder) for name, folder in folders.items()}},
         size=(original.height, original.width),
-        points=[point_result(study, degradation) for degradation in study.degradations],
+        points=[point_result(study, degradation, keys) for degradation in study.degradations],
         samples=[sample for degradation in study.degradations for sample in sample_images(study, degradation)],
         seconds=sum(artefact.seconds for artefact in made),
         original_bpp=original.bpp,
-        left_out=images_left_out(counts),
+        left_out=left_out({(case.changed.point, case.changed.restorer): one.keys for case, one in counts.items()}),
         artefacts=[artefact_facts(artefact) for artefact in made],
     )
     return results, write_report(results, claim_folder(study))
@@ -249,7 +251,7 @@ def _print_scores(results: Results, page: Path) -> None:
         elif found is not None:
             interval = why_no_interval(results)
         click.echo(f"{cells}{score:>9}  {interval}".rstrip())
-    for words in filter(None, (few_classes(results), left_out(results), unlabelled(results))):
+    for words in filter(None, (few_classes(results), not_scored(results), unlabelled(results))):
         click.echo(words)
     click.echo(f"report: {page.resolve().as_uri()}")
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
+
+from dsr.experiments.results import LeftOut
 
 
 def percent(score: float | None) -> str:
@@ -38,6 +41,20 @@ def count(value: float | None) -> str:
 def left_out(identical: int) -> str:
     """What stands beside a mean PSNR, which images identical to their originals have none for; "" without any."""
     return f"without {identical} identical" if identical else ""
+
+
+def on_common(done: str, common: int, images: str, left_out: Sequence[LeftOut]) -> str:
+    """On which `images` nothing is `done`, and why, where so many are common to all; "" if none is left out."""
+    keys = {key for one in left_out for key in one.keys}
+    if not keys:
+        return ""
+    lacking = [
+        f"{one.point}{f' restored by {one.restorer}' if one.restorer else ''} lacks {len(one.keys)}" for one in left_out
+    ]
+    return (
+        f"Nothing is {done} on {len(keys)} of {common + len(keys)} {images}, so that all is compared on the same: "
+        f"{'; '.join(lacking)}."
+    )
 
 
 def filesize(size: int) -> str:

@@ -18,7 +18,7 @@ from dsr.experiments.analysis.bjontegaard import (
 )
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import Table, Variant, miou, operating_points, variants
-from dsr.experiments.results import PointResult, Results
+from dsr.experiments.results import PointResult, Results, ScoredOn
 
 PAIRS = (("RO", "CO"), ("RO", "CC"), ("OR", "OC"))
 """A configuration, and the one that it is to gain on with the same codec; codecs are compared in each configuration."""
@@ -122,10 +122,14 @@ def _scored(results: Results, way: _Way, points: Sequence[PointResult]) -> list[
 
 @dataclass(frozen=True)
 class _Curves:
-    """mIoU against the rate, of each seed that was evaluated at all points; `scores` are those of each point."""
+    """mIoU against the rate, of each seed that was evaluated at all points.
+
+    `scored` and `measured` are the test images of the score and of the rate of each point, as far as is known.
+    """
 
     name: str
-    scores: list[BySeed]
+    scored: list[Optional[ScoredOn]]
+    measured: list[Optional[ScoredOn]]
     by_seed: dict[int, RateCurve]
 
 
@@ -135,22 +139,32 @@ def _curves(results: Results, way: _Way, points: Sequence[PointResult], several:
     rates = [point.compressed.bpp for point in points if point.compressed.bpp is not None]
     name = way.named(several)
     seeds = sorted(set.intersection(*map(set, known)))
-    return _Curves(name, scores, {seed: RateCurve(name, rates, [values[seed] for values in known]) for seed in seeds})
+    tested, measured = [score.tested for score in scores], [point.measured for point in points]
+    return _Curves(
+        name, tested, measured, {seed: RateCurve(name, rates, [values[seed] for values in known]) for seed in seeds}
+    )
 
 
 def _row(anchors: _Curves, curves: _Curves) -> GainRow:
     pairs = {seed: (anchors.by_seed[seed], curve) for seed, curve in curves.by_seed.items() if seed in anchors.by_seed}
     name, anchor = curves.name, anchors.name
-    scores = [*anchors.scores, *curves.scores]
-    if not pairs or not all(one.alike(scores[0]) for one in scores):
-        why = (
-            "not all of their scores are of the same test images"
-            if pairs
-            else "no seed was evaluated at every rate of both"
-        )
+    why = ""
+    if not pairs:
+        why = "no seed was evaluated at every rate of both"
+    elif not _alike([*anchors.scored, *curves.scored]):
+        why = "not all of their scores are of the same test images"
+    elif not _alike([*anchors.measured, *curves.measured]):
+        why = "not all of their rates are of the same test images"
+    if why:
         nothing = Gain(refused=why)
         return GainRow(name, anchor, nothing, nothing)
     return GainRow(name, anchor, _gain(pairs, bd_rate, why_no_rate), _gain(pairs, bd_quality, why_no_quality))
+
+
+def _alike(images: Sequence[Optional[ScoredOn]]) -> bool:
+    """Whether all that are known are the same."""
+    known = [one for one in images if one is not None]
+    return all(one == known[0] for one in known)
 
 
 def _gain(

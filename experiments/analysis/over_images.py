@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Optional
 
+from dsr.experiments.analysis.formats import on_common
 from dsr.experiments.analysis.headline import Effect, Headline, rate_of, unlabelled
 from dsr.experiments.analysis.tables import Table, fields_of, hardest_first, label_of, restorers
 from dsr.experiments.results import Estimate, OverImages, PointResult, Results
@@ -47,7 +48,7 @@ def headline(results: Results) -> Headline:
         limit="",
         objects="",
         caveat=" ".join(
-            filter(None, (_intervals(results), few_classes(results), left_out(results), unlabelled(results)))
+            filter(None, (_intervals(results), few_classes(results), not_scored(results), unlabelled(results)))
         ),
     )
 
@@ -81,19 +82,9 @@ def few_classes(results: Results) -> str:
     return f"How {', '.join(few)} would move with other images, so few do not say." if few else ""
 
 
-def left_out(results: Results) -> str:
+def not_scored(results: Results) -> str:
     """Which test images no case is scored on, and why; "" if there are none."""
-    keys = {key for one in results.left_out for key in one.keys}
-    if not keys:
-        return ""
-    lacking = [
-        f"{one.point}{f' restored by {one.restorer}' if one.restorer else ''} lacks {len(one.keys)}"
-        for one in results.left_out
-    ]
-    return (
-        f"Nothing is scored on {len(keys)} of {results.dataset.images['test'] + len(keys)} test images, so that all is "
-        f"compared on the same: {'; '.join(lacking)}."
-    )
+    return on_common("scored", results.dataset.images["test"], "test images", results.left_out)
 
 
 def found(

@@ -5,17 +5,18 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Optional
 
 from markupsafe import Markup
 
 from dsr.experiments.analysis.bjontegaard import RateCurve, bd_rate, why_no_rate
-from dsr.experiments.analysis.formats import left_out
+from dsr.experiments.analysis.formats import left_out, on_common
 from dsr.experiments.analysis.gains import Gain
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
+from dsr.experiments.results import LeftOut
 from dsr.tfrecords.manifest import write_atomically
 
 MEASURES = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB"}
@@ -39,7 +40,16 @@ class RatePoint:
     identical: int = 0
 
 
-def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint], folder: Path) -> Path:
+@dataclass(frozen=True)
+class Comparison:
+    """Points that are measured on the same images, so many; and which images some of them lack, so that none has."""
+
+    images: int
+    points: list[RatePoint]
+    left_out: list[LeftOut] = field(default_factory=list)
+
+
+def write_rate_distortion(dataset: str, found: Comparison, folder: Path) -> Path:
     """Write rate_distortion.csv and rate_distortion.html into `folder` and return the page's path.
 
     The page has a chart for each measure and the table of points, with the BD-rate of every codec against the first, or
@@ -47,24 +57,31 @@ def write_rate_distortion(dataset: str, images: int, points: Sequence[RatePoint]
     """
     folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in fields(RatePoint)], lineterminator="\n")
+    writer = csv.DictWriter(text, [column.name for column in fields(RatePoint)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(point) for point in points)
+    writer.writerows(asdict(point) for point in found.points)
     write_atomically(folder / "rate_distortion.csv", text.getvalue().encode())
     page = folder / "rate_distortion.html"
-    write_atomically(page, render(dataset, images, points).encode())
+    write_atomically(page, render(dataset, found).encode())
     return page
 
 
-def render(dataset: str, images: int, points: Sequence[RatePoint]) -> str:
+def not_measured(found: Comparison) -> str:
+    """On which images nothing is measured, and why; "" if there are none."""
+    return on_common("measured", found.images, "images", found.left_out)
+
+
+def render(dataset: str, found: Comparison) -> str:
     """The page as HTML text."""
+    points = found.points
     codecs = list(dict.fromkeys(point.codec for point in points))
     return (
         environment()
         .get_template("rate_distortion.html.jinja")
         .render(
             dataset=dataset,
-            images=images,
+            images=found.images,
+            not_measured=not_measured(found),
             points=points,
             codecs=codecs,
             measures=MEASURES,

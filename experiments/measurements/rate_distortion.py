@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+from typing import Optional
+
 from dsr.data_pipelines.codecs import CodecError, codec_class
-from dsr.experiments.analysis.rate_distortion import RatePoint
+from dsr.data_pipelines.degradations import Degradation
+from dsr.experiments.analysis.rate_distortion import Comparison, RatePoint
+from dsr.experiments.common_images import common_keys, keys_of, left_out, summary_of_images
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import Artefact
-from dsr.experiments.summaries import ShardsSummary
 
 
 def ladder(codec: str) -> tuple[OperatingPoint, ...]:
@@ -18,11 +22,29 @@ def ladder(codec: str) -> tuple[OperatingPoint, ...]:
     return tuple(OperatingPoint(codec, quality) for quality in qualities)
 
 
-def rate_point(compressed: Artefact) -> RatePoint:
-    """What a conversion measured."""
-    domain, found = compressed.of, compressed.summary(ShardsSummary)
+def compare(targets: Sequence[Artefact]) -> Comparison:
+    """What conversions of the same images measured of those that all of them have.
+
+    Raises UserError if there are none.
+    """
+    images: dict[tuple[Optional[str], Optional[str]], list[str]] = {
+        (_degradation(target).point, None): keys_of(target) for target in targets
+    }
+    original = targets[0].inputs.get("original")
+    if original is not None and original.exists:  # what no codec could encode is left out too
+        images[None, None] = keys_of(original)
+    keys = common_keys(images.values())
+    return Comparison(len(keys), [_rate_point(target, keys) for target in targets], left_out(images))
+
+
+def _degradation(compressed: Artefact) -> Degradation:
+    domain = compressed.of
     assert isinstance(domain, Domain) and domain.degradation is not None
-    degradation = domain.degradation
+    return domain.degradation
+
+
+def _rate_point(compressed: Artefact, keys: Collection[str]) -> RatePoint:
+    degradation, found = _degradation(compressed), summary_of_images(compressed, keys)
     assert found.bpp is not None and found.ms_ssim is not None, "a codec has a rate, and what it decodes is measured"
     fidelity = found.psnr, found.ms_ssim, found.ms_ssim_db, found.identical
     return RatePoint(degradation.name, degradation.point, found.bpp, *fidelity)

@@ -85,16 +85,6 @@ def _entry(case: Case, minus: Optional[Case], counts: Mapping[Case, Counts], nam
     )
 
 
-def images_left_out(counts: Mapping[Case, Counts]) -> list[LeftOut]:
-    """What images the domains lack that others have."""
-    keys = sorted(set().union(*(one.keys for one in counts.values())))
-    lacking = {
-        (case.changed.point, case.changed.restorer): [key for key in keys if key not in there]
-        for case, there in ((case, set(one.keys)) for case, one in counts.items())
-    }
-    return [LeftOut(*domain, missing) for domain, missing in lacking.items() if missing]
-
-
 def _or_none(value: float) -> Optional[float]:
     return None if math.isnan(value) else float(value)
 

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dsr.data_pipelines.datasets import IGNORE
+from dsr.experiments.common_images import common_keys
 from dsr.experiments.results import Estimate
 from dsr.experiments.scoring.errors import ScoreError
 from dsr.models.metrics.distances import FEWEST_IMAGES
@@ -119,15 +120,9 @@ class Counts:
 def over_common(counts: Mapping[Name, Counts]) -> dict[Name, Counts]:
     """The counts of each case, of the images that all have: scores of unlike images cannot be compared.
 
-    Raises ScoreError if there is no such image, or if no pixel of them has a class.
+    Raises UserError if there is no such image, or if no pixel of them has a class.
     """
-    first, *others = counts.values()
-    shared = set(first.keys).intersection(*(other.keys for other in others))
-    if not shared:
-        raise ScoreError(
-            "no test image is in all of what is to be compared: leave out the operating points that lack most of them"
-        )
-    keys = tuple(key for key in first.keys if key in shared)
+    keys = common_keys(one.keys for one in counts.values())
     found = {name: one.only(keys) for name, one in counts.items()}
     if not next(iter(found.values())).classes.any():
         raise ScoreError(

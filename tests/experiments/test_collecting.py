@@ -232,6 +232,7 @@ def test_what_a_case_was_not_tested_on_and_what_no_label_has_is_collected(study:
     for case in cases:
         remake(other.evaluation(case), {}, images=2, confusion=confusion)
     results = collect_scores(Study(study.config, tmp_path))
+    assert [point.measured for point in results.points] == [ScoredOn(2, originals[:1]), ScoredOn(3, [])]
     lacking = {(case.configuration, case.changed.point, case.seed) for case in cases}
     for entry in results.evaluations:
         fewer = (entry.configuration, entry.point, entry.seed) in lacking

@@ -135,6 +135,9 @@ def lack(results: Results, point: str, *keys: str) -> Results:
     for entry in results.evaluations:
         lacking = list(keys) if entry.point == point and entry.configuration in ("CC", "OC", "OR") else []
         entry.tested = ScoredOn(results.dataset.images["test"] - len(lacking), lacking)
+    for one in results.points:
+        lacking = list(keys) if one.point == point else []
+        one.measured = ScoredOn(results.dataset.images["test"] - len(lacking), lacking)
     return results
 
 

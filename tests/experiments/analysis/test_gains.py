@@ -10,7 +10,7 @@ from dsr.experiments.analysis import gains
 from dsr.experiments.analysis.bjontegaard import RateCurve, bd_quality, bd_rate
 from dsr.experiments.analysis.report import write_report
 from dsr.experiments.analysis.seeds import BySeed
-from dsr.experiments.results import EvaluationResult, PointResult, Rated, Results
+from dsr.experiments.results import EvaluationResult, PointResult, Rated, Results, ScoredOn
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -142,7 +142,18 @@ def test_curves_of_unlike_images_are_not_compared():
     results = example.lack(study(), "bpg-2", "test/a")
     rows = {row.anchor: row for row in gains.gains(results)}
     assert rows["CC"].rate.refused == rows["CC"].miou.refused == "not all of their scores are of the same test images"
-    assert rows["CO"].rate.value is not None
+    assert rows["CO"].rate.refused == rows["CO"].miou.refused == "not all of their rates are of the same test images"
+
+
+def test_codecs_whose_rates_are_of_unlike_images_are_not_compared():
+    """Segmenters of both are tested on all originals; the rates of one are without the image that costs most."""
+    results = study(("bpg", "msh"))
+    every = results.dataset.images["test"]
+    for point in results.points:
+        point.measured = ScoredOn(every, []) if point.codec == "bpg" else ScoredOn(every - 1, ["test/a"])
+    rows = {(row.name, row.anchor): row for row in gains.gains(results)}
+    assert rows["CO msh", "CO bpg"].rate.refused == "not all of their rates are of the same test images"
+    assert rows["RO msh", "CO msh"].rate.value is not None
 
 
 def test_a_study_without_curves_has_no_table(tmp_path):

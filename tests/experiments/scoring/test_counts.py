@@ -10,6 +10,7 @@ from scipy.stats import bootstrap
 
 from dsr.experiments.scoring.counts import Counts, ImageCounts, estimate, over_common
 from dsr.experiments.scoring.errors import ScoreError
+from dsr.models.errors import UserError
 from dsr.models.metrics.distances import FEWEST_IMAGES
 
 CLASSES = 4
@@ -197,5 +198,13 @@ def test_cases_are_reduced_to_the_images_that_all_have_in_one_order() -> None:
 
 def test_cases_without_a_common_image_are_refused() -> None:
     image = ImageCounts.of(*maps(1, wrong=0.3)[0], CLASSES)
-    with pytest.raises(ScoreError, match="no test image is in all of what is to be compared"):
+    with pytest.raises(UserError, match="no image is in all of what is to be compared"):
         over_common({"a": Counts.joined({"x": image}), "b": Counts.joined({"y": image})})
+
+
+def test_common_images_without_a_label_are_refused() -> None:
+    """The label that there is, is of an image that not all have."""
+    labelled = ImageCounts.of(*maps(1, wrong=0.3)[0], CLASSES)
+    void = ImageCounts.of(np.full((4, 4), 255, np.uint8), np.zeros((4, 4), np.uint8), CLASSES)
+    with pytest.raises(ScoreError, match="no pixel of the 1 test images to be scored has a class"):
+        over_common({"a": Counts.joined({"x": void, "y": labelled}), "b": Counts.joined({"x": void})})

@@ -199,6 +199,24 @@ def test_cases_are_compared_on_the_images_that_all_of_them_have(tmp_path: Path) 
 
 
 @pytest.mark.slow
+def test_rates_and_fidelity_are_of_the_images_that_are_scored(tmp_path: Path) -> None:
+    """They are those of the same images without the one that WebP cannot encode, which compresses unlike them."""
+    small = [(16, 48), (20, 40)] * 5
+    points = "webp-quality50,jpeg-quality20"
+    found = []
+    for name, sizes in (("some", [*small, (16, WEBP_SIDE + 2)]), ("small", small)):
+        write_folder(tmp_path / name / "data", sizes)
+        run = score_folder(tmp_path / name, points, "--json", "--max-errors", "1")
+        assert run.exit_code == 0, run.output  # type: ignore[attr-defined]
+        report = Path(json.loads(run.stdout)["report"])  # type: ignore[attr-defined]
+        found.append(json.loads((report.parent / "results.json").read_text()))
+    some, alone = found
+    assert len(some["left_out"]) == 1 and not alone["left_out"]
+    assert some["points"] == alone["points"] and some["original_bpp"] == alone["original_bpp"]
+    assert {**some["dataset"], "name": ""} == {**alone["dataset"], "name": ""}
+
+
+@pytest.mark.slow
 def test_a_class_that_no_test_label_has_is_named_and_not_scored(tmp_path: Path) -> None:
     """A pixel of it that is predicted neither lowers the mean nor counts in a difference."""
     write_folder(tmp_path / "data", [(16, 48)] * 11)
