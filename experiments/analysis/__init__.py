@@ -8,14 +8,18 @@ Scores are fractions in [0, 1], rates are bits per pixel of the real bitstreams,
     study        name, created (ISO time), seconds, command, config (nested), seed (the first)
     versions     package -> version
     dataset      name, teaching (bool), classes [{name, color [r, g, b], small}], images {restore, train, test},
-                 height, width, file_bpp, photographs (of the test images, or None), unlabelled [class name]
+                 height, width, file_bpp, photographs (of the test images, or None), unlabelled [class name],
+                 labelled_images (test images with a label), class_images {class name: with a label of it}; these two of
+                 what was trained elsewhere
     points       [{point, codec, quality, compressed {bpp, bpp_min, bpp_max, train_bpp, psnr, ms_ssim, ms_ssim_db,
-                 identical}, restored {restorer: {psnr, ms_ssim, ms_ssim_db, identical}}}], measured on the test split;
+                 identical}, restored {restorer: {psnr, ms_ssim, ms_ssim_db, identical}}, family,
+                 measured {images, missing [key]}}], on the test split;
                  psnr leaves out so many images that are identical to their originals
     original_bpp rate of the test split as lossless PNG
     evaluations  [{configuration, point, restorer, seed, miou, pixel_accuracy, per_class {class name: IoU or None},
                  confusion [[pixels, a column for what was said], a row a class], tested {images, missing [key]}}]
-    left_out     [{point, restorer, keys}], test images that no case is scored on; of what was trained elsewhere
+    left_out     [{point, restorer, keys}], test images that nothing is scored or measured on; of what was trained
+                 elsewhere
     perceptual   [{point, domain, restorer, niqe [a test image each, in key order], hosa [the same]}]; empty if not
     measured
     shift        features (whose), images, channels, halves {frechet, kernel}, original [mean activation of a channel
