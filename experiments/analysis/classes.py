@@ -6,7 +6,7 @@ a confidence of 1 - 5 % / k, so that those of one comparison hold together at 95
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Optional
 
@@ -52,9 +52,18 @@ class Comparison:
         """At which the intervals of all of its classes hold together."""
         return jointly(sum(one.n > 1 for one in self.found.values()))
 
+    @property
+    def seeds(self) -> Optional[int]:
+        """Over how many it is, where one of its sides has more; None where both have the same."""
+        return max((one.n for one in self.found.values() if one.fewer), default=None)
+
     def effect(self, name: str) -> Optional[Effect]:
-        """Of a class, in points, with the interval that holds together with those of the others."""
-        return Effect.of(self.found.get(name), self.confidence)
+        """Of a class, in points, with the interval that holds together with those of the others.
+
+        It says its number of seeds only where that is not the comparison's.
+        """
+        effect = Effect.of(self.found.get(name), self.confidence)
+        return replace(effect, seeds=None) if effect and effect.seeds == self.seeds else effect
 
     @property
     def shown(self) -> list[str]:
@@ -101,7 +110,9 @@ def lead(results: Results) -> str:
     shown = [f"the {one.measure} {', '.join(one.shown)}" for one in found if one.shown]
     if not shown:
         return f"{among}, no single one is shown to change by restoring."
-    return f"{among}, restoring changes {'; '.join(shown)}. These intervals hold for all classes of a measure together."
+    hold = "These intervals hold for all classes of a measure together"
+    hold += f", over {found[0].seeds} seeds" if found[0].seeds else ""
+    return f"{among}, restoring changes {'; '.join(shown)}. {hold}."
 
 
 def differences_table(results: Results) -> Table:

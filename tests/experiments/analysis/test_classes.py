@@ -48,6 +48,21 @@ def test_what_the_mean_of_classes_hides_is_said_with_an_interval_for_all_of_them
     )
 
 
+def test_how_many_seeds_a_comparison_has_is_said_once_and_of_a_class_where_it_has_fewer() -> None:
+    results = study({"person": (-0.060, -0.061, -0.059), "road": (0.070, 0.071, 0.069)})
+    results.evaluations = [e for e in results.evaluations if (e.configuration, e.seed) != ("RO", 9)]
+    for entry in results.evaluations:
+        if case(entry) == ("RO", HARDEST, "gan") and entry.seed == 8:
+            entry.per_class["sky"] = None
+    (restoring,) = (one for one in comparisons(results, HARDEST) if one.configuration == "RO")
+    assert restoring.seeds == 2 and all(one.seeds is None for one in comparisons(results, HARDEST)[:1])
+    assert {label.name: restoring.effect(label.name).seeds for label in results.dataset.classes} == {
+        **dict.fromkeys(("road", "person", "traffic sign")),
+        "sky": 1,
+    }
+    assert lead(results).endswith("hold for all classes of a measure together, over 2 seeds.")
+
+
 def test_what_one_class_alone_would_show_is_not_claimed_of_one_in_four() -> None:
     apart = (-0.02, -0.03, -0.04)
     assert interval(apart, 0.95)[1] < 0 < interval(apart, 1 - 0.05 / 4)[1]
