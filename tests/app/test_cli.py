@@ -16,7 +16,7 @@ from dsr.app.help import Command, Shared
 
 def dsr(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dsr.app.cli", *arguments]
-    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
 
 
 def test_help_imports_neither_tensorflow_nor_numpy() -> None:
