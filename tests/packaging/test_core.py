@@ -33,7 +33,7 @@ def dsr(core: Path, tmp_path: Path) -> Command:
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=600,
         )
 
     return call

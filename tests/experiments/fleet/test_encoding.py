@@ -157,7 +157,7 @@ def test_a_killed_run_goes_on_to_the_same_bytes(camera: Path, tmp_path: Path) ->
             time.sleep(0.01)
         os.kill(process.pid, signal.SIGKILL)
         process.wait()
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    subprocess.run(command, check=True, capture_output=True, timeout=600)
     encoded_folder(camera, JPEG, False).make(tmp_path / "undisturbed", 1, Progress())
     assert contents(tmp_path / "fleet") == contents(tmp_path / "undisturbed")
     assert not (tmp_path / "fleet.partial").exists()
