@@ -55,7 +55,8 @@ class Comparison:
     @property
     def seeds(self) -> Optional[int]:
         """Over how many it is, where one of its sides has more; None where both have the same."""
-        return max((one.n for one in self.found.values() if one.fewer), default=None)
+        most = max((one.n for one in self.found.values()), default=0)
+        return most if any(one.fewer and one.n == most for one in self.found.values()) else None
 
     def effect(self, name: str) -> Optional[Effect]:
         """Of a class, in points, with the interval that holds together with those of the others.

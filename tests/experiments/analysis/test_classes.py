@@ -63,6 +63,16 @@ def test_how_many_seeds_a_comparison_has_is_said_once_and_of_a_class_where_it_ha
     assert lead(results).endswith("hold for all classes of a measure together, over 2 seeds.")
 
 
+def test_a_class_without_an_iou_in_a_seed_of_one_side_speaks_for_itself_alone() -> None:
+    results = study({"person": (-0.060, -0.061, -0.059)})
+    for entry in results.evaluations:
+        if case(entry) == ("RO", HARDEST, "gan") and entry.seed == 9:
+            entry.per_class["sky"] = None
+    (restoring,) = (one for one in comparisons(results, HARDEST) if one.configuration == "RO")
+    assert restoring.seeds is None and restoring.effect("sky").seeds == 2 and restoring.effect("person").seeds is None
+    assert lead(results).endswith("hold for all classes of a measure together.")
+
+
 def test_what_one_class_alone_would_show_is_not_claimed_of_one_in_four() -> None:
     apart = (-0.02, -0.03, -0.04)
     assert interval(apart, 0.95)[1] < 0 < interval(apart, 1 - 0.05 / 4)[1]
