@@ -11,7 +11,7 @@ import math
 import time
 from abc import ABC, abstractmethod
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import tensorflow as tf
@@ -42,6 +42,13 @@ class Schedule:
     def window(self) -> int:
         """Steps over which a point of a curve is the mean: a divisor of `log_every` that fills the training exactly."""
         return math.gcd(self.log_every, self.steps)
+
+    def going_on(self, start: int) -> Schedule:
+        """The same from a checkpoint on, in windows that begin there.
+
+        The one who wrote it may have had other windows: how often a training is written down is no part of what it is.
+        """
+        return replace(self, log_every=math.gcd(self.log_every, start))
 
     def saves_at(self, step: int) -> bool:
         """Whether there is a checkpoint after this step, the last one of a window."""
@@ -153,11 +160,13 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
     Returns:
       The seconds of training in all runs together.
     """
-    schedule, window, kind = training.schedule, training.schedule.window, artefact.identity.kind
+    kind = artefact.identity.kind
     model.build_optimizers()
     checkpoints = Checkpoints(build.scratch / "checkpoints", model)
     state, damaged = checkpoints.restore()
     start = state.step
+    schedule = training.schedule.going_on(start)
+    window = schedule.window
     if isinstance(model.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
         hosts.same(start, "see different checkpoints")
     for path in damaged:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +73,23 @@ def test_a_kill_at_any_operation_changes_nothing(tmp_path: Path, whole: object) 
         make([line(tmp_path)], Progress())
         assert result(line(tmp_path)) == whole
         assert not list(tmp_path.rglob("*.partial"))
+
+
+@pytest.mark.parametrize(("stop", "log_every"), [(5, 3), (5, 6), (3, 3), (5, 1)])
+def test_a_training_that_goes_on_in_other_windows_takes_the_steps_that_are_left(
+    tmp_path: Path, whole: tuple[list[list[float]], object], stop: int, log_every: int
+) -> None:
+    """`log_every` is no part of what a training is, so it may be another when it goes on."""
+    stopped(tmp_path, stop)
+    taken: list[int] = []
+    training = LineTraining(after=lambda step, network: taken.append(step))
+    training.schedule = replace(training.schedule, log_every=log_every)
+    make([line(tmp_path, training)], Progress())
+    assert taken == list(range(stop, 7)), "from the checkpoint before to the last"
+    with np.load(line(tmp_path).folder / "line.npz") as archive:
+        assert [archive[name].ravel().tolist() for name in archive] == whole[0]
+    curves = json.loads((line(tmp_path).folder / CURVES).read_text())
+    assert [curve[-1][0] for curve in curves.values()] == [6, 6, 6]
 
 
 @pytest.mark.parametrize("poisoned", [1, 3, 4, 6])
