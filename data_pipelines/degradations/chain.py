@@ -76,10 +76,13 @@ def _through(
     """What comes out, still small; and what made it small, with the sizes to enlarge it to again."""
     sizes: list[tuple[Downsample, tuple[int, int]]] = []
     found = Degraded(pixels, None)
-    for stage in stages:
+    for number, stage in enumerate(stages):
+        # What is random in a stage that came before is drawn anew: keys have no "#", so no other image has it.
+        before = [one.family for one in stages[:number]].count(stage.family)
+        own = f"{key}#{before}" if before else key
         if isinstance(stage, Downsample):
             sizes.append((stage, (found.pixels.shape[0], found.pixels.shape[1])))
             found = Degraded(stage.shrink(found.pixels), None)
         else:
-            found = stage.degrade(found.pixels, key)
+            found = stage.degrade(found.pixels, own)
     return found, sizes

@@ -170,6 +170,15 @@ def test_a_chain_does_its_stages_in_order() -> None:
     assert not np.array_equal(Chain((noise, blur)).degrade(pixels, "a").pixels, expected)
 
 
+def test_noise_that_a_chain_has_twice_is_drawn_twice() -> None:
+    """Two noises add up in their squares; the same one twice would be one that is as strong as both."""
+    pixels = np.full((200, 200, 3), 128, np.uint8)
+    chain = Chain((make_degradation("noise-read", 6), make_degradation("noise-read", 8)))
+    noisy = chain.degrade(pixels, "a").pixels
+    assert noisy.astype(float).std() == pytest.approx(10, rel=0.02)
+    np.testing.assert_array_equal(chain.degrade(pixels, "a").pixels, noisy)
+
+
 def test_nothing_comes_behind_a_codec() -> None:
     with pytest.raises(DegradationError, match="jpeg-quality10 must be the last"):
         Chain((make_codec("jpeg", 10), make_degradation("gamma", 2)))
