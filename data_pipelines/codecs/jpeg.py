@@ -41,18 +41,21 @@ class JpegCodec(PillowCodec):
     def inspect(cls, bitstream: bytes) -> Inspection:
         """What the header tells; the quality is the one whose tables are nearest to those of the bitstream.
 
+        It is None where tables have other numbers than libjpeg's, so that none can be compared.
+
         Details: `exact`, whether they are the same; `tables`, SHA-256 of the bitstream's tables, each as 64 numbers of
         16 bits, big-endian, in the order of rows; `progressive`.
         """
         image = cls._open(bitstream)
         assert isinstance(image, JpegImagePlugin.JpegImageFile)
         tables: Tables = {number: list(image.quantization[number]) for number in sorted(image.quantization)}
-        quality = min(range(1, 101), key=lambda quality: _distance(tables, tables_of(quality)))
+        nearest = min(range(1, 101), key=lambda quality: _distance(tables, tables_of(quality)))
+        quality = nearest if tables.keys() & tables_of(nearest).keys() else None
         subsampling = JpegImagePlugin.get_sampling(image)
         chroma = "gray" if image.mode == "L" else {0: "4:4:4", 1: "4:2:2", 2: "4:2:0"}.get(subsampling)
         steps = np.array(list(tables.values()), ">u2")
         details = {
-            "exact": _distance(tables, tables_of(quality)) == 0,
+            "exact": quality is not None and _distance(tables, tables_of(quality)) == 0,
             "tables": hashlib.sha256(steps.tobytes()).hexdigest(),
             "progressive": bool(image.info.get("progressive")),
         }
@@ -81,7 +84,7 @@ def tables_of(quality: int) -> Tables:
 
 
 def _distance(tables: Tables, others: Tables) -> int:
-    """How far tables are from others that have all of their numbers, or at least luma."""
+    """How far tables are from others, by the numbers that both have."""
     return sum(
         abs(step - other)
         for number in tables

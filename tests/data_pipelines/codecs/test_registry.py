@@ -300,6 +300,23 @@ def test_the_quality_of_a_jpeg_with_tables_of_its_own_is_the_nearest(picture):
     assert 36 <= found.quality <= 41
 
 
+def test_a_jpeg_whose_tables_have_other_numbers_than_libjpegs_tells_no_quality(picture):
+    """Pillow decodes it, and nothing of its tables can be compared."""
+    bitstream = make_codec("jpeg", 50).encode(picture)
+    renumbered = bytearray(bitstream)
+    at = 2
+    while renumbered[at + 1] != 0xDA:  # the segments before the scan
+        if renumbered[at + 1] == 0xDB:
+            renumbered[at + 4] += 2
+        if renumbered[at + 1] == 0xC0:
+            for component in range(3):
+                renumbered[at + 12 + 3 * component] += 2
+        at += 2 + int.from_bytes(renumbered[at + 2 : at + 4], "big")
+    np.testing.assert_array_equal(make_codec("jpeg").decode(bytes(renumbered)), make_codec("jpeg").decode(bitstream))
+    found = codec_class("jpeg").inspect(bytes(renumbered))
+    assert (found.quality, found.chroma, found.details["exact"]) == (None, "4:2:0", False)
+
+
 @pytest.mark.parametrize(("name", "options"), [("bpg", {"chroma": "gray"}), ("bpg", {"chroma": "4:2:2"}), ("webp", {})])
 def test_chroma_is_told_where_there_is_some(name, options, picture):
     for chroma in ("4:2:0", "4:2:2", "4:4:4"):
