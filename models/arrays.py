@@ -20,11 +20,11 @@ def read_array(archive: Any, name: str, shape: Sequence[int], dtypes: Sequence[s
       shape, dtypes: what it must have, and the types of which one it must be, such as "<f4".
 
     Raises:
-      ValueError: it is of another shape or type, or its memory is laid out by columns. KeyError: it is not there.
+      ValueError: it is of another shape or type. KeyError: it is not there.
     """
     with archive.zip.open(f"{name}.npy") as file:
         np.lib.format.read_magic(file)
-        found, by_columns, stored = np.lib.format.read_array_header_1_0(file)
-    if tuple(found) != tuple(shape) or by_columns or stored not in [np.dtype(dtype) for dtype in dtypes]:
+        found, _, stored = np.lib.format.read_array_header_1_0(file)
+    if tuple(found) != tuple(shape) or stored not in [np.dtype(dtype) for dtype in dtypes]:
         raise ValueError(f"{name} is {stored} of shape {found}")
     return archive[name]

@@ -7,7 +7,7 @@ The output of a block is that of its last ReLU: pooling it would drop three of f
 of ImageNet weights are in use, and they expect different inputs:
 
 - An .npz file with the arrays `block1_conv1__kernel` (3, 3, in, out), `block1_conv1__bias` (out,), ..
-  `block5_conv3__bias` of any floating type, for RGB / 255 normalised by ImageNet's mean and standard deviation
+  `block5_conv3__bias` in float16, 32 or 64, for RGB / 255 normalised by ImageNet's mean and standard deviation
   (torchvision's weights). Its features are of order 1.
 - 'imagenet': the original ones, which Keras downloads, for BGR - mean in 0..255. Their features are of order 100, and
   the loss would drown all others under the paper's weights. Every block's output is therefore scaled to the mean that
@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from dsr.models.arrays import UNREADABLE
+from dsr.models.arrays import UNREADABLE, read_array
 from dsr.models.restorers.gan_config import RestorerError
 
 BLOCKS = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))  # filters, convolutions
@@ -31,6 +31,9 @@ TORCH_MEAN = np.array([0.485, 0.456, 0.406], np.float32)  # of RGB / 255
 TORCH_STDDEV = np.array([0.229, 0.224, 0.225], np.float32)
 CAFFE_MEAN = np.array([103.939, 116.779, 123.68], np.float32)  # of BGR
 TORCH_ACTIVATIONS = (1.2656, 2.5042, 1.2807, 0.23694, 0.065621)  # mean output of every block on `reference_image`
+
+TYPES = ("<f2", "<f4", "<f8")
+"""Of the arrays in a file."""
 
 Weights = dict[str, np.ndarray]
 
@@ -55,9 +58,9 @@ def read_weights(path: Path) -> Weights:
         with np.load(path, allow_pickle=False) as archive:
             for name, shape in convolutions():
                 for key, expected in ((f"{name}__kernel", shape), (f"{name}__bias", shape[-1:])):
-                    array = archive[key].astype(np.float32)
-                    if array.shape != expected or not np.isfinite(array).all():
-                        raise RestorerError(f"{path}: '{key}' must hold {expected} finite numbers: give VGG-16 weights")
+                    array = read_array(archive, key, expected, TYPES).astype(np.float32)
+                    if not np.isfinite(array).all():
+                        raise ValueError(f"{key} is not made of finite numbers")
                     weights[key] = array
     except FileNotFoundError:
         raise RestorerError(f"{path}: no such file with VGG weights: give vgg the path of one, or 'imagenet'") from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -96,6 +97,12 @@ def test_bfloat16_changes_a_feature_distance_little(path):
     np.testing.assert_allclose(distances[1], distances[0], rtol=0.01)
 
 
+def test_arrays_laid_out_by_columns_are_the_same_weights(weights, path, tmp_path):
+    np.savez(tmp_path / "columns.npz", **{key: np.asfortranarray(array, "<f8") for key, array in weights.items()})
+    for key, array in read_weights(tmp_path / "columns.npz").items():
+        np.testing.assert_array_equal(array, weights[key])
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RestorerError, match="absent.npz: no such file"):
         VggFeatures(str(tmp_path / "absent.npz"))
@@ -115,3 +122,13 @@ def test_arrays_that_are_no_vgg16_are_refused(tmp_path, array):
     np.savez(tmp_path / "other.npz", block1_conv1__kernel=array)
     with pytest.raises(RestorerError, match="other.npz"):
         read_weights(tmp_path / "other.npz")
+
+
+def test_a_file_that_promises_other_arrays_is_refused_before_they_are_made(tmp_path):
+    np.savez_compressed(tmp_path / "bomb.npz", block1_conv1__kernel=np.zeros((1 << 24,), np.float32))
+    tracemalloc.start()
+    with pytest.raises(RestorerError, match="bomb.npz"):
+        read_weights(tmp_path / "bomb.npz")
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 1 << 20
