@@ -37,8 +37,9 @@ def locked(folder: Path, partial: Path, part: str) -> Iterator[None]:
             own = lock_file(path.with_name(PART + part), f"part {part} of {folder}")
         yield
     finally:
-        for descriptor in filter(None, (own, lock)):
-            os.close(descriptor)
+        for descriptor in (own, lock):
+            if descriptor is not None:  # 0 is one, where there is no standard input
+                os.close(descriptor)
 
 
 def lock_file(path: Path, what: str, shared: bool = False) -> int | None:

@@ -153,6 +153,19 @@ def test_a_second_maker_hears_at_once_who_the_first_is(tmp_path: Path) -> None:
     make(tmp_path / "it")
 
 
+def test_a_process_without_standard_input_lets_its_locks_go(tmp_path: Path) -> None:
+    """The first file that it opens has the descriptor 0."""
+    code = (
+        "import os, sys; from pathlib import Path; from dsr.tfrecords.building import building;"
+        "from dsr.tfrecords.manifest import Identity; os.close(0);"
+        "made = Path(sys.argv[1]) / 'made', Identity('thing', 'a', {})"
+        "\nfor part in ('1-of-1', ''):"
+        "\n    with building(*made, part) as build: (build.path / 'a').touch()"
+    )
+    subprocess.run([sys.executable, "-c", code, tmp_path], cwd=ROOT, check=True)
+    assert check(tmp_path / "made").name == "a"
+
+
 def test_a_lock_that_is_won_because_the_folder_was_just_finished_starts_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
