@@ -77,8 +77,8 @@ class How:
     progress: ProgressCallback = lambda _: None
 
     def run(self, work: Work, tasks: Sequence[Any]) -> Generator[tuple[Any, Row | None], None, None]:
-        """Have the work done; see `Engine`."""
-        return self.engine(work, tasks) if self.engine else run(work, tasks, self.workers)
+        """Have the work done; see `Engine`. No engine has to do with no tasks: Spark cannot."""
+        return self.engine(work, tasks) if self.engine and tasks else run(work, tasks, self.workers)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ import json
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,6 +144,23 @@ def test_bytes_depend_neither_on_workers_nor_on_the_engine_nor_on_the_order_of_t
     write_restored(compressed, originals, FakeRestorer(8), tmp_path / "r", workers=1)
     assert digests(tmp_path / "c") == digests(compressed)
     assert digests(tmp_path / "r") == digests(converted / "restored")
+
+
+def test_no_cluster_is_started_for_nothing(tmp_path: Path) -> None:
+    """Where all shards are there and only a file about them is not; Spark cannot even have no tasks."""
+    folder = tmp_path / "it"
+    write_originals(FakeSource(4), "test", folder, engine=inline)
+    whole = digests(folder)
+    (folder / "images.json").unlink()
+    asked: list[int] = []
+
+    def cluster(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        asked.append(len(tasks))
+        return inline(work, tasks)
+
+    write_originals(FakeSource(4), "test", folder, engine=cluster)
+    assert (folder / "images.json").is_file() and digests(folder) == whole
+    assert not asked
 
 
 def test_shards_are_planned_from_keys_alone(converted: Path) -> None:
