@@ -19,7 +19,11 @@ __all__ = ["INDEXES", "PerceptualError", "PerceptualIndex", "load_index"]
 
 
 class PerceptualIndex(Protocol):
-    """A no-reference measure of quality; equal pixels give the equal score in every process."""
+    """A no-reference measure of quality.
+
+    Equal pixels give the equal score in every process that has one thread of linear algebra, as workers have; with
+    more, sums are added up in another order, and the last digits differ.
+    """
 
     def score(self, pixels: NDArray[np.uint8]) -> float | None:
         """Smaller is better; None for an image that is too small (or too flat) for the index.
