@@ -161,7 +161,8 @@ def _fit(training: Training, model: Any, artefact: Artefact, build: Build, progr
       The seconds of training in all runs together.
     """
     kind = artefact.identity.kind
-    model.build_optimizers()
+    with model.distribute_strategy.scope():  # else all replicas update one variable, each of them once a step
+        model.build_optimizers()
     checkpoints = Checkpoints(build.scratch / "checkpoints", model)
     state, damaged = checkpoints.restore()
     start = state.step
