@@ -62,7 +62,11 @@ class Chain(Degradation):
     def describe(self) -> dict[str, Any]:
         stages = [stage.describe() for stage in self.stages]
         last = stages[-1]
-        return {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
+        described = {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
+        # Random stages of one family once drew the same: what was made of them then is something else.
+        return (
+            {**described, "draws": "own"} if len({stage.family for stage in self.stages}) < len(stages) else described
+        )
 
 
 def sent(stages: Sequence[Degradation], pixels: np.ndarray, key: str) -> np.ndarray:

@@ -179,6 +179,12 @@ def test_noise_that_a_chain_has_twice_is_drawn_twice() -> None:
     np.testing.assert_array_equal(chain.degrade(pixels, "a").pixels, noisy)
 
 
+def test_a_chain_whose_noises_once_were_the_same_is_not_taken_for_what_it_was() -> None:
+    noise, other = make_degradation("noise-read", 6), make_degradation("noise-shot", 40)
+    assert "draws" not in Chain((noise, other)).describe()
+    assert Chain((noise, make_degradation("noise-read", 8))).describe()["draws"] == "own"
+
+
 def test_nothing_comes_behind_a_codec() -> None:
     with pytest.raises(DegradationError, match="jpeg-quality10 must be the last"):
         Chain((make_codec("jpeg", 10), make_degradation("gamma", 2)))
