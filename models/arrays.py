@@ -17,14 +17,19 @@ def read_array(archive: Any, name: str, shape: Sequence[int], dtypes: Sequence[s
 
     Args:
       archive: what `np.load` returned for the file.
-      shape, dtypes: what it must have, and the types of which one it must be, such as "<f4".
+      shape: what it must have; a negative number stands for 1 up to so many.
+      dtypes: the types of which one it must be, such as "<f4".
 
     Raises:
-      ValueError: it is of another shape or type. KeyError: it is not there.
+      ValueError: it is of another shape or type, or a number is not finite. KeyError: it is not there.
     """
     with archive.zip.open(f"{name}.npy") as file:
         np.lib.format.read_magic(file)
         found, _, stored = np.lib.format.read_array_header_1_0(file)
-    if tuple(found) != tuple(shape) or stored not in [np.dtype(dtype) for dtype in dtypes]:
+    fits = len(found) == len(shape) and all(a == b or 0 < a <= -b for a, b in zip(found, shape))
+    if not fits or stored not in [np.dtype(dtype) for dtype in dtypes]:
         raise ValueError(f"{name} is {stored} of shape {found}")
-    return archive[name]
+    array = archive[name]
+    if not np.isfinite(array).all():
+        raise ValueError(f"{name} is not made of finite numbers")
+    return array

@@ -14,13 +14,13 @@ import hashlib
 import math
 import os
 import struct
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from dsr.models.arrays import UNREADABLE, read_array
 from dsr.models.hyperprior.config import DIGITS, LAMBDAS, SCALES, HyperpriorConfig, HyperpriorError, weight_of
 from dsr.models.hyperprior.integer import (
     LARGEST_ACTIVATION,
@@ -58,8 +58,6 @@ _AT_ONCE = 8
 _FLOAT_PARTS = ("analysis", "synthesis", "hyper_analysis")
 _Form = tuple[tuple[int, ...], str]
 """Shape, of which a negative number is the largest, and type of an array."""
-
-_UNREADABLE = (OSError, KeyError, ValueError, TypeError, EOFError, MemoryError, zipfile.BadZipFile)
 
 
 @dataclass(frozen=True, eq=False)
@@ -186,18 +184,16 @@ def read_hyperprior(path: str | Path) -> SavedHyperprior:
     path = weights_path(path)
     try:
         with np.load(path, allow_pickle=False) as archive:
-            config, qualities, has_gains = _parsed(_stored(archive, "header", ((-5,), "<i4")))
+            config, qualities, has_gains = _parsed(read_array(archive, "header", (-5,), ["<i4"]))
             forms = _forms(config, len(qualities) if has_gains else 0)
-            arrays = {name: _stored(archive, name, form) for name, form in forms.items()}
+            arrays = {name: read_array(archive, name, shape, [dtype]) for name, (shape, dtype) in forms.items()}
         saved = SavedHyperprior(config, qualities, arrays)
-        if not all(np.isfinite(array).all() for array in saved.arrays.values()):
-            raise ValueError("a weight that is no number")
         if any(np.abs(arrays[name]).max() > LARGEST_LOG_GAIN for name in arrays if name.startswith("gain.")):
             raise ValueError("a gain that is no number to compute with")
         saved.z_tables.check(config.filters)
         saved.y_tables.check(SCALES)
         saved.hyper_synthesis  # noqa: B018 (proves the bound of its sums)
-    except (*_UNREADABLE, HyperpriorError) as error:
+    except (*UNREADABLE, HyperpriorError) as error:
         raise HyperpriorError(
             f"{path}: not a trained codec's file ({error}): give another, or train it again"
         ) from error
@@ -353,18 +349,6 @@ def _float_forms(config: HyperpriorConfig, gains: int) -> dict[str, _Form]:
     if gains:
         forms |= {"gain.log": ((gains, m), "<f4"), "gain.log_inverse": ((gains, m), "<f4")}
     return forms
-
-
-def _stored(archive: Any, name: str, form: _Form) -> np.ndarray:
-    """An array of the archive, allocated only if its header says what is expected; else ValueError."""
-    shape, dtype = form
-    with archive.zip.open(f"{name}.npy") as file:
-        np.lib.format.read_magic(file)
-        found, fortran, stored = np.lib.format.read_array_header_1_0(file)
-    fits = len(found) == len(shape) and all(a == b or 0 < a <= -b for a, b in zip(found, shape))
-    if not fits or fortran or stored != np.dtype(dtype):
-        raise ValueError(f"{name} is {stored} of shape {found}")
-    return archive[name]
 
 
 def _z_tables(network: HyperpriorNetwork) -> Tables:

