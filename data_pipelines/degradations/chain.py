@@ -62,7 +62,7 @@ class Chain(Degradation):
     def describe(self) -> dict[str, Any]:
         stages = [stage.describe() for stage in self.stages]
         last = stages[-1]
-        described = {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
+        described: dict[str, Any] = {"name": self.name, "quality": last.get("quality"), "options": {}, "stages": stages}
         # Random stages of one family once drew the same: what was made of them then is something else.
         return (
             {**described, "draws": "own"} if len({stage.family for stage in self.stages}) < len(stages) else described

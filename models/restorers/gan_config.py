@@ -168,6 +168,14 @@ class DiscriminatorConfig:
         return 2 * max(self.scales) * 2**normalized
 
     @property
+    def parameters(self) -> int:
+        """Trainable values of all: kernels, a scale and an offset for every normalised channel, or else a bias."""
+        widths = [self.width * 2**i for i in range(self.LAYERS)]
+        kernels = 4 * 4 * sum(a * b for a, b in zip([6, *widths], widths)) + widths[-1]
+        own = 2 * sum(widths[:-1]) + (2 if self.normalize_last else 1) * widths[-1] + 1
+        return len(self.scales) * (kernels + own)
+
+    @property
     def multiply_adds(self) -> float:
         """Of the convolutions of all discriminators, for each pixel at full resolution."""
         channels = [6, *(self.width * 2**i for i in range(self.LAYERS))]

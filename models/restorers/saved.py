@@ -102,7 +102,8 @@ def read_start(start: str) -> tuple[GeneratorConfig, DiscriminatorConfig]:
       start: 'shipped', or the folder of a trained restorer.
 
     Raises:
-      RestorerError: a file is missing or damaged, or it is no adversarial restorer.
+      RestorerError: a file is missing or damaged, its weights are not as many as its description says, or it is no
+        adversarial restorer.
     """
     folder = start_folder(start)
     generator = read_config(folder)
@@ -111,9 +112,18 @@ def read_start(start: str) -> tuple[GeneratorConfig, DiscriminatorConfig]:
     path = description_file(folder, DISCRIMINATORS)
     try:
         fields = read_json(path)
-        return generator, DiscriminatorConfig(**{**fields, "scales": tuple(fields["scales"])})
+        discriminator = DiscriminatorConfig(**{**fields, "scales": tuple(fields["scales"])})
     except (OSError, ValueError, KeyError, TypeError, RestorerError) as error:
         raise RestorerError(f"{path}: no description of {DISCRIMINATORS} ({error}): {START_FROM}") from error
+    described: dict[str, GeneratorConfig | DiscriminatorConfig] = {GENERATOR: generator, DISCRIMINATORS: discriminator}
+    for part, config in described.items():
+        path = weights_file(folder, part)
+        try:
+            with zipfile.ZipFile(path) as archive:
+                _check_size(archive, config)
+        except UNREADABLE as error:
+            raise RestorerError(f"{path}: not the weights of the {part} beside it ({error}): {START_FROM}") from error
+    return generator, discriminator
 
 
 class SavedRestorer:
@@ -168,7 +178,7 @@ def _named(discriminators: Iterable[tf.keras.Model]) -> dict[str, tf.Variable]:
     return {f"{model.name}/{variable.name}": variable for model in discriminators for variable in model.variables}
 
 
-def _check_size(archive: zipfile.ZipFile, config: NetworkConfig) -> None:
+def _check_size(archive: zipfile.ZipFile, config: NetworkConfig | DiscriminatorConfig) -> None:
     """Raise ValueError unless the arrays may be those of the network: no file may ask for more memory than it fills."""
     entries = archive.infolist()
     stored = sum(entry.file_size for entry in entries)

@@ -20,7 +20,15 @@ def noise(*shape: int) -> tf.Tensor:
 def test_the_paper_discriminator_has_as_many_parameters_as_its_notation_says():
     convolutions = 4 * 4 * (6 * 64 + 64 * 128 + 128 * 256 + 256 * 512)  # C64 C128 C256 C512 on the 6 channels of a pair
     convolutions += 512 + 1  # O1
-    assert build_discriminator(DiscriminatorConfig.paper()).count_params() == convolutions + 2 * (64 + 128 + 256 + 512)
+    expected = convolutions + 2 * (64 + 128 + 256 + 512)
+    assert build_discriminator(DiscriminatorConfig.paper()).count_params() == expected
+    assert DiscriminatorConfig.paper().parameters == 2 * expected, "one for each of two scales"
+
+
+@pytest.mark.parametrize("config", [NARROW, DiscriminatorConfig(3, (1, 2, 4), normalize_last=False)])
+def test_networks_have_as_many_parameters_as_their_configuration_says(config):
+    networks = [build_discriminator(config) for _ in config.scales]
+    assert sum(network.count_params() for network in networks) == config.parameters
 
 
 def test_logits_and_the_four_features_halve_the_resolution_each_time():

@@ -204,3 +204,12 @@ def test_damaged_weights_to_start_from_are_refused_by_their_name(copy, damage):
     np.savez(path, **values)
     with pytest.raises(RestorerError, match="discriminators.npz"):
         AdversarialRestorer(starting(copy))
+
+
+@pytest.mark.parametrize("part", [GENERATOR, DISCRIMINATORS])
+def test_a_folder_that_describes_networks_of_other_sizes_is_refused_before_they_are_made(copy, part):
+    """A gigantic network takes gigantic memory."""
+    path = copy / f"{part}.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "width": 2**20}))
+    with pytest.raises(RestorerError, match=rf"{part}.npz: not the weights of the {part} beside it.*start from"):
+        read_start(str(copy))
