@@ -146,18 +146,20 @@ class Conversion:
         errors = sum(done.errors for done in there.values())
         todo = [shard for shard in shards if shard.name not in there]
         _check_room(build.path, self.stage.estimate(todo))
-        meter = ConversionCounter(list(there.values()), how.progress)
+        meter = ConversionCounter(there, how.progress)
         kept = time.monotonic()
         try:
             with closing(how.run(ShardWriter(self.stage, build.path, build.scratch, how.max_errors), todo)) as items:
                 for shard, row in items:
                     if row is not None:
-                        meter.count(row)
+                        meter.count(shard.name, row)
                         continue
                     if time.monotonic() - kept > KEEP_TIME_EVERY:
                         build.keep_time()
                         kept = time.monotonic()
                     result = Result.load(build.scratch, shard)
+                    if result is not None:
+                        meter.set(shard.name, Done.of(result))
                     if result and result.failures:
                         errors += len(result.failures)
                         check_errors(errors, how.max_errors, result.failures[-1])
@@ -183,11 +185,13 @@ class Conversion:
         expected = {shard.name: manifest.files[shard.name]["sha256"] for shard in todo}
         with repairing(folder) as scratch:
             writer = ShardWriter(self.stage, folder, scratch, manifest.summary["errors"], expected)
-            meter = ConversionCounter([], how.progress)
+            meter = ConversionCounter({}, how.progress)
             with closing(how.run(writer, todo)) as items:
-                for _, row in items:
+                for shard, row in items:
                     if row is not None:
-                        meter.count(row)
+                        meter.count(shard.name, row)
+                    elif (result := Result.load(scratch, shard)) is not None:
+                        meter.set(shard.name, Done.of(result))
             if STATISTICS in damaged:
                 rows = (
                     row_of(record)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -42,7 +42,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class ConversionState:
-    """How far a conversion is, told after every image.
+    """How far a conversion is, told after every image, or every shard of an engine that does not tell of images.
 
     `images` are in finished shards, of earlier runs too, or done in those under way; `pixels` and `bytes` (of
     bitstreams; PNGs for originals) sum over those of them that could be converted.
@@ -67,7 +67,7 @@ class How:
             because there were more, the next tries those images again.
         thorough: Whether to read all files of what exists, and to make anew those with another digest, not only those
             that are missing or of another size.
-        progress: Called in this process after every image.
+        progress: Called in this process; see `ConversionState`.
     """
 
     workers: int | None = None
@@ -121,35 +121,54 @@ class ShardWriter:
         yield None
 
 
-class ConversionCounter:
-    """Counts images, of earlier runs and of this one, and tells."""
-
-    def __init__(self, earlier: Sequence[Done], progress: ProgressCallback) -> None:
-        self.progress = progress
-        self.images = sum(done.images for done in earlier)
-        self.pixels, self.bytes = sum(done.pixels for done in earlier), sum(done.bytes for done in earlier)
-
-    def count(self, row: Row) -> None:
-        self.images += 1
-        self.pixels += row.get("height", 0) * row.get("width", 0)
-        self.bytes += row.get("bytes") or 0
-        self.progress(ConversionState(self.images, self.pixels, self.bytes))
-
-
 @dataclass(frozen=True)
 class Done:
-    """How much there is to a finished shard."""
+    """How much of a shard is done."""
 
-    images: int
-    pixels: int
-    bytes: int
-    errors: int
+    images: int = 0
+    pixels: int = 0
+    bytes: int = 0
+    errors: int = 0
 
     @classmethod
     def of(cls, result: Result) -> Done:
         pixels = sum(row["height"] * row["width"] for row in result.rows)
         errors = len(result.failures)
         return cls(len(result.rows) + errors, pixels, sum(row["bytes"] or 0 for row in result.rows), errors)
+
+    def and_row(self, row: Row) -> Done:
+        """With one more image."""
+        pixels, size = row.get("height", 0) * row.get("width", 0), row.get("bytes") or 0
+        return Done(self.images + 1, self.pixels + pixels, self.bytes + size, self.errors)
+
+
+class ConversionCounter:
+    """Counts images, of earlier runs and of this one, and tells.
+
+    Not every engine says how far a shard is, and one that tries a shard again says it again: what counts in the end is
+    what the finished shard has.
+    """
+
+    def __init__(self, earlier: Mapping[str, Done], progress: ProgressCallback) -> None:
+        self.shards = dict(earlier)
+        self.progress = progress
+        self.images, self.pixels, self.bytes = (
+            sum(getattr(done, name) for done in earlier.values()) for name in ("images", "pixels", "bytes")
+        )
+
+    def count(self, shard: str, row: Row) -> None:
+        """An image of a shard that is under way."""
+        self.set(shard, self.shards.get(shard, Done()).and_row(row))
+
+    def set(self, shard: str, done: Done) -> None:
+        """What there is of a shard."""
+        before = self.shards.get(shard, Done())
+        self.shards[shard] = done
+        self.images += done.images - before.images
+        self.pixels += done.pixels - before.pixels
+        self.bytes += done.bytes - before.bytes
+        if done.images != before.images:
+            self.progress(ConversionState(self.images, self.pixels, self.bytes))
 
 
 def check_errors(errors: int, max_errors: int, last: dict[str, str]) -> None:

@@ -202,6 +202,30 @@ def test_progress_ends_at_the_total_and_counts_bytes_and_pixels(tmp_path: Path) 
     assert 8 * last.bytes / last.pixels == pytest.approx(summary["bpp"])
 
 
+def test_progress_of_an_engine_that_tells_of_shards_alone_ends_at_the_total(tmp_path: Path) -> None:
+    def cluster(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        return (item for item in inline(work, tasks) if item[1] is None)
+
+    told: list[ConversionState] = []
+    folder = tmp_path / "it"
+    summary = write_originals(
+        FakeSource(10), "test", folder, images_per_shard=3, engine=cluster, progress=told.append
+    ).summary
+    assert [progress.images for progress in told] == [2, 5, 7, 10], "shards of two and three images"
+    assert told[-1].pixels == summary["pixels"]
+    assert 8 * told[-1].bytes / told[-1].pixels == pytest.approx(summary["bpp"])
+
+
+def test_progress_counts_no_image_twice_of_a_shard_that_is_tried_again(tmp_path: Path) -> None:
+    def cluster(work: Callable[[Any], Iterator[Any]], tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+        yield from ((task, next(iter(work(task)))) for task in tasks)  # lost after an image of each
+        yield from inline(work, tasks)
+
+    told: list[ConversionState] = []
+    write_originals(FakeSource(10), "test", tmp_path / "it", images_per_shard=3, engine=cluster, progress=told.append)
+    assert told[-1].images == 10
+
+
 def test_folders_of_another_domain_or_origin_are_refused(converted: Path, tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="not original shards"):
         write_compressed(converted / "compressed", FakeCodec(), tmp_path / "x")
