@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from dsr.models.segmenter.labels import IGNORE
+
 GRAY = 127  # what lies beside an image: about 0 once scaled to [-1, 1]
-IGNORE = 255
 
 
 def random_scaled_crop(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
+from dsr.models.segmenter.labels import IGNORE
 from dsr.tfrecords import files
 from dsr.tfrecords.manifest import check
 from dsr.tfrecords.png import MAX_PIXELS
@@ -13,7 +14,6 @@ from dsr.tfrecords.png import MAX_PIXELS
 _FEATURES = {name: tf.io.FixedLenFeature([], tf.string) for name in ("key", "image", "label")} | {
     name: tf.io.FixedLenFeature([], tf.int64) for name in ("height", "width")
 }
-_IGNORE = 255
 _BUFFER = 1 << 23  # bytes: at 2048x1024 a record has two or three million
 _SIZE_AT, _SIZE_BYTES = 16, 8  # where a PNG says its width and height
 
@@ -57,7 +57,7 @@ class ShardSet:
         label = tf.cond(
             tf.strings.length(example["label"]) > 0,
             lambda: _decode(example["label"], size, channels=1)[..., 0],
-            lambda: tf.fill(tf.shape(image)[:2], tf.constant(_IGNORE, tf.uint8)),
+            lambda: tf.fill(tf.shape(image)[:2], tf.constant(IGNORE, tf.uint8)),
         )
         return {**example, "image": image, "label": tf.ensure_shape(label, [None, None])}
 

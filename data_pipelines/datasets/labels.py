@@ -9,9 +9,7 @@ from typing import Any
 import numpy as np
 
 from dsr.data_pipelines.datasets.errors import DatasetError
-
-IGNORE = 255
-"""Train id of pixels that neither the loss nor the metric looks at."""
+from dsr.models.segmenter.labels import IGNORE
 
 ADD_TO_THE_LIST = "add them to the class list (with train_id 255 to ignore them), or repair the file"
 """What to do about labels that a list does not have, where the list is the user's own."""

@@ -15,13 +15,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from dsr.data_pipelines.datasets import IGNORE
 from dsr.experiments.results import ClassFacts
 from dsr.models.errors import UserError
 
 # Compression is judged at the size of its pixels, so large images are cropped to this, never scaled.
 CROP_WIDTH, CROP_HEIGHT = 1024, 640
 THUMBNAIL = 200
-IGNORE = 255
 
 MAP_BITS = 4.0
 """Bits at which a map of lost information has its full colour: a label that is 16 times less probable."""

@@ -59,7 +59,7 @@ def serve(config: NetworkConfig, threads: int) -> None:
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(threads)
-    from dsr.models.restorers.generator import to_unit
+    from dsr.models.pixels import to_unit
     from dsr.models.restorers.tiling import restore
 
     network = config.build()

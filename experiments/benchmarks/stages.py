@@ -26,6 +26,7 @@ from PIL import Image
 from dsr.data_pipelines.codecs import make_codec
 from dsr.experiments.benchmarks.pictures import tiled
 from dsr.models.metrics.fidelity import ms_ssim, psnr
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.gan_config import GeneratorConfig
 from dsr.models.restorers.generator import build_generator
 from dsr.models.segmenter.config import DeepLabConfig
@@ -73,7 +74,7 @@ def network_stages(pixels: np.ndarray, preset: str, patch: int) -> Stages:
     segmenter.compile(optimizer=build_optimizer("sgd", 1e-4, 10**6))
     step = tf.function(segmenter.train_step)
     batch = {"image": image, "label": tf.zeros(image.shape[:3], tf.uint8)}
-    unit = tf.cast(image, tf.float32) / 127.5 - 1
+    unit = to_unit(image)
     stages: dict[str, Callable[[], Any]] = {
         f"{preset}: restore": lambda: generator(unit).numpy(),
         f"{preset}: segmenter, a training step": lambda: step(batch),

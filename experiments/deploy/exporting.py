@@ -27,7 +27,7 @@ from dsr.experiments.graph.artefacts import CLASSES
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.scoring.counts import Counts, ImageCounts
 from dsr.models.errors import UserError
-from dsr.models.restorers.generator import to_pixels, to_unit
+from dsr.models.pixels import to_pixels, to_unit
 from dsr.models.restorers.saved import SavedRestorer, load_network
 from dsr.tfrecords.building import building
 from dsr.tfrecords.errors import one_sentence

@@ -17,8 +17,8 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.training.held_out import pairs
 from dsr.experiments.training.loop import Schedule, Training, train
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.folder import start_folder
-from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.registry import RESTORERS, RestorerName, Trainer
 from dsr.tfrecords.building import Build
 from dsr.tfrecords.manifest import check_if_told

@@ -5,19 +5,11 @@ from __future__ import annotations
 import numpy as np
 import tensorflow as tf
 
-SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # of the five scales, finest first (Wang et al. 2003)
+from dsr.models.metrics.fidelity import K1, K2, SCALE_WEIGHTS, SIGMA, WINDOW
 
+C1, C2 = K1**2, K2**2  # for values in [0, 1]
 
-SSIM_WINDOW = 11  # pixels a side
-
-
-SSIM_SIGMA = 1.5  # pixels
-
-
-SSIM_C1, SSIM_C2 = 0.01**2, 0.03**2  # for values in [0, 1]
-
-
-SSIM_FLOOR = 1e-4  # of a mean similarity before it is raised to a power below one, whose slope is infinite at zero
+FLOOR = 1e-4  # of a mean similarity before it is raised to a power below one, whose slope is infinite at zero
 
 
 def ms_ssim(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
@@ -44,27 +36,27 @@ def ms_ssim(a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
         moments = _gaussian_mean(tf.concat([a, b, a * a + b * b, a * b], axis=-1), 4 * channels)
         mean_a, mean_b, square, product = tf.split(moments, 4, axis=-1)
         means, mean_squares = mean_a * mean_b, mean_a * mean_a + mean_b * mean_b
-        similarity = (2.0 * (product - means) + SSIM_C2) / (square - mean_squares + SSIM_C2)
+        similarity = (2.0 * (product - means) + C2) / (square - mean_squares + C2)
         if scale == len(weights) - 1:
-            similarity *= (2.0 * means + SSIM_C1) / (mean_squares + SSIM_C1)
-        factors.append(tf.maximum(tf.reduce_mean(similarity, axis=[1, 2]), SSIM_FLOOR) ** weight)
+            similarity *= (2.0 * means + C1) / (mean_squares + C1)
+        factors.append(tf.maximum(tf.reduce_mean(similarity, axis=[1, 2]), FLOOR) ** weight)
         a, b = (tf.nn.avg_pool2d(image, 2, 2, "SAME") for image in (a, b))
     return tf.reduce_mean(tf.reduce_prod(tf.stack(factors), axis=0), axis=-1)
 
 
 def _scale_weights(height: int | None, width: int | None) -> np.ndarray:
     """Weights of the scales at which the window fits, summing to one."""
-    if height is None or width is None or min(height, width) < SSIM_WINDOW:
-        raise ValueError(f"MS-SSIM needs a known size of at least {SSIM_WINDOW} pixels, not {height} x {width}")
+    if height is None or width is None or min(height, width) < WINDOW:
+        raise ValueError(f"MS-SSIM needs a known size of at least {WINDOW} pixels, not {height} x {width}")
     side = min(height, width)
-    weights = np.array([w for scale, w in enumerate(SSIM_WEIGHTS) if side >= SSIM_WINDOW << scale], np.float32)
+    weights = np.array([w for scale, w in enumerate(SCALE_WEIGHTS) if side >= WINDOW << scale], np.float32)
     return weights / weights.sum()
 
 
 def _gaussian_mean(x: tf.Tensor, channels: int) -> tf.Tensor:
     """Mean of every channel under the Gaussian window, at the positions where the window fits."""
-    offsets = np.arange(SSIM_WINDOW) - SSIM_WINDOW // 2
-    window = np.exp(-0.5 * (offsets / SSIM_SIGMA) ** 2)
+    offsets = np.arange(WINDOW) - WINDOW // 2
+    window = np.exp(-0.5 * (offsets / SIGMA) ** 2)
     kernel = np.tile((window / window.sum()).astype(np.float32)[:, None, None, None], (1, 1, channels, 1))
     strides = [1, 1, 1, 1]
     rows = tf.nn.depthwise_conv2d(x, kernel, strides, "VALID")

@@ -15,9 +15,10 @@ import tensorflow as tf
 
 from dsr.models import losses
 from dsr.models.adam import build_adam
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.discriminator import at_scale, build_discriminator
 from dsr.models.restorers.gan_config import AdversarialConfig
-from dsr.models.restorers.generator import build_generator, to_unit
+from dsr.models.restorers.generator import build_generator
 from dsr.models.restorers.saved import load_start, save_discriminators, save_network
 from dsr.models.restorers.vgg import VggFeatures
 

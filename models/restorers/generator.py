@@ -42,16 +42,6 @@ def initializer() -> tf.keras.initializers.Initializer:
     return tf.keras.initializers.RandomNormal(stddev=INITIALIZER_STDDEV)
 
 
-def to_unit(pixels: tf.Tensor) -> tf.Tensor:
-    """Pixels 0..255 of any type to float32 in [-1, 1]."""
-    return tf.cast(pixels, tf.float32) / 127.5 - 1.0
-
-
-def to_pixels(image: tf.Tensor) -> tf.Tensor:
-    """float in [-1, 1], clipped, to uint8; rounds half to even. The inverse of `to_unit` on 0..255."""
-    return tf.cast(tf.round(tf.clip_by_value((image + 1.0) * 127.5, 0.0, 255.0)), tf.uint8)
-
-
 def _reflected_indices(size: tf.Tensor, multiple: int) -> tf.Tensor:
     """0, 1, .. size - 1, size - 2, .. 0, 1, ..: as long as the next multiple, at least two of them.
 

@@ -27,7 +27,7 @@ import tensorflow as tf
 
 from dsr.models import losses
 from dsr.models.adam import build_adam
-from dsr.models.restorers.generator import to_unit
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.rdn_config import DenseConfig, Objective, RdnConfig
 from dsr.models.restorers.saved import save_network
 

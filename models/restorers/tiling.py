@@ -22,9 +22,10 @@ from typing import Callable
 import numpy as np
 import tensorflow as tf
 
+from dsr.models.pixels import to_pixels, to_unit
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.gan_config import GeneratorConfig
-from dsr.models.restorers.generator import Norm, body, head, pad_to_multiple, tail, to_pixels, to_unit
+from dsr.models.restorers.generator import Norm, body, head, pad_to_multiple, tail
 from dsr.models.restorers.normalization import EPSILON, instance_norm
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.registry import NetworkConfig

@@ -12,7 +12,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from dsr.models.segmenter.training import IGNORE, Segmenter
+from dsr.models.segmenter.labels import IGNORE
+from dsr.models.segmenter.training import Segmenter
 
 
 def divergence(target: tf.Tensor, logits: tf.Tensor, inside: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -28,6 +28,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from dsr.models.errors import UserError
+from dsr.models.pixels import to_unit
 
 MOST = 1 << 30
 """Bytes that are kept of all images together; while new ones are, the old ones are there too."""
@@ -61,7 +62,7 @@ def recalibrate(
         raise UserError(f"{network.name} has {len(every) - len(reached)} batch normalisations in layers, out of reach")
 
     def scaled() -> Iterator[tf.Tensor]:
-        return (tf.cast(image, tf.float32) / 127.5 - 1.0 for image in images)
+        return map(to_unit, images)
 
     layers, count = len(inside.norms) + len(outside.norms), 0
     in_turn = chain(_in_turn(inside, lambda: map(prepare, scaled())), _in_turn(outside, scaled))

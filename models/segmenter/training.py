@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-IGNORE = 255
+from dsr.models.pixels import to_unit
+from dsr.models.segmenter.labels import IGNORE
 
 
 def cross_entropy(
@@ -180,7 +181,7 @@ class Segmenter(tf.keras.Model):
     def call(self, image: tf.Tensor, training: bool = False) -> tf.Tensor:
         """Logits, float32 (B, H, W, classes)."""
         if image.dtype == tf.uint8:
-            image = tf.cast(image, tf.float32) / 127.5 - 1.0
+            image = to_unit(image)
         return self.network(image, training=training)
 
     def learn(self, batch: dict[str, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor | float]:
@@ -225,7 +226,7 @@ class Segmenter(tf.keras.Model):
     @tf.function(reduce_retracing=True)
     def feature_means(self, image: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Means over each image, uint8 (B, H, W, 3), of the backbone's `low` and `high`, float32 (B, C) each."""
-        low, high = self.network.get_layer("backbone")(tf.cast(image, tf.float32) / 127.5 - 1.0, training=False)
+        low, high = self.network.get_layer("backbone")(to_unit(image), training=False)
         return tuple(tf.reduce_mean(tf.cast(tap, tf.float32), axis=(1, 2)) for tap in (low, high))
 
     def build_optimizers(self) -> None:

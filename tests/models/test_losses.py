@@ -10,9 +10,9 @@ import tensorflow as tf
 
 from dsr.models import losses
 from dsr.models.metrics import fidelity
-from dsr.models.metrics.ms_ssim import SSIM_WEIGHTS
+from dsr.models.metrics.fidelity import SCALE_WEIGHTS
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.gan_config import LossWeights
-from dsr.models.restorers.generator import to_unit
 
 GENERATOR = np.random.default_rng(0)
 
@@ -76,7 +76,7 @@ def test_bfloat16_features_are_compared_in_float32():
 )
 def test_ms_ssim_agrees_with_tensorflow_on_the_scales_that_fit(size, scales):
     a, b = pair(*size)
-    weights = np.array(SSIM_WEIGHTS[:scales]) / sum(SSIM_WEIGHTS[:scales])
+    weights = np.array(SCALE_WEIGHTS[:scales]) / sum(SCALE_WEIGHTS[:scales])
     expected = tf.image.ssim_multiscale(a, b, 255, power_factors=weights).numpy()
     assert 0.2 < expected.min() < 0.95
     np.testing.assert_allclose(losses.ms_ssim(to_unit(a), to_unit(b)), expected, atol=2e-5)

@@ -30,6 +30,7 @@ import importlib
 import numpy as np
 import tensorflow as tf
 
+from dsr.models.pixels import to_unit
 from dsr.models.segmenter.backbones.base import Backbone
 from dsr.models.segmenter.backbones.dilation import check_strides, dilate
 from dsr.models.segmenter.config import BACKBONES, split_name
@@ -91,7 +92,7 @@ def recalibrate_if_folded(backbone: tf.keras.Model, images: tf.Tensor) -> None:
     norms = [layer for layer in body.layers if isinstance(layer, tf.keras.layers.BatchNormalization)]
     if any(np.any(norm.moving_mean.numpy()) for norm in norms):
         return
-    prepared = tf.keras.Model(backbone.input, body.get_input_at(-1))(tf.cast(images, tf.float32) / 127.5 - 1.0)
+    prepared = tf.keras.Model(backbone.input, body.get_input_at(-1))(to_unit(images))
     for norm, seen in zip(norms, tf.keras.Model(body.input, [norm.input for norm in norms])(prepared)):
         gamma, beta, mean, variance = norm.get_weights()
         seen_mean, seen_variance = (moment.numpy() for moment in tf.nn.moments(tf.cast(seen, tf.float32), (0, 1, 2)))

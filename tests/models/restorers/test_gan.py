@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from dsr.models import losses
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.discriminator import at_scale
 from dsr.models.restorers.gan import AdversarialRestorer
 from dsr.models.restorers.gan_config import (
@@ -19,7 +20,6 @@ from dsr.models.restorers.gan_config import (
     LossWeights,
     RestorerError,
 )
-from dsr.models.restorers.generator import to_unit
 from tests.models.restorers.replicas import train_on_one_and_two
 
 CONFIG = AdversarialConfig(

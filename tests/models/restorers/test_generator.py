@@ -10,9 +10,10 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dsr.models.pixels import to_pixels, to_unit
 from dsr.models.restorers import generator as restorer
 from dsr.models.restorers.gan_config import GeneratorConfig, RestorerError
-from dsr.models.restorers.generator import build_generator, to_pixels, to_unit
+from dsr.models.restorers.generator import build_generator
 from dsr.models.restorers.tiling import restore
 
 SIZES = [(1, 1), (2, 7), (5, 3), (16, 24), (33, 17), (45, 64)]

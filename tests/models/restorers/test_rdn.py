@@ -10,8 +10,8 @@ import tensorflow as tf
 
 from dsr.models import losses
 from dsr.models.metrics import fidelity
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.gan_config import RestorerError
-from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn import DenseRestorer, build_rdn
 from dsr.models.restorers.rdn_config import DenseConfig, RdnConfig
 from tests.models.restorers.replicas import train_on_one_and_two

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from dsr.models.pixels import to_pixels, to_unit
 from dsr.models.restorers import registry
-from dsr.models.restorers.generator import to_pixels, to_unit
 from dsr.models.restorers.registry import NETWORKS, RESTORERS, NetworkConfig, Restorer
 from dsr.models.restorers.saved import load_network, read_config, save_network
 from dsr.models.restorers.tiling import MAPS, restore

@@ -15,11 +15,11 @@ from PIL import Image
 from dsr.data_pipelines.codecs import make_codec
 from dsr.models.metrics.fidelity import psnr
 from dsr.models.metrics.perceptual import load_index
+from dsr.models.pixels import to_unit
 from dsr.models.restorers.errors import RestorerError
 from dsr.models.restorers.folder import DISCRIMINATORS, GENERATOR, SHIPPED_FOLDER, digest, weights_file
 from dsr.models.restorers.gan import AdversarialRestorer
 from dsr.models.restorers.gan_config import AdversarialConfig, DiscriminatorConfig, GeneratorConfig, LossWeights
-from dsr.models.restorers.generator import to_unit
 from dsr.models.restorers.rdn_config import RdnConfig
 from dsr.models.restorers.saved import load_network, read_start, save_network
 from dsr.models.restorers.tiling import restore
