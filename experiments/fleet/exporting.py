@@ -89,10 +89,15 @@ class Export:
             record = read_record(item.shard, item.start)
             if record.key != item.name:
                 raise ArtefactError(f"{item.shard} holds {record.key!r} where {STATISTICS} has {item.name!r}")
-            image, suffix = self._image(record)
+            image, suffix, size = self._image(record)
             label = self._label(record)
         except ArtefactError as error:  # of what dsr wrote, nothing may be left out
             raise ReadError(f"{error}; run dsr convert again, which repairs shards") from error
+        if label is not None and size != (record.width, record.height):
+            raise FleetError(
+                f"its bitstream is a picture of {size[0]}x{size[1]} pixels, and its label map has "
+                f"{record.width}x{record.height}: give --labels none, or another format"
+            )
         if self.tarred:
             stem = member(item.stem.partition("/")[2])
             names = stem + suffix, f"{stem}.label.png"
@@ -104,21 +109,26 @@ class Export:
             "name": names[0],
             "key": record.key,
             "source": record.provenance.get("image"),
-            "width": record.width,
-            "height": record.height,
+            "width": size[0],
+            "height": size[1],
             "bytes": len(image),
         }
         return Made(made, row)
 
-    def _image(self, record: Record) -> tuple[bytes, str]:
-        """The file and its suffix."""
+    def _image(self, record: Record) -> tuple[bytes, str, tuple[int, int]]:
+        """The file, its suffix, and (width, height) of the upright picture that it shows."""
+        size = record.width, record.height
         if self.format is None:
             codec = identify(record.bitstream)
             if codec is None:
                 raise FleetError(f"{record.key!r} has no bitstream of a known codec; give another format")
-            return record.bitstream, received.suffixes(codec.name)[0]
+            suffix = received.suffixes(codec.name)[0]
+            header = received.read_header(f"{record.key}{suffix}", record.bitstream)
+            own = header.width, header.height  # as stored: turned by a quarter, it is the record's the other way round
+            return record.bitstream, suffix, size if own in (size, size[::-1]) else own  # smaller behind a downsample
         pixels = record.pixels()  # also tells whether the PNG is whole
-        return record.image if self.format.quality is None else self.format.encode(pixels), self.format.suffixes[0]
+        image = record.image if self.format.quality is None else self.format.encode(pixels)
+        return image, self.format.suffixes[0], size
 
     def _label(self, record: Record) -> Optional[bytes]:
         train_ids = record.train_ids() if self.labelled else None

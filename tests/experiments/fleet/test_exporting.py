@@ -24,6 +24,7 @@ from PIL import Image
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import Source, open_source
+from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.exporting import exported_folder, file_stem, find_shards
 from dsr.experiments.fleet.folders import Folder
@@ -148,6 +149,21 @@ def test_exported_bitstreams_are_a_dataset_that_came_compressed(work: Path, tmp_
     for record in records(*shards(work, "train/bpg-qp38")):
         assert np.array_equal(pairs[record.key][0], record.pixels())
         assert np.array_equal(pairs[record.key][1], record.train_ids())
+
+
+def test_bitstreams_of_smaller_pictures_are_exported_with_their_own_size_and_without_label_maps_that_do_not_fit(
+    work: Path, tmp_path: Path
+) -> None:
+    halved = to_compressed(*shards(work, "train/original"), OperatingPoint.parse("downsample2+jpeg-quality50").make())
+    folder = place_of("shards", tmp_path / "work", halved.identity)
+    halved.write(folder, INLINE)
+    shutil.copytree(*shards(work, "train/original"), folder.parent / shards(work, "train/original")[0].name)
+    with pytest.raises(ArtefactError, match=r"picture of 24x16 pixels.*label map has 48x32.*--labels none"):
+        exported_folder([folder], "folder", "train", BITSTREAMS, 1).make(tmp_path / "out", None, Progress(), inline)
+    exported_folder([folder], "folder", "none", BITSTREAMS, 1).make(tmp_path / "bare", None, Progress(), inline)
+    for row in csv.DictReader((tmp_path / "bare" / "images.csv").read_text().splitlines()):
+        with Image.open(tmp_path / "bare" / row["name"]) as image:
+            assert image.size == (int(row["width"]), int(row["height"]))
 
 
 def test_tar_files_hold_whole_samples_as_webdataset_groups_them(work: Path, tmp_path: Path) -> None:
