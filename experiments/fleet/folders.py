@@ -358,6 +358,11 @@ class Folder:
             failures += result.failures
             sources += result.sources
         if not rows:
+            for path in (
+                *map(build.path.joinpath, build.files),
+                *(Result.path(build.scratch, b) for b in self.batches),
+            ):
+                path.unlink()  # nothing of it is worth going on with: another try has the place, whatever it is given
             raise ArtefactError(
                 f"none of {len(failures)} files can be taken; {failures[0]['file']}: {failures[0]['reason']}"
             )

@@ -157,6 +157,18 @@ def test_an_unfinished_folder_of_an_earlier_version_is_made_of_what_is_there_now
     assert made.left(tmp_path / "out") == 10
 
 
+def test_where_nothing_could_be_made_nothing_stands_in_the_way_of_another_try(tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.png").write_bytes(b"no image")
+    with pytest.raises(ArtefactError, match="none of 1 files can be taken; a.png: "):
+        make(encoded_folder(tmp_path / "in", Fixed(make_codec("jpeg", 50)), False), tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+    Image.fromarray(picture(0)).save(tmp_path / "in" / "a.png")
+    assert (
+        make(encoded_folder(tmp_path / "in", Fixed(make_codec("jpeg", 50)), False), tmp_path / "out")["files_made"] == 1
+    )
+
+
 def test_no_more_is_read_of_a_file_than_any_image_has(bitmaps: Path, tmp_path: Path) -> None:
     with (bitmaps / "3.bmp").open("wb") as file:
         file.truncate(1 << 40)  # a hole
