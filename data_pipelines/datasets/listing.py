@@ -61,12 +61,15 @@ def list_files(folder: Path, suffixes: Sequence[str], recursive: bool, companion
         if why is not None:
             found.others.append(Other(folder / name, why))
         elif suffix is not None:
-            stem = name[: -len(suffix)]
-            stem = stem if stem.isascii() else unicodedata.normalize("NFC", stem)
-            found.files.setdefault(stem, []).append(name)
+            found.files.setdefault(composed(name[: -len(suffix)]), []).append(name)
         elif not (lower.endswith(tuple(companions)) or can_hold_no_image(lower)):
             found.others.append(Other(folder / name, "its suffix is not read"))
     return found
+
+
+def composed(name: str) -> str:
+    """A name in Unicode's composed form (NFC), in which an accent written in two ways is one name."""
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def counted(others: Sequence[str]) -> str:

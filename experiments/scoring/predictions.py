@@ -24,6 +24,7 @@ from urllib.parse import unquote
 import numpy as np
 
 from dsr.data_pipelines.datasets import IGNORE, DatasetError, Label, LabelTable, Sample, Source, images
+from dsr.data_pipelines.datasets.listing import composed
 from dsr.data_pipelines.degradations import Degradation
 from dsr.data_pipelines.degradations.base import DegradationError, Degraded
 from dsr.experiments.config.schema import CONFIGURATIONS, OperatingPoint
@@ -255,11 +256,13 @@ def match(folder: Path, samples: Sequence[Sample]) -> tuple[dict[str, Path], lis
     A file belongs to an image if its name without the suffix is the image's, with or without the folders above it.
     Endings that a dataset gives to all of its images or labels may be left out (as Cityscapes' `_leftImg8bit`).
     """
-    by_name: dict[str, set[str]] = {}
+    whole: dict[str, set[str]] = {}
+    bare: dict[str, set[str]] = {}
     parts = Counter(sample.image for sample in samples)
     for sample in samples:
         for name in _names(sample, whole=parts[sample.image] == 1):
-            by_name.setdefault(name, set()).add(sample.key)
+            whole.setdefault(name, set()).add(sample.key)
+            bare.setdefault(PurePosixPath(name).name, set()).add(sample.key)
     found: dict[str, Path] = {}
     faults: list[str] = []
     for name in files.names(folder):
@@ -270,7 +273,7 @@ def match(folder: Path, samples: Sequence[Sample]) -> tuple[dict[str, Path], lis
             faults.append(f"{folder / name}: label maps are PNG files, as others may change ids")
             continue
         stem = path.with_suffix("")
-        keys = by_name.get(stem.as_posix()) or by_name.get(stem.name) or set()
+        keys = whole.get(composed(stem.as_posix())) or bare.get(composed(stem.name)) or set()
         if len(keys) != 1:
             why = (
                 f"is the name of {len(keys)} test images; keep the folders above it"
@@ -293,8 +296,8 @@ def match(folder: Path, samples: Sequence[Sample]) -> tuple[dict[str, Path], lis
 
 
 def _names(sample: Sample, whole: bool) -> set[str]:
-    """What the prediction of an image may be called; that of a part of a file only by its key."""
+    """What the prediction of an image may be called, with all folders; that of a part of a file only by its key."""
     stems = {unquote(sample.key)}
     for name in filter(None, (sample.image, sample.label)) if whole else ():
         stems.add(PurePosixPath(name).with_suffix("").as_posix())
-    return {*stems, *(PurePosixPath(stem).name for stem in stems)}
+    return {composed(stem) for stem in stems}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +203,26 @@ def test_files_may_lie_flat_where_names_are_unique(dataset: Path, tmp_path: Path
     for name in ("a/0001", "a/0002", "b/0003"):
         save(truth(dataset, name), tmp_path / "flat" / f"{name.partition('/')[2]}.png")
     run = score(dataset, f"OO={tmp_path / 'flat'}", work=tmp_path / "work")
+    assert run.exit_code == 0, run.output
+    assert "100.00" in run.output
+
+
+def test_a_file_with_the_very_name_of_an_image_is_of_no_other_in_a_folder(dataset: Path, tmp_path: Path) -> None:
+    draw_images(dataset, ["0001"])
+    for name in (*NAMES, "0001"):
+        save(truth(dataset, name), tmp_path / "pred" / f"{name}.png")
+    run = score(dataset, f"OO={tmp_path / 'pred'}", work=tmp_path / "work")
+    assert run.exit_code == 0, run.output
+    assert "100.00" in run.output
+
+
+@pytest.mark.parametrize("forms", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_an_accent_written_in_two_ways_is_one_name(forms: tuple[str, str], dataset: Path, tmp_path: Path) -> None:
+    image, predicted = (unicodedata.normalize(form, "b/caf\u00e9") for form in forms)
+    draw_images(dataset, [image])
+    for name in (*NAMES, image):
+        save(truth(dataset, name), tmp_path / "pred" / f"{predicted if name == image else name}.png")
+    run = score(dataset, f"OO={tmp_path / 'pred'}", work=tmp_path / "work")
     assert run.exit_code == 0, run.output
     assert "100.00" in run.output
 
