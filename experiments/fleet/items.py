@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Optional
 
-from dsr.data_pipelines.datasets.listing import Found, counted, list_files
+from dsr.data_pipelines.datasets.listing import Found, composed, counted, list_files
 from dsr.experiments.fleet.errors import FleetError
 from dsr.tfrecords import files
 from dsr.tfrecords.schema import canonical_json
@@ -75,15 +75,26 @@ def find_items(folder: Path, suffixes: Iterable[str]) -> list[Item]:
 def items_of(found: Found, labels: Optional[Found] = None) -> list[Item]:
     """The files of a folder, sorted by name; with `labels` each must have a label map there.
 
+    A label map whose name writes an accent in another way than its image's (NFC or NFD) is its image's all the same.
     Two files of one stem would become the same file, and a name that is not printable UTF-8 cannot be written down:
     such items have a flaw, and so has a label map without an image.
     """
-    items = []
-    for stem in sorted(found.files.keys() | (labels.files.keys() if labels else set())):
-        names, partners = found.files.get(stem, []), labels.files.get(stem, []) if labels else []
+    items, label_files = [], _named_as(found.files, labels.files) if labels else {}
+    for stem in sorted(found.files.keys() | label_files.keys()):
+        names, partners = found.files.get(stem, []), label_files.get(stem, [])
         flaw = _flaw(stem, names, partners, labels is not None)
         items += [Item(name, stem, partners[0] if partners else None, flaw) for name in names or partners[:1]]
     return items
+
+
+def _named_as(images: Mapping[str, list[str]], labels: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Label maps by their images' names, in the way in which those write accents."""
+    written = {composed(stem): stem for stem in images}
+    named: dict[str, list[str]] = {}
+    for stem, names in labels.items():
+        image = stem if stem in images else written.get(composed(stem), stem)
+        named.setdefault(image, []).extend(names)
+    return named
 
 
 def _flaw(stem: str, names: list[str], labels: list[str], labelled: bool) -> Optional[str]:

@@ -338,6 +338,18 @@ def test_a_label_map_that_is_turned_as_its_image_lies_on_it(
         assert (after.image.mode, after.image.getpalette()) == (label.mode, label.getpalette())
 
 
+def test_a_label_map_whose_name_writes_an_accent_in_another_way_is_its_image_s(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fleet, labels = labelled
+    (fleet / "0.jpg").rename(fleet / "caf\u00e9.jpg")
+    (labels / "0.bmp").rename(labels / "cafe\u0301.bmp")
+    made = make(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")
+    assert (made["files_made"], made["errors"]) == (10, 0)
+    assert (tmp_path / "out" / "images" / "caf\u00e9.png").is_file()
+    assert (tmp_path / "out" / "labels" / "caf\u00e9.bmp").is_file()
+
+
 def test_a_label_map_that_cannot_be_turned_and_kept_is_left_out(labelled: tuple[Path, Path], tmp_path: Path) -> None:
     fleet, labels = labelled
     exif = turned_exif(3)
