@@ -44,6 +44,8 @@ def finished(folder: Path, identity: Identity) -> Manifest | None:
     folder = files.location(folder)
     if not occupied(folder):
         return None
+    if not files.is_url(folder) and not folder.is_dir():
+        raise ArtefactError(f"{folder} is no folder: choose another name")
     manifest = Manifest.load(folder)
     if manifest.fingerprint != identity.fingerprint:
         raise ArtefactError(

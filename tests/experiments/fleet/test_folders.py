@@ -169,6 +169,12 @@ def test_where_nothing_could_be_made_nothing_stands_in_the_way_of_another_try(tm
     )
 
 
+def test_a_file_where_the_folder_should_be_is_no_damaged_folder(bitmaps: Path, tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    with pytest.raises(ArtefactError, match=r"notes\.txt is no folder: choose another name$"):
+        make(encoded_folder(bitmaps, JPEG, False), tmp_path / "notes.txt")
+
+
 def test_no_more_is_read_of_a_file_than_any_image_has(bitmaps: Path, tmp_path: Path) -> None:
     with (bitmaps / "3.bmp").open("wb") as file:
         file.truncate(1 << 40)  # a hole
