@@ -30,28 +30,33 @@ NO_PATHS = (None, "none", "imagenet", SHIPPED)
 """What may stand in place of one."""
 
 
-def claim_folder(study: Study) -> Path:
+def claim_folder(study: Study, folder: Optional[Path] = None) -> Path:
     """The folder of a study, made if need be, where it is of the study's dataset.
+
+    Args:
+      study: Whose images it is about.
+      folder: Instead of the study's own.
 
     Raises:
       ConfigError: it is that of another dataset under the same name.
       ArtefactError: it cannot be written.
     """
+    folder = folder or study.folder
     root = study.config.dataset.root
     mine = {"dataset": study.source.name, "root": root and str(Path(root).expanduser().resolve())}
-    note = study.folder / OWNER
+    note = folder / OWNER
     try:
         theirs = load(note)
     except FileNotFoundError:
         try:
-            study.folder.mkdir(parents=True, exist_ok=True)
+            folder.mkdir(parents=True, exist_ok=True)
             write_atomically(note, json.dumps(mine).encode())
         except OSError as error:
-            raise cannot_write(study.folder, error) from None
+            raise cannot_write(folder, error) from None
     else:
         if theirs != mine:
-            raise ConfigError(f"{study.folder} is of other images ({note} names them): give this study a --name")
-    return study.folder
+            raise ConfigError(f"{folder} is of other images ({note} names them): give this study a --name")
+    return folder
 
 
 def store(study: Study, preset: str) -> Path:

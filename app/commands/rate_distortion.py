@@ -13,12 +13,16 @@ from dsr.experiments.analysis.rate_distortion import not_measured, write_rate_di
 from dsr.experiments.config.schema import ROLES
 from dsr.experiments.domain import Domain
 from dsr.experiments.measurements.rate_distortion import compare, ladder
+from dsr.experiments.stored_study import claim_folder
 
 DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
 
+USUAL = "test"
+"""The role whose page has the study's name alone."""
+
 
 @click.command("rate-distortion", cls=Command)
-@study_options_without("name", "weights", "vgg")
+@study_options_without("weights", "vgg")
 @click.option(
     "--codec",
     "codecs",
@@ -28,7 +32,7 @@ DEFAULT = ("bpg", "msh", "jpeg2000", "webp", "jpeg")
     show_default=True,
     help="The first one is what the others are compared with.",
 )
-@click.option("--role", type=click.Choice(ROLES), default="test", show_default=True)
+@click.option("--role", type=click.Choice(ROLES), default=USUAL, show_default=True)
 @dry_run_option
 @json_option
 def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
@@ -48,8 +52,9 @@ def command(request: Request, codecs: tuple[str, ...], role: str) -> None:
     targets = [study.shards(Domain("C", codec), role) for codec in study.degradations]
     plan_and_make(targets, Console())
     found = compare(targets)
-    name = f"rate-distortion-{study.source.name}"
-    page = write_rate_distortion(study.source.name, found, request.work / "studies" / name)
+    name = study.folder.name + ("" if role == USUAL else f"-{role}")
+    folder = claim_folder(study, study.folder.with_name(f"rate-distortion-{name}"))
+    page = write_rate_distortion(name, found, folder)
 
     def text() -> None:
         click.echo(f"{'point':<20}{'bpp':>9}{'PSNR':>9}{'MS-SSIM':>10}")

@@ -49,20 +49,19 @@ class Comparison:
     left_out: list[LeftOut] = field(default_factory=list)
 
 
-def write_rate_distortion(dataset: str, found: Comparison, folder: Path) -> Path:
-    """Write rate_distortion.csv and rate_distortion.html into `folder` and return the page's path.
+def write_rate_distortion(name: str, found: Comparison, folder: Path) -> Path:
+    """Write rate_distortion.csv and rate_distortion.html into `folder`, which is there, and return the page's path.
 
-    The page has a chart for each measure and the table of points, with the BD-rate of every codec against the first, or
-    why there is none.
+    The page calls the images by `name`. It has a chart for each measure and the table of points, with the BD-rate of
+    every codec against the first, or why there is none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     text = io.StringIO()
     writer = csv.DictWriter(text, [column.name for column in fields(RatePoint)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(point) for point in found.points)
     write_atomically(folder / "rate_distortion.csv", text.getvalue().encode())
     page = folder / "rate_distortion.html"
-    write_atomically(page, render(dataset, found).encode())
+    write_atomically(page, render(name, found).encode())
     return page
 
 
@@ -71,7 +70,7 @@ def not_measured(found: Comparison) -> str:
     return on_common("measured", found.images, "images", found.left_out)
 
 
-def render(dataset: str, found: Comparison) -> str:
+def render(name: str, found: Comparison) -> str:
     """The page as HTML text."""
     points = found.points
     codecs = list(dict.fromkeys(point.codec for point in points))
@@ -79,7 +78,7 @@ def render(dataset: str, found: Comparison) -> str:
         environment()
         .get_template("rate_distortion.html.jinja")
         .render(
-            dataset=dataset,
+            name=name,
             images=found.images,
             not_measured=not_measured(found),
             points=points,

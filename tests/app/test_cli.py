@@ -136,7 +136,7 @@ def test_every_command_folds_what_it_shares_and_can_be_quiet(name: str) -> None:
         ("report", ("--workers", "--max-errors")),
         ("inference-times", ("--workers", "--max-errors", "--weights", "--vgg")),
         ("train-codec", ("--name", "--weights", "--vgg")),
-        ("rate-distortion", ("--name", "--weights", "--vgg")),
+        ("rate-distortion", ("--weights", "--vgg")),
         ("convert", ("--weights",)),
     ],
 )

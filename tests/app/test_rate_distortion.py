@@ -60,3 +60,25 @@ def test_an_image_that_one_codec_cannot_encode_is_measured_of_none(
     page = " ".join(Path(some["page"]).read_text().split())
     assert words in page and ", 3 images</p>" in page
     assert "Nothing is measured" not in Path(small["page"]).read_text()
+
+
+def test_other_images_and_another_role_replace_no_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(codec_class("jpeg"), "ladder", (20, 60))
+    for root in ("one/day", "one/night", "two/day"):
+        write_images(tmp_path / root, [16, 16, 64])
+    work = ["--work", str(tmp_path / "work"), "--workers", "1", "--codec", "jpeg"]
+
+    def run(root: str, *options: str) -> Any:
+        return CliRunner().invoke(
+            cli, ["rate-distortion", "--dataset", "folder", "--root", str(tmp_path / root), *work, "--json", *options]
+        )
+
+    runs = [run("one/day"), run("one/night"), run("one/day", "--role", "train"), run("two/day", "--name", "dusk")]
+    pages = [Path(json.loads(run.stdout)["page"]) for run in runs]
+    names = [f"rate-distortion-{name}" for name in ("day", "night", "day-train", "dusk")]
+    assert [page.parent.name for page in pages] == names
+    assert "<b>day-train</b>, 1 image</p>" in pages[2].read_text()
+    before = pages[0].read_text()
+    refused = run("two/day")
+    assert refused.exit_code == 1 and "is of other images" in str(refused.exception), refused.output
+    assert pages[0].read_text() == before
