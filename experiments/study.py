@@ -99,9 +99,9 @@ class Study:
         if self.came_compressed:
             self.degradations = (self._as_received(),)
         for role in self.roles:
-            if role != "train" and config.dataset.split(role) in self.source.received:
+            if role != "train" and self.split(role) in self.source.received:
                 raise ConfigError(
-                    f"split {config.dataset.split(role)} of {self.source.name} came compressed, and images of the role "
+                    f"split {self.split(role)} of {self.source.name} came compressed, and images of the role "
                     f"{role} must be originals: only those that segmenters train on may come compressed"
                 )
         names = [degradation.point for degradation in self.degradations]
@@ -141,7 +141,7 @@ class Study:
             with suppress(DatasetError, CodecError):  # converting says what is wrong
                 bitstream = self.source.bitstream(sample)
                 files.append(File(read_header(sample.image, bitstream), len(bitstream)))
-        return alike(files, conversion.sample_pixels(self.source, self.config.dataset.split("restore")))
+        return alike(files, conversion.sample_pixels(self.source, self.split("restore")))
 
     @property
     def folder(self) -> Path:

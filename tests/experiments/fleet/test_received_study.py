@@ -132,6 +132,15 @@ def test_what_came_is_restored_without_originals(root: Path, tmp_path: Path) -> 
         assert after.label == before.label
 
 
+def test_val_plays_restore_for_images_that_came_compressed_as_for_others(root: Path, tmp_path: Path) -> None:
+    before = received(root, tmp_path / "work").degradations
+    for kind in ("images", "labels"):
+        (root / kind / "restore").rename(root / kind / "val")
+    assert received(root, tmp_path / "work").degradations == before
+    with pytest.raises(ConfigError, match="split val of folder came compressed, and images of the role restore must"):
+        received(root, tmp_path / "work", "train,val")
+
+
 @pytest.mark.parametrize("split", ["test", "restore"])
 def test_originals_are_asked_for_where_they_are_needed(split: str, root: Path, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=f"images of the role {split} must be originals"):
