@@ -27,7 +27,7 @@ from dsr.experiments.fleet.items import find_items
 from dsr.experiments.planning.errors import PlanningError
 from dsr.tfrecords import files
 from dsr.tfrecords.layout import MANIFEST
-from dsr.tfrecords.ledger import STATISTICS
+from dsr.tfrecords.ledger import HEADER, STATISTICS
 from dsr.tfrecords.manifest import Manifest, intact
 from dsr.tfrecords.plan import evenly
 
@@ -164,13 +164,16 @@ def _in_shards(folder: Path, manifest: Manifest, most: int) -> Arrivals:
             f"{folder} was made by several degradations, whose sizes are not those that a device sends: "
             "give a folder of its files"
         )
-    told = (None, None, None) if codec is None else (codec.name, getattr(codec, "chroma", None), codec.level)
+    told: dict[str, Any] = {}
+    if codec is not None:
+        told = {"codec": codec.name, "chroma": getattr(codec, "chroma", None), "quality": codec.level}
     there = sum(entry["records"] for entry in manifest.shard_entries)
     images = []
     for row in _chosen_rows(intact(folder, STATISTICS), there, most):
         if manifest.config.get("domain") != "compressed" or not row["bytes"]:
             raise PlanningError(f"{folder} holds no bitstreams: give compressed shards, or a folder of received files")
-        images.append(Arrival(row["height"] * row["width"], row["bytes"], *told))
+        header = {name: row[name] for name in HEADER if name in row}  # of a file that came compressed
+        images.append(Arrival(row["height"] * row["width"], row["bytes"], **{**told, **header}))
     return Arrivals(images, there)
 
 

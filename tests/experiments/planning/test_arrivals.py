@@ -109,9 +109,9 @@ def test_files_are_read_by_their_headers_evenly_and_spoilt_ones_counted(tmp_path
         read_arrivals(fleet(tmp_path / "few", "jpeg", 40, 19), 30)
 
 
-def shards(folder: Path, count: int, **config: object) -> Path:
-    """The manifest and the statistics of compressed shards."""
-    rows = [{"key": f"{i}", "height": 32, "width": 48, "bytes": 100 + i} for i in range(count)]
+def shards(folder: Path, count: int, measured: dict[str, object] | None = None, **config: object) -> Path:
+    """The manifest and the statistics of compressed shards, `measured` of each image."""
+    rows = [{"key": f"{i}", "height": 32, "width": 48, "bytes": 100 + i, **(measured or {})} for i in range(count)]
     with building(folder, Identity("shards", "set/train/x", {"domain": "compressed", **config})) as build:
         text = "[\n" + ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows) + "\n]\n"
         (build.path / STATISTICS).write_text(text)
@@ -129,6 +129,15 @@ def test_shards_are_read_by_their_statistics_alone(tmp_path: Path) -> None:
         assert (found.there, len(found.images)) == (50, 25)
         assert [image.bytes for image in found.images] == list(range(100, 150, 2))
         assert found.images[3] == Arrival(32 * 48, 106, "bpg", "4:2:0", 36)
+
+
+def test_shards_of_files_that_came_compressed_tell_what_their_headers_said(tmp_path: Path) -> None:
+    header = {"codec": "bpg", "quality": 36, "chroma": "4:2:0"}
+    came = shards(tmp_path / "came", 50, header)
+    made = shards(tmp_path / "made", 50, codec=make_codec("bpg", 36).describe())
+    assert read_arrivals(came, 25) == read_arrivals(made, 25)
+    others = shards(tmp_path / "others", 50, {**header, "codec": "jpeg"})
+    assert alarms(arrivals.compare(read_arrivals(came, 25), read_arrivals(others, 25))) == ["codec"]
 
 
 def test_shards_of_originals_or_of_chains_are_refused(tmp_path: Path) -> None:
