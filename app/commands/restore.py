@@ -52,7 +52,7 @@ def command(
     workers: Optional[int],
     engine: Optional[Engine],
 ) -> None:
-    """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif), under the same names.
+    """Restore all received files in a folder and below it (.bpg .msh .jpg .jp2 .webp .avif .png), under the same names.
 
     TARGET then holds images/, with --labels labels/, received.csv (what each file's header says, its bytes and
     SHA-256), errors.jsonl (files that were left out, and why), sources.jsonl (SHA-256 of every file that was read) and
