@@ -151,7 +151,8 @@ class SavedModelNetwork(Network):
         run = self._loaded.signatures["serving_default"]
         (wanted,) = run.structured_input_signature[1].items()
         batch = self.preprocessing(pixels, raw=wanted[1].dtype == tf.uint8)
-        _check_shape(self.folder, batch, list(wanted[1].shape))
+        if wanted[1].shape.rank is not None:  # else it does not say
+            _check_shape(self.folder, batch, list(wanted[1].shape))
         try:
             given = run(**{wanted[0]: tf.constant(batch)})
         except (tf.errors.OpError, ValueError, TypeError) as error:

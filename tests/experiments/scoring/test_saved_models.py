@@ -31,6 +31,14 @@ def test_a_saved_model_gets_normalised_values_in_its_layout(tmp_path: Path) -> N
         open_network(str(tmp_path / "net"), Preprocessing())(PIXELS)
 
 
+def test_one_that_does_not_say_what_shape_it_takes_gets_the_image(tmp_path: Path) -> None:
+    module = tf.Module()
+    signature = tf.function(lambda image: {"scores": image}, input_signature=[tf.TensorSpec(None, tf.float32, "image")])
+    tf.saved_model.save(module, str(tmp_path / "net"), signatures=signature.get_concrete_function())
+    given = open_network(str(tmp_path / "net"), Preprocessing(layout="nhwc"))(PIXELS)
+    assert given == pytest.approx(PIXELS / 255)
+
+
 def test_one_without_a_signature_is_refused(tmp_path: Path) -> None:
     tf.saved_model.save(tf.Module(), str(tmp_path / "net"))
     with pytest.raises(ScoreError, match="no signature serving_default"):
