@@ -253,6 +253,8 @@ def _difference(there: Identity, here: Identity) -> str:
         if isinstance(a, Mapping) and isinstance(b, Mapping):
             for key in sorted({*a, *b}):
                 yield from differences(f"{path}.{key}", a.get(key), b.get(key))
+        elif a != b and path.endswith(".listing"):  # a digest, which tells nobody anything
+            yield "its input has other files or classes now"
         elif a != b:
             yield f"{path[1:]} is {canonical_json(a)} there and {canonical_json(b)} here"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -114,6 +115,10 @@ def test_what_exists_is_not_overwritten(camera: Path, tmp_path: Path) -> None:
     before = contents(tmp_path / "fleet")
     with pytest.raises(ArtefactError, match="quality is 30 there and 31 here"):
         encoded_folder(camera, Fixed(make_codec("jpeg", 31)), False).make(tmp_path / "fleet", 2, Progress())
+    more = shutil.copytree(camera, tmp_path / "more")
+    shutil.copy(next(more.rglob("*.png")), more / "another.png")
+    with pytest.raises(ArtefactError, match=r"made differently \(its input has other files or classes now\)"):
+        encoded_folder(more, JPEG, False).make(tmp_path / "fleet", 2, Progress())
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("years of work")
     with pytest.raises(ArtefactError, match="is no finished artefact"):
