@@ -14,6 +14,7 @@ from dsr.experiments.analysis.restorers import blocks
 from dsr.experiments.analysis.rivals import contests
 from dsr.experiments.analysis.seeds import BySeed
 from dsr.experiments.analysis.tables import CONFIGURATIONS, miou, restorers, seed_counts
+from dsr.experiments.domain import Case
 from dsr.experiments.results import Results
 from dsr.experiments.summaries import EvaluationSummary
 
@@ -94,25 +95,38 @@ def _first_column(results: Results) -> int:
     return max([20, *(len(point.point) + 2 for point in results.points)])
 
 
-def show_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:
-    """Those of one configuration, one a seed."""
-    value = {"configuration": configuration, "evaluations": summaries}
-    show(value, lambda: print_evaluations(configuration, summaries))
+def show_evaluations(found: Sequence[tuple[Case, EvaluationSummary]]) -> None:
+    """Those of one configuration; what was restored or adapted in one way by itself, one a seed."""
+    value = [
+        {"restorer": case.changed.restorer, "adaptation": case.adaptation, "seed": case.seed, **vars(summary)}
+        for case, summary in found
+    ]
+
+    def text() -> None:
+        ways: dict[tuple[Optional[str], Optional[str]], list[EvaluationSummary]] = {}
+        for case, summary in found:
+            ways.setdefault((case.changed.restorer, case.adaptation), []).append(summary)
+        several = len({restorer for restorer, _ in ways}) > 1
+        for (restorer, adaptation), summaries in ways.items():
+            by = restorer if several else None
+            print_evaluations(" ".join(filter(None, (found[0][0].configuration, by, adaptation))), summaries)
+
+    show({"configuration": found[0][0].configuration, "evaluations": value}, text)
 
 
-def print_evaluations(configuration: str, summaries: Sequence[EvaluationSummary]) -> None:
-    """Per-class IoU, mIoU and pixel accuracy of one configuration, in percent.
+def print_evaluations(name: str, summaries: Sequence[EvaluationSummary]) -> None:
+    """Per-class IoU, mIoU and pixel accuracy of what is called so, in percent.
 
     Of several seeds mean ± standard deviation.
     """
-    for name in summaries[0].per_class:
-        iou = _by_seed(summary.per_class[name] for summary in summaries)
-        click.echo(f"{name:<20}{_score(iou):>{8 if len(summaries) < 2 else 14}}")
+    for label in summaries[0].per_class:
+        iou = _by_seed(summary.per_class[label] for summary in summaries)
+        click.echo(f"{label:<20}{_score(iou):>{8 if len(summaries) < 2 else 14}}")
     scores, accuracies = (
         _by_seed(values) for values in zip(*((summary.miou, summary.pixel_accuracy) for summary in summaries))
     )
     seeds = "" if len(summaries) < 2 else f" ({len(summaries)} seeds)"
-    click.echo(f"{configuration}: mIoU {_score(scores)} %, pixel accuracy {_score(accuracies)} %{seeds}")
+    click.echo(f"{name}: mIoU {_score(scores)} %, pixel accuracy {_score(accuracies)} %{seeds}")
 
 
 def _by_seed(values: Iterable[Optional[float]]) -> Optional[BySeed]:

@@ -49,4 +49,4 @@ def command(request: Request, configuration: str) -> None:
     # Those of restored images would ask for files that their restorers are trained with.
     known = [study.evaluation(case) for case in study.cases() if case.changed.restorer is None]
     plan_and_make([*targets, *study.rated(cases)], Console(), known)
-    show_evaluations(configuration, [target.summary(EvaluationSummary) for target in targets])
+    show_evaluations([(case, target.summary(EvaluationSummary)) for case, target in zip(cases, targets)])

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from dsr.app.cli import cli
 from dsr.app.tables import print_evaluations, print_results
 from dsr.experiments.summaries import EvaluationSummary
 from tests.experiments.analysis import example
+from tests.experiments.planning.made_up import finish, study
 
 THREE = tuple(example.RESTORERS)
 
@@ -90,3 +95,25 @@ def test_a_configuration_of_several_seeds_has_means_over_them(capsys: pytest.Cap
     road, sky, total = capsys.readouterr().out.splitlines()
     assert road.split(maxsplit=1)[1] == "85.00 ± 7.07" and sky.split()[1] == "-"
     assert total == "RO: mIoU 51.00 ± 1.41 %, pixel accuracy 80.00 ± 0.00 % (2 seeds)"
+
+
+@pytest.mark.usefixtures("small_preset")
+@pytest.mark.parametrize(
+    ("configuration", "option", "names"),
+    [("RO", "--set=restorers=gan,rdn-psnr", ["RO gan", "RO rdn-psnr"]), ("CO", "", ["CO recalibrated", "CO mixed"])],
+)
+def test_what_was_restored_or_adapted_otherwise_is_no_other_seed(
+    tmp_path: Path, configuration: str, option: str, names: list[str]
+) -> None:
+    ways = [option] if option else ["--adapt", "recalibrated", "--adapt", "mixed"]
+    made = study(tmp_path, "points=bpg-qp36", option.removeprefix("--set=") or "adaptations=recalibrated,mixed")
+    cases = made.cases(configuration) if option else made.rivals(configuration)
+    for number, case in enumerate(cases):
+        finish([made.evaluation(case), *made.rated([case])], 0.4 + 0.1 * number, dict.fromkeys(range(52), 0.4))
+    arguments = ["--config", configuration, "--codec", "bpg", "--qp", "36", *ways, "--work", str(tmp_path), "--quiet"]
+    said = CliRunner().invoke(cli, ["train", *arguments]).stdout
+    assert [line.split(":")[0] for line in said.splitlines() if "mIoU" in line] == names
+    assert "mIoU 40.00 %" in said and "mIoU 50.00 %" in said and "seeds" not in said
+    told = json.loads(CliRunner().invoke(cli, ["train", *arguments, "--json"]).stdout)["evaluations"]
+    assert [" ".join(filter(None, (configuration, one["restorer"], one["adaptation"]))) for one in told] == names
+    assert [one["seed"] for one in told] == [0, 0]
