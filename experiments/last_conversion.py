@@ -58,7 +58,11 @@ def last_conversion(study: Study) -> OperatingPoint:
 
 
 def converted(study: Study) -> dict[str, OperatingPoint]:
-    """The operating points of which the work folder has compressed shards of the study's images."""
+    """The operating points of which the work folder has compressed shards of the study's images, by their names.
+
+    The model of a learned codec is named by its fingerprint there, which only the model that comes with dsr is found
+    by: of another one the point cannot be made.
+    """
     originals = {study.shards(ORIGINAL, role).fingerprint for role in ROLES}
     found = {}
     for path in (study.work / "shards" / study.source.name).glob(f"*/*/{MANIFEST}"):
@@ -68,6 +72,6 @@ def converted(study: Study) -> dict[str, OperatingPoint]:
             continue  # damaged, or of another version of dsr: whoever needs it hears of it
         codec = manifest.config.get("codec", {})
         if manifest.inputs.get("original") in originals and codec.get("name") in CODECS:
-            point = OperatingPoint(codec["name"], codec["quality"], codec["options"])
-            found[study.degradation(point).point] = point
+            name = manifest.name.rpartition("/")[2]
+            found[name] = OperatingPoint(codec["name"], codec["quality"], codec["options"])
     return found

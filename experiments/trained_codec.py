@@ -99,6 +99,17 @@ class TrainedCodec(Degradation):
         return {"name": self.name, "quality": self.quality, "options": {"model": TRAINED}, "versions": versions}
 
 
+def planned(point: OperatingPoint) -> Degradation:
+    """What a point names, which for the codec that a study trains need not be there to be used yet.
+
+    Raises UserError for a level or option that there is not.
+    """
+    if not is_trained(point):
+        return point.make()
+    quality = MshCodec.scale.default if point.quality is None else point.quality
+    return TrainedCodec(round(float(quality), DIGITS), Path())
+
+
 def is_trained(point: OperatingPoint) -> bool:
     """Whether a point asks for the codec that the study trains."""
     return point.codec == MshCodec.name and point.options.get("model") == TRAINED

@@ -84,7 +84,7 @@ def trials(study: Study, shares: Sequence[Fraction], most: int, restorer: Option
 
 def by_rate(degradations: Sequence[Degradation], study: Study) -> list[Degradation]:
     """Operating points of one family, the coarsest first. Raises ConfigError if they are of several, or no codec's."""
-    members = {point.make().point: point for point in study.config.points}
+    members = {study.degradation(point).point: point for point in study.config.points}
     if any(one.kind != "codec" or one.point not in members for one in degradations):
         raise ConfigError("a scaling law is one of bytes: give operating points of a codec with --points")
     families = {Family.of(members[one.point]) for one in degradations}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from dsr.experiments.planning.known import Known, Score, known
 from dsr.experiments.planning.untrained import Foretelling, Seen, foretell
 from dsr.experiments.results import Results
 from dsr.experiments.study import ORIGINAL, Study
+from dsr.models.errors import UserError
 from dsr.models.metrics.distances import frechet_distance, kernel_distance, sliced_distance
 
 SEEDS_LOOKED_FOR = 10
@@ -48,13 +50,18 @@ def _known(results: Results) -> Known:
 
 
 def widened(study: Study, more: Sequence[OperatingPoint] = ()) -> Study:
-    """The study at more points and at all that the work folder has its images at, with all seeds there may be."""
+    """The study at more points and at all that the work folder has its images at, with all seeds there may be.
+
+    Points of a model that is not named are left out: their shards do not say where it lies.
+    """
     config = study.config
-    if study.came_compressed:
-        points = config.points
-    else:
-        mine = {point.make().point: point for point in (*config.points, *more)}
-        points = tuple({**mine, **converted(study)}.values())
+    points = config.points
+    if not study.came_compressed:
+        named = {study.degradation(point).point: point for point in (*points, *more)}
+        for point in converted(study).values():
+            with suppress(UserError):
+                named.setdefault(study.degradation(point).point, point)
+        points = tuple(named.values())
     seeds = max(config.seeds, SEEDS_LOOKED_FOR)
     return Study(dataclasses.replace(config, points=points, seeds=seeds), study.work, study.converting)
 
@@ -71,7 +78,7 @@ def to_foretell(study: Study, more: Sequence[OperatingPoint]) -> list[Artefact]:
         )
     wide = widened(study, more)
     losses = _losses(collect_scores(wide))
-    wanted = {*losses, *(point.make().point for point in more)}
+    wanted = {*losses, *(study.degradation(point).point for point in more)}
     foretell([Seen(point, {"any": 1.0}, loss) for point, loss in losses.items()])  # raises if there are too few
     domains = [Domain("C", degradation) for degradation in wide.degradations if degradation.point in wanted]
     return [features(wide, domain) for domain in (ORIGINAL, *domains)]

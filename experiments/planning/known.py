@@ -17,6 +17,7 @@ from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.units import Size
 from dsr.experiments.results import InferenceTimes, Results
 from dsr.experiments.stored_json import from_json
+from dsr.experiments.trained_codec import planned
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Family:
     @classmethod
     def of(cls, member: OperatingPoint) -> Family:
         """The family of an operating point that ends in a codec."""
-        return cls(member.make().family, member)
+        return cls(planned(member).family, member)
 
     @property
     def plain(self) -> bool:
@@ -71,7 +72,7 @@ class Family:
 
     def at(self, quality: float) -> Degradation:
         """One of its points. Raises UserError for a quality that it does not have."""
-        return dataclasses.replace(self.member, quality=quality).make()
+        return planned(dataclasses.replace(self.member, quality=quality))
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def known(results: Results, growth: Optional[Growth] = None) -> Known:
     Raises:
       PlanningError: no point with a bitstream has a score.
     """
-    points = {made.make().point: made for made in _points(results)}
+    points = {planned(made).point: made for made in _points(results)}
     rates = [(found, found.compressed.train_bpp, found.compressed.bpp) for found in results.points]
     both = [train / test for _, train, test in rates if train and test]
     of_test = median(both) if both else 1.0

@@ -61,6 +61,12 @@ def test_restored_images_are_trained_on_if_a_restorer_is_named(tmp_path: Path) -
     assert all(isinstance(case, Case) and case.configuration == "RO" for case in cases)
 
 
+def test_the_codec_that_a_study_trains_has_a_scaling_law(tmp_path: Path) -> None:
+    points = "points=" + ",".join(f"msh-quality{quality}+model=trained" for quality in (3, 1, 2))
+    found = trials(study(tmp_path, points), SHARES, 8, None)
+    assert [t.point[:12] for t in found[:5]] == ["msh-quality3"] * 4 + ["msh-quality1"]
+
+
 @pytest.mark.parametrize(
     ("overrides", "shares", "says"),
     [

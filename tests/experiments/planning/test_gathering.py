@@ -8,17 +8,25 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from dsr.data_pipelines.codecs.msh import MshCodec
 from dsr.experiments.analysis.scaling import scaling_table
 from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
+from dsr.experiments.graph.artefacts import place_of
+from dsr.experiments.last_conversion import converted
 from dsr.experiments.measurements.artefacts import features
 from dsr.experiments.measurements.files import FEATURES
 from dsr.experiments.measurements.kept import SCALING
+from dsr.experiments.planning.candidates import Basis
+from dsr.experiments.planning.demand import Demand
 from dsr.experiments.planning.errors import PlanningError
 from dsr.experiments.planning.gathering import gather, gather_foretold, said, to_foretell, widened
 from dsr.experiments.planning.known import known
+from dsr.experiments.planning.plan import make_plan
+from dsr.experiments.planning.units import Size
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.tfrecords.building import building
+from dsr.tfrecords.manifest import Identity
 from tests.experiments.analysis import example
 from tests.experiments.measurements.test_scaling import TRIALS
 from tests.experiments.planning.made_up import convert, measure, study
@@ -40,6 +48,27 @@ def test_points_and_seeds_that_the_request_does_not_name_are_found(measured: Stu
     assert {point for point, _ in found.scores} == {"bpg-qp30", "bpg-qp36", "bpg-qp42"}
     assert found.images == 120 and found.growth is None
     assert len(widened(asked).seeds) == 10
+
+
+def test_a_codec_that_the_study_trains_is_planned_with_like_any_other(tmp_path: Path) -> None:
+    made = study(tmp_path, "points=msh-quality2+model=trained,msh-quality4+model=trained")
+    measure(made, {("CO", 2): 0.4, ("CO", 4): 0.5}, {2: 0.2, 4: 0.5})
+    plan = make_plan(gather(made), Demand(1e9, Size(256, 128), 120))
+    between = next(row for row in plan.rows if row.point == "msh-quality3+model=trained")
+    assert between.score is not None and 0.4 < between.score.value < 0.5 and 0.2 < between.bpp < 0.5
+    assert between.named == ("--set", "points=msh-quality3+model=trained")
+    assert {row.basis for row in plan.rows if row.point in ("msh-quality2+model=trained",)} == {Basis.MEASURED}
+
+
+def test_what_a_model_made_that_nobody_names_does_not_stop_a_plan(measured: Study, tmp_path: Path) -> None:
+    original = measured.shards(ORIGINAL, "test").identity
+    codec = {**MshCodec(3).describe(), "options": {"model": f"sha256:{'ab' * 32}"}}
+    name = f"{original.name.rpartition('/')[0]}/msh-quality3+model={'ab' * 6}"
+    identity = Identity("shards", name, {"domain": "compressed", "codec": codec}, {"original": original.fingerprint})
+    with building(place_of("shards", tmp_path, identity), identity):
+        pass
+    assert set(converted(measured)) == {"bpg-qp30", "bpg-qp36", "bpg-qp42", name.rpartition("/")[2]}
+    assert {point for point, _ in gather(measured).scores} == {"bpg-qp30", "bpg-qp36", "bpg-qp42"}
 
 
 def test_scores_are_of_as_many_images_as_the_segmenters_were_trained_on(tmp_path: Path) -> None:
