@@ -73,12 +73,12 @@ def read_table(folder: Path) -> LabelTable:
     Raises:
         DeployError: it is nowhere to be found. ArtefactError: damage.
     """
-    manifest = Manifest.load(folder)
+    folder, manifest = _training(folder)
     if CLASSES in manifest.files:
         labels = json.loads(files.read_bytes(intact(folder, CLASSES), _MAX_CLASSES))
     else:
-        above = list(folder.resolve().parents)[manifest.name.count("/") + 1 :]
-        labels = _labels_of_shards(above[0], manifest.inputs.get("shards")) if above else None
+        work = _work(folder, manifest)
+        labels = _labels_of_shards(work, manifest.inputs.get("shards")) if work else None
     if labels is None:
         raise DeployError(f"{folder} does not say what its classes are, and its training shards are not beside it")
     try:
@@ -87,17 +87,42 @@ def read_table(folder: Path) -> LabelTable:
         raise DeployError(f"{folder}: its classes cannot be read ({error})") from None
 
 
-def _labels_of_shards(work: Path, fingerprint: Optional[str]) -> Any:
-    """The classes of the dataset that shards with this fingerprint come from, directly or not; None if not found."""
+def _training(folder: Path) -> tuple[Path, Manifest]:
+    """The folder that says what a segmenter is: its own, or that of the one whose statistics were recalibrated."""
+    manifest = Manifest.load(folder)
+    fingerprint = manifest.inputs.get("segmenter")
+    if fingerprint is None:
+        return folder, manifest
+    work = _work(folder, manifest)
+    found = _by_fingerprint(work / "segmenters") if work else {}
+    if fingerprint not in found:
+        place = work / "segmenters" if work else "a work folder"
+        raise DeployError(f"{folder} was made of another segmenter, which is not in {place}: put it back there")
+    return found[fingerprint]
+
+
+def _work(folder: Path, manifest: Manifest) -> Optional[Path]:
+    """The work folder of an artefact, if it lies in one."""
+    return next(iter(list(folder.resolve().parents)[manifest.name.count("/") + 1 :]), None)
+
+
+def _by_fingerprint(group: Path) -> dict[str, tuple[Path, Manifest]]:
+    """The artefacts in a folder of a work folder."""
     found = {}
-    for place in below(work / "shards"):
+    for place in below(group):
         try:
             manifest = Manifest.load(place)
         except ArtefactError:
             continue  # dsr verify names it
-        found[manifest.fingerprint] = manifest
+        found[manifest.fingerprint] = place, manifest
+    return found
+
+
+def _labels_of_shards(work: Path, fingerprint: Optional[str]) -> Any:
+    """The classes of the dataset that shards with this fingerprint come from, directly or not; None if not found."""
+    found = _by_fingerprint(work / "shards")
     while fingerprint in found:
-        manifest = found[fingerprint]
+        _, manifest = found[fingerprint]
         if "dataset" in manifest.config:
             return manifest.config["dataset"]["labels"]
         fingerprint = manifest.inputs.get("original") or manifest.inputs.get("compressed")
@@ -144,7 +169,8 @@ class SavedSegmenter:
 
 def read_config(folder: Path) -> SegmenterConfig:
     """How a trained segmenter was made. Raises DeployError, ArtefactError."""
+    _, manifest = _training(folder)
     try:
-        return from_json(SegmenterConfig, Manifest.load(folder).config, strict=False)
+        return from_json(SegmenterConfig, manifest.config, strict=False)
     except (ValueError, UserError) as error:
         raise DeployError(f"{folder} is not a segmenter that this version of dsr trains ({error})") from None
