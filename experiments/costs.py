@@ -34,7 +34,7 @@ class Costs:
     """Of what is still to be made.
 
     Attributes:
-        gpu_seconds: Of training, restoring, testing and looking at features.
+        gpu_seconds: Of training, restoring, testing and looking at features and losses.
         bytes: Of shards.
     """
 
@@ -53,7 +53,7 @@ def costs(study: Study, artefacts: Iterable[Artefact]) -> Costs:
             stored += size * BYTES_PER_PIXEL[artefact.of.letter]
             if artefact.of.restorer is not None:
                 multiply_adds += size * study.config.restorer.network(artefact.of.restorer).multiply_adds
-        elif artefact.group in ("evaluations", "features"):
+        elif artefact.group in ("evaluations", "features", "losses"):
             multiply_adds += artefact.units * pixels["test"] * study.config.segmenter.network.multiply_adds
         elif artefact.batch is not None:
             multiply_adds += artefact.units * artefact.batch * _of_training(study, artefact)
@@ -70,7 +70,8 @@ def _of_training(study: Study, artefact: Artefact) -> float:
     config = study.config
     if artefact.group == "segmenters":
         crop = config.segmenter.crop_height * config.segmenter.crop_width
-        return 3 * crop * config.segmenter.network.multiply_adds
+        crops = config.adaptation.of(artefact.by).crops if artefact.by else 1
+        return 3 * crops * crop * config.segmenter.network.multiply_adds
     if artefact.group == "codecs":
         return config.codec.patch**2 * config.codec.multiply_adds
     assert isinstance(artefact.of, Domain) and artefact.of.restorer is not None

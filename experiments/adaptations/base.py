@@ -23,12 +23,14 @@ class Adaptation(ABC):
       label: what it is, for people.
       needs: what it takes beside the compressed training images and their labels, and what it costs, for people.
       trained_on: letters of the domains whose segmenters it is for.
+      crops: that a step of it goes over for each one of a plain training.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     needs: ClassVar[str]
     trained_on: ClassVar[str] = "C"
+    crops: ClassVar[int] = 1
     __dataclass_fields__: ClassVar[dict[str, Any]]
 
     @abstractmethod

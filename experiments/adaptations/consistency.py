@@ -13,9 +13,6 @@ from dsr.experiments.graph.progress import Progress
 if TYPE_CHECKING:
     from dsr.experiments.study import Study
 
-CROPS = 3
-"""Crops that a step goes over for each labelled one: itself and a pair."""
-
 
 @dataclass(frozen=True)
 class Consistency(Adaptation):
@@ -31,7 +28,8 @@ class Consistency(Adaptation):
 
     name = "consistency"
     label = "trained to predict the same for an original and its compressed version"
-    needs = f"originals without labels; as many steps over {CROPS} times the crops"
+    crops = 3  # each labelled one and a pair
+    needs = f"originals without labels; as many steps over {crops} times the crops"
 
     weight: float = 1.0
     warmup: float = 0.3
@@ -55,5 +53,5 @@ class Consistency(Adaptation):
             {**trained.identity.config, **numbered(images, "pairs")},
             {**trained.inputs, **pairs},
             build=build,
-            seconds_per_unit=CROPS * trained.seconds_per_unit,
+            seconds_per_unit=self.crops * trained.seconds_per_unit,
         )

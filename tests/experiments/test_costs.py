@@ -13,6 +13,7 @@ from dsr.app.cli import cli
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.costs import BYTES_PER_PIXEL, GPU_RATE, Costs, costs
 from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.measurements.artefacts import losses
 from dsr.experiments.study import Study
 from dsr.models.segmenter.config import DeepLabConfig
 from tests.experiments import studies
@@ -52,6 +53,23 @@ def test_trainings_cost_by_steps_crops_and_networks(tmp_path: Path) -> None:
     longer = of(tmp_path, *given, f"restorer.rdn.steps={rdn.steps + 1}")
     step = 3 * rdn.batch * rdn.patch**2 * rdn.network.multiply_adds
     assert (longer.gpu_seconds - before.gpu_seconds) * GPU_RATE == pytest.approx(step)
+
+
+def test_a_step_over_pairs_costs_that_of_three_crops(tmp_path: Path) -> None:
+    given = ["segmenter.steps=10", "restorers=shipped"]
+    twenty = ["segmenter.steps=20", "restorers=shipped"]
+    plain, pairs = (
+        of(tmp_path, *twenty, *adapted).gpu_seconds - of(tmp_path, *given, *adapted).gpu_seconds
+        for adapted in ([], ["adaptations=consistency"])
+    )
+    assert pairs / plain == pytest.approx((3 + 3) / 3)  # O, C and R; consistency goes on from C
+
+
+def test_losses_cost_what_evaluations_do(tmp_path: Path) -> None:
+    study = Study(apply_overrides(studies.small(), [*SMALL, "restorers=shipped"]), tmp_path)
+    (case,) = study.cases("CC")
+    evaluated, lost = (costs(study, [one]).gpu_seconds for one in (study.evaluation(case), losses(study, case)))
+    assert lost == evaluated > 0
 
 
 def test_the_papers_segmenter_computes_what_was_published() -> None:
