@@ -14,8 +14,7 @@ def make(targets: Iterable[Artefact], progress: Progress) -> None:
     """Build all that is missing, inputs first.
 
     Several hosts work together where there is something to train, see `dsr.experiments.graph.together`; where there is
-    not, as in a
-    conversion, it does not matter what is told of hosts.
+    not, as in a conversion, it does not matter what is told of hosts.
     """
     targets = list(targets)
     everything = closure(targets)
@@ -29,5 +28,7 @@ def make(targets: Iterable[Artefact], progress: Progress) -> None:
         together.make(everything, missing, progress)
         return
     for artefact in missing:
+        if artefact.whole:
+            continue  # another process, perhaps of another study, made it meanwhile
         artefact.build(artefact, progress)
         artefact.__dict__.pop("damaged", None)  # it was looked at before

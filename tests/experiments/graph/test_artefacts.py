@@ -62,6 +62,19 @@ def test_what_only_served_to_make_something_that_exists_is_not_made_again(tmp_pa
     assert graph.made == ["a", "b", "c"]
 
 
+def test_what_another_process_makes_meanwhile_is_taken_as_it_is(tmp_path: Path) -> None:
+    mine, theirs = Graph(tmp_path), Graph(tmp_path)
+    own = mine.b.build
+
+    def beside(artefact: Artefact, progress: Progress) -> None:
+        own(artefact, progress)
+        make([theirs.d], progress)
+
+    object.__setattr__(mine.b, "build", beside)
+    make([mine.c, mine.d], Progress())
+    assert (mine.made, theirs.made) == (["a", "b", "c"], ["d"])
+
+
 def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> None:
     graph = Graph(tmp_path)
     assert [(s.artefact.name, s.state, s.seconds) for s in plan([graph.c])] == [
