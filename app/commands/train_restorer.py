@@ -92,8 +92,7 @@ def command(request: Request, images: Optional[int], start: Optional[str]) -> No
 
     def text() -> None:
         click.echo(
-            f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in "
-            f"{duration(target.manifest.seconds)}"
+            f"{target.name}: {summary.parameters:,} parameters, {summary.steps} steps in {duration(target.seconds)}"
         )
         click.echo(f"  {target.folder}")
         if settings:

@@ -11,6 +11,8 @@ from click.testing import CliRunner
 from dsr.app.cli import cli
 from dsr.experiments.config.presets import preset
 from dsr.models.errors import UserError
+from dsr.tfrecords.building import building
+from tests.experiments.planning import made_up
 
 TWO = ("--set", "points=bpg-qp34,bpg-qp42", "--seeds", "1")
 
@@ -41,6 +43,16 @@ def test_several_restorers_are_compared_in_one_study(tmp_path: Path) -> None:
 def test_a_restorer_named_twice_ends_in_one_sentence(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["run", "--restorer", "gan", "--restorer", "gan", "--work", str(tmp_path)])
     assert isinstance(result.exception, UserError) and "each once" in str(result.exception)
+
+
+@pytest.mark.usefixtures("small_preset")
+def test_the_time_of_a_training_is_that_of_all_of_its_runs(tmp_path: Path) -> None:
+    study = made_up.study(tmp_path, "name=demo", "points=bpg-qp36")
+    (trained,) = (study.restorer(degradation, "gan") for degradation in study.degradations)
+    with building(trained.folder, trained.identity) as build:
+        build.summary.update(steps=300, seconds=2 * 3600, parameters=5, images=40)
+    said = output("train-restorer", "--codec", "bpg", "--qp", "36", "--quiet", "--work", str(tmp_path))
+    assert "300 steps in 2 h 00 min" in said
 
 
 def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path) -> None:
