@@ -23,7 +23,8 @@ def make(targets: Iterable[Artefact], progress: Progress) -> None:
         for artefact in everything:
             if artefact.exists:
                 tidy(artefact.folder)
-    missing = [artefact for artefact in closure(targets, beyond_existing=False) if not artefact.whole]
+    needed = {artefact.folder for artefact in closure(targets, beyond_existing=False)}
+    missing = [artefact for artefact in everything if artefact.folder in needed and not artefact.whole]
     if shared:
         together.make(everything, missing, progress)
         return

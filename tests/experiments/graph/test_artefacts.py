@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from pathlib import Path
 
 import pytest
 
 from dsr.experiments.domain import Domain
+from dsr.experiments.graph import hosts, together
 from dsr.experiments.graph.artefacts import Artefact, closure, fingerprints, plan
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
@@ -73,6 +75,23 @@ def test_what_another_process_makes_meanwhile_is_taken_as_it_is(tmp_path: Path) 
     object.__setattr__(mine.b, "build", beside)
     make([mine.c, mine.d], Progress())
     assert (mine.made, theirs.made) == (["a", "b", "c"], ["d"])
+
+
+def test_what_hosts_lack_is_named_by_the_same_objects_as_all_that_they_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two studies of one command, as the trials of a measurement are, know the same folder by two objects."""
+    first, second = Graph(tmp_path), Graph(tmp_path)
+    make([first.c], Progress())
+    for folder in (first.a.folder, first.b.folder):
+        shutil.rmtree(folder)
+    trained = dataclasses.replace(second.d, batch=2)
+    asked: list[list[Artefact]] = []
+    monkeypatch.setattr(hosts, "is_multi_host", lambda: True)
+    monkeypatch.setattr(together, "make", lambda everything, missing, progress: asked.extend([everything, missing]))
+    make([first.c, trained], Progress())
+    everything, missing = asked
+    assert [one.name for one in missing] == ["a", "d"] and set(missing) < set(everything)
 
 
 def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> None:
