@@ -11,6 +11,9 @@ import numpy as np
 from dsr.data_pipelines.degradations.base import Degradation, DegradationError, Degraded
 from dsr.data_pipelines.degradations.sampling import Downsample
 
+Sizes = list[tuple[Downsample, tuple[int, int]]]
+"""What made an image small, in order, with its height and width before."""
+
 
 @dataclass(frozen=True)
 class Chain(Degradation):
@@ -54,10 +57,8 @@ class Chain(Degradation):
         return "+".join((*(stage.point for stage in self.stages[:-1]), self.stages[-1].family))
 
     def degrade(self, pixels: np.ndarray, key: str) -> Degraded:
-        (pixels, bitstream), sizes = _through(self.stages, pixels, key)
-        for stage, size in reversed(sizes):
-            pixels = stage.enlarge(pixels, *size)
-        return Degraded(pixels, bitstream)
+        (pixels, bitstream), sizes = through(self.stages, pixels, key)
+        return Degraded(enlarged(pixels, sizes), bitstream)
 
     def describe(self) -> dict[str, Any]:
         stages = [stage.describe() for stage in self.stages]
@@ -71,14 +72,19 @@ class Chain(Degradation):
 
 def sent(stages: Sequence[Degradation], pixels: np.ndarray, key: str) -> np.ndarray:
     """What a codec behind these stages gets of an image, uint8 (height, width, 3), which may be smaller."""
-    return _through(stages, pixels, key)[0].pixels
+    return through(stages, pixels, key)[0].pixels
 
 
-def _through(
-    stages: Sequence[Degradation], pixels: np.ndarray, key: str
-) -> tuple[Degraded, list[tuple[Downsample, tuple[int, int]]]]:
-    """What comes out, still small; and what made it small, with the sizes to enlarge it to again."""
-    sizes: list[tuple[Downsample, tuple[int, int]]] = []
+def enlarged(pixels: np.ndarray, sizes: Sizes) -> np.ndarray:
+    """An image, uint8 (height, width, 3), at the size that it had before it was made small."""
+    for stage, size in reversed(sizes):
+        pixels = stage.enlarge(pixels, *size)
+    return pixels
+
+
+def through(stages: Sequence[Degradation], pixels: np.ndarray, key: str) -> tuple[Degraded, Sizes]:
+    """What comes out of stages, still small; and what `enlarged` takes."""
+    sizes: Sizes = []
     found = Degraded(pixels, None)
     for number, stage in enumerate(stages):
         # What is random in a stage that came before is drawn anew: keys have no "#", so no other image has it.

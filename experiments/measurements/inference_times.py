@@ -16,6 +16,9 @@ from typing import Any, Optional
 import numpy as np
 
 from dsr.data_pipelines.codecs import Codec
+from dsr.data_pipelines.degradations import Degradation
+from dsr.data_pipelines.degradations.chain import Chain, Sizes, enlarged, through
+from dsr.data_pipelines.degradations.sampling import Downsample
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.conversion import sample_pixels
 from dsr.experiments.graph.progress import Progress
@@ -43,7 +46,7 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
     stages: list[StageTimes] = []
     shares: list[float] = []
     degradations = {d.point: d.codec if isinstance(d, TrainedCodec) else d for d in study.degradations}
-    codecs = {point: degradation for point, degradation in degradations.items() if isinstance(degradation, Codec)}
+    codecs = {point: ways for point, degradation in degradations.items() if (ways := _coding(degradation))}
     works = 2 * len(codecs) + len(study.config.restorers) + 1
     with progress.meter(f"inference times {study.source.name}", works * (len(images) + 1)) as meter:
 
@@ -66,15 +69,35 @@ def measure(study: Study, progress: Progress) -> InferenceTimes:
             stages.append(StageTimes(stage, point, restorer, seconds[1:]))
             return outputs[1:]
 
-        for point, codec in codecs.items():
-            bitstreams = take("encode", codec.encode, images, point=point)
-            take("decode", codec.decode, bitstreams, point=point)
+        for point, (encode, decode) in codecs.items():
+            take("decode", decode, take("encode", encode, images, point=point), point=point)
         for name in study.config.restorers:
             take("restore", _restorer(study, name), images, restorer=name)
         take("segment", _segmenter(study), images)
     height, width = images[len(images) // 2].shape[:2]
     processor = None if _gpus() else round(min(1.0, median(shares)), 3)
     return InferenceTimes(_device(), height, width, stages, processor)
+
+
+def _coding(degradation: Degradation) -> Optional[tuple[Callable[[Any], Any], Callable[[Any], Any]]]:
+    """What a device does to an image, and a server to what it sent; None of what has no bitstream.
+
+    Before its codec a device makes images small; what else comes before it in a chain happens in a camera.
+    """
+    stages = degradation.stages if isinstance(degradation, Chain) else (degradation,)
+    codec, before = stages[-1], [stage for stage in stages[:-1] if isinstance(stage, Downsample)]
+    if not isinstance(codec, Codec):
+        return None
+
+    def encode(pixels: np.ndarray) -> tuple[bytes, Sizes]:
+        small, sizes = through(before, pixels, "")
+        return codec.encode(small.pixels), sizes
+
+    def decode(sent: tuple[bytes, Sizes]) -> np.ndarray:
+        bitstream, sizes = sent
+        return enlarged(codec.decode(bitstream), sizes)
+
+    return encode, decode
 
 
 def _restorer(study: Study, name: Any) -> Callable[[np.ndarray], np.ndarray]:

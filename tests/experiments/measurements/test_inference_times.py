@@ -108,7 +108,7 @@ def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
     """In a process of its own: TensorFlow must not have started with several threads."""
     command = [sys.executable, "-m", "dsr.app.cli", "inference-times", "--work", str(tmp_path)]
     for value in (
-        "points=jpeg-quality10",
+        "points=jpeg-quality10,downsample2+jpeg-quality10,blur-gaussian1",
         "restorers=rdn-psnr",
         "dataset.options.height=64",
         "dataset.options.width=96",
@@ -117,9 +117,12 @@ def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
     subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
     times = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())["measured"]
     assert (times["height"], times["width"]) == (64, 96)
-    assert [s["stage"] for s in times["stages"]] == ["encode", "decode", "restore", "segment"]
+    coded = [(s["stage"], s["point"]) for s in times["stages"][:-2]]
+    points = ("jpeg-quality10", "downsample2+jpeg-quality10")
+    assert coded == [(stage, point) for point in points for stage in ("encode", "decode")]
+    assert [s["stage"] for s in times["stages"][-2:]] == ["restore", "segment"]
     assert all(len(s["seconds"]) == 8 and min(s["seconds"]) > 0 for s in times["stages"])
-    assert (tmp_path / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 3
+    assert (tmp_path / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 2 * 3
     assert not any((tmp_path / group).exists() for group in ("shards", "restorers", "segmenters"))
 
 
