@@ -9,7 +9,7 @@ from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.config.overrides import ConfigError
 from dsr.experiments.config.schema import ROLES, OperatingPoint
 from dsr.experiments.stored_json import from_json, load
-from dsr.experiments.stored_study import claim_folder
+from dsr.experiments.stored_study import claim_folder, located
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
@@ -26,7 +26,7 @@ def remember_conversion(study: Study) -> None:
     (point,) = study.config.points
     if files.is_url(study.work):
         return  # where whoever comes next is told
-    write_atomically(claim_folder(study) / LAST, json.dumps(asdict(point)).encode())
+    write_atomically(claim_folder(study) / LAST, json.dumps(asdict(located(point))).encode())
 
 
 def last_conversion(study: Study) -> OperatingPoint:

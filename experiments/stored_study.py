@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Optional
@@ -9,10 +10,11 @@ from typing import Optional
 from dsr.data_pipelines.datasets.files import expanded
 from dsr.experiments.config.overrides import ConfigError, apply_overrides, flatten, nearest
 from dsr.experiments.config.presets import PRESETS
-from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.config.schema import OperatingPoint, StudyConfig
 from dsr.experiments.config.settings import configured, read_settings, to_toml
 from dsr.experiments.stored_json import load
 from dsr.experiments.study import Study
+from dsr.experiments.trained_codec import is_trained
 from dsr.models.restorers.folder import SHIPPED
 from dsr.tfrecords.errors import cannot_write
 from dsr.tfrecords.files import write_atomically
@@ -68,12 +70,21 @@ def store(study: Study, preset: str) -> Path:
     values = flatten(study.config)
     files = {key: expanded(values[key]) for key in PATHS if values[key] not in NO_PATHS}
     full = apply_overrides(study.config, [f"{key}={path.resolve()}" for key, path in files.items() if path.exists()])
+    full = dataclasses.replace(full, points=tuple(map(located, full.points)))
     path = claim_folder(study) / STORED
     try:
         write_atomically(path, to_toml(full, preset).encode())
     except OSError as error:
         raise cannot_write(path, error) from None
     return path
+
+
+def located(point: OperatingPoint) -> OperatingPoint:
+    """The point, its codec's model named in full if it is a file or folder: for use from any folder."""
+    model = point.options.get("model")
+    if not model or is_trained(point) or not (path := expanded(model)).exists():
+        return point
+    return dataclasses.replace(point, options={**point.options, "model": str(path.resolve())})
 
 
 def stored(work: Path, name: str) -> tuple[Optional[str], list[str]]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,11 @@ import pytest
 from click.testing import CliRunner
 
 from dsr.app.cli import cli
+from dsr.data_pipelines.codecs.msh.codec import SHIPPED
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.settings import configured
+from dsr.experiments.last_conversion import last_conversion, remember_conversion
 from dsr.experiments.stored_study import store, stored, stored_config
 from dsr.experiments.study import Study
 
@@ -42,6 +46,21 @@ def test_the_name_of_a_study_stands_for_all_its_options(work: Path, tmp_path: Pa
         "folder": str(work / "studies" / "mine"),
     }
     assert printed(work, "status", "mine")["steps"][-1]["state"] == "to make"
+
+
+def test_a_point_s_model_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here" / "mine").mkdir(parents=True)
+    shutil.copyfile(SHIPPED, tmp_path / "here" / "mine" / "codec.npz")
+    monkeypatch.chdir(tmp_path / "here")
+    points = "points=downsample2+msh-quality3+model=mine,jpeg-quality7,msh-quality2+model=trained"
+    made = Study(apply_overrides(preset("demo"), ["name=mine", points]), tmp_path / "work")
+    store(made, "demo")
+    alone = Study(dataclasses.replace(made.config, points=made.config.points[:1]), made.work)
+    remember_conversion(alone)
+    monkeypatch.chdir(tmp_path)
+    again = Study(stored_config(made.work, "mine"), made.work)
+    assert [one.point for one in again.degradations] == [one.point for one in made.degradations]
+    assert last_conversion(again).make() == alone.degradations[0]
 
 
 def test_an_option_beside_the_name_wins(work: Path) -> None:
