@@ -92,6 +92,9 @@ def _whole(folder: Path, group: str) -> Iterator[Line]:
 
 
 def _begun(folder: Path, group: str) -> Iterator[Line]:
+    """In an object store what is not whole has the name of what it becomes, and `_whole` says what it lacks."""
+    if files.is_url(folder):
+        return
     for path in sorted(path for path in folder.rglob("*.partial") if path.is_dir()):
         total = sum(files.size(path / name) for name in files.names(path))
         yield Line(group, path, total, "", "not finished: the same command goes on with it", whole=False)

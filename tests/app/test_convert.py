@@ -197,6 +197,8 @@ def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, m
         # What a command remembers of its own runs is kept on this machine's disk alone.
         assert stored == {name: data for name, data in contents(converted).items() if not name.startswith("studies/")}
         assert dsr("verify", work=work).status == 0
+        listed = dsr("status", work=work).out
+        assert listed.count("images, ") == 2 and listed.splitlines()[-1].startswith("2 artefacts")
 
 
 def test_files_that_are_not_read_stop_a_command_unless_they_may_be_left_out(dsr: Dsr, tmp_path: Path) -> None:
