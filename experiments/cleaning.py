@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -126,12 +126,16 @@ def _is_ours(folder: Path, work: Path) -> bool:
 
 def size(folder: Path) -> int:
     """Bytes of all files below a folder."""
-    return sum(path.lstat().st_size for path in _files(folder))
+    return sum(status.st_size for status in _statuses(folder))
 
 
 def _newest(folder: Path) -> float:
-    return max((path.lstat().st_mtime for path in (folder, *_files(folder))), default=0.0)
+    return max([folder.lstat().st_mtime, *(status.st_mtime for status in _statuses(folder))])
 
 
-def _files(folder: Path) -> Iterable[Path]:
-    return (Path(place) / name for place, _, names in os.walk(folder) for name in names)
+def _statuses(folder: Path) -> Iterator[os.stat_result]:
+    """Of all files below a folder; one that is gone meanwhile was another process's."""
+    for place, _, names in os.walk(folder):
+        for name in names:
+            with suppress(FileNotFoundError):
+                yield os.lstat(os.path.join(place, name))

@@ -15,6 +15,7 @@ from dsr.app.help import Command, json_option
 from dsr.app.options import work_option
 from dsr.app.plans import show_plan
 from dsr.app.request import complete_study
+from dsr.experiments.cleaning import size as bytes_of
 from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.graph.places import GROUPS, below
 from dsr.experiments.measurements.artefacts import measurements
@@ -96,8 +97,7 @@ def _begun(folder: Path, group: str) -> Iterator[Line]:
     if files.is_url(folder):
         return
     for path in sorted(path for path in folder.rglob("*.partial") if path.is_dir()):
-        total = sum(files.size(path / name) for name in files.names(path))
-        yield Line(group, path, total, "", "not finished: the same command goes on with it", whole=False)
+        yield Line(group, path, bytes_of(path), "", "not finished: the same command goes on with it", whole=False)
 
 
 def _study(work: Path, name: str) -> dict[str, Any]:

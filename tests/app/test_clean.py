@@ -17,6 +17,7 @@ from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.stored_study import store
 from dsr.experiments.study import ORIGINAL, Study
+from dsr.tfrecords import files
 from dsr.tfrecords.building import building
 from dsr.tfrecords.layout import partial_of
 from dsr.tfrecords.manifest import Identity
@@ -49,6 +50,19 @@ def study(tmp_path: Path) -> Study:
     found = Study(apply_overrides(preset("demo"), small), tmp_path / "work")
     store(found, "demo")
     return found
+
+
+def test_a_file_that_goes_while_it_is_looked_at_stops_neither_clean_nor_status(
+    study: Study, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a checkpoint does of a training under way, when the next one is there."""
+    leave(study.work / "restorers/old-12345678", 9)
+    walk, names = os.walk, files.names
+    monkeypatch.setattr(os, "walk", lambda top, **how: ((a, b, [*c, "gone"]) for a, b, c in walk(top, **how)))
+    monkeypatch.setattr(files, "names", lambda folder: [*names(folder), "gone"])
+    assert "old-12345678.partial" in clean(study.work, "--dry-run").output
+    listed = CliRunner().invoke(cli, ["status", "--work", str(study.work)])
+    assert listed.exit_code == 0 and "old-12345678.partial" in listed.output
 
 
 def test_what_a_study_needs_stays_and_the_rest_goes_after_a_yes(study: Study) -> None:
