@@ -31,8 +31,7 @@ def write_file(target: Path, data: bytes) -> None:
     if is_asked(DRY_RUN):
         return
     try:
-        with files.writing(target, target.parent) as file:
-            file.write(data)
+        files.write_beside_others(target, data)
     except OSError as error:
         raise cannot_write(target, error) from error
 

@@ -143,6 +143,15 @@ def write_atomically(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def write_beside_others(path: Path, data: bytes) -> None:
+    """The same where other processes and hosts may write this file at the same moment: the last one counts.
+
+    What a kill leaves has a name of its own, and stays.
+    """
+    with writing(path, path.parent) as file:
+        file.write(data)
+
+
 def _temporary(name: str) -> str:
     """Another one at each call: `<name>.<at random>.tmp`, with a digest in the place of a name that is long."""
     data = os.fsencode(name)

@@ -9,7 +9,7 @@ from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, at_point, study_options_without, with_restorer, with_seeds
 from dsr.app.tables import show_results
-from dsr.experiments.collecting import collect
+from dsr.experiments.collecting import collect_scores
 from dsr.experiments.config.schema import CONFIGURATIONS
 from dsr.experiments.domain import Domain
 
@@ -43,4 +43,4 @@ def command(request: Request, configurations: tuple[str, ...]) -> None:
     (degradation,) = study.degradations
     rated = study.shards(Domain("C", degradation), "test")  # their rate stands beside the scores
     plan_and_make([rated, *map(study.evaluation, study.cases(*configurations))], Console())
-    show_results(collect(study))
+    show_results(collect_scores(study))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +15,16 @@ from click.testing import CliRunner
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs.msh.codec import SHIPPED
+from dsr.experiments.analysis.report import write_report
+from dsr.experiments.analysis.scaling import scaling_table
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import preset
 from dsr.experiments.config.settings import configured
 from dsr.experiments.last_conversion import last_conversion, remember_conversion
-from dsr.experiments.stored_study import store, stored, stored_config
+from dsr.experiments.measurements.kept import SCALING
+from dsr.experiments.stored_study import claim_folder, store, stored, stored_config
 from dsr.experiments.study import Study
+from tests.experiments.analysis import example
 
 GIVEN = ["points=jpeg-quality10", "segmenter.steps=25", "seeds=2", "restorers=rdn-psnr"]
 
@@ -61,6 +67,34 @@ def test_a_point_s_model_is_found_from_any_folder(tmp_path: Path, monkeypatch: p
     again = Study(stored_config(made.work, "mine"), made.work)
     assert [one.point for one in again.degradations] == [one.point for one in made.degradations]
     assert last_conversion(again).make() == alone.degradations[0]
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda study: store(study, "demo"),
+        claim_folder,
+        remember_conversion,
+        lambda study: SCALING.keep(study, [], scaling_table([])),
+        lambda study: write_report(example.study(), study.folder),
+    ],
+)
+def test_several_processes_may_write_the_same_file_of_a_study_at_once(
+    write: Callable[[Study], object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the hosts do that share a study, when they begin it and when they end it."""
+    study = Study(apply_overrides(preset("demo"), ["points=jpeg-quality10"]), tmp_path)
+    replace, begun = os.replace, []
+
+    def beside(source: Path, target: Path) -> None:
+        if not begun:
+            begun.append(target)
+            write(study)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", beside)
+    write(study)
+    assert begun and begun[0].stat().st_size > 0 and not list(study.folder.glob("*.tmp"))
 
 
 def test_an_option_beside_the_name_wins(work: Path) -> None:

@@ -15,7 +15,7 @@ from dsr.app.cli import cli
 from dsr.app.tables import print_evaluations, print_results
 from dsr.experiments.summaries import EvaluationSummary
 from tests.experiments.analysis import example
-from tests.experiments.planning.made_up import finish, study
+from tests.experiments.planning.made_up import finish, measure, study
 
 THREE = tuple(example.RESTORERS)
 
@@ -95,6 +95,16 @@ def test_a_configuration_of_several_seeds_has_means_over_them(capsys: pytest.Cap
     road, sky, total = capsys.readouterr().out.splitlines()
     assert road.split(maxsplit=1)[1] == "85.00 ± 7.07" and sky.split()[1] == "-"
     assert total == "RO: mIoU 51.00 ± 1.41 %, pixel accuracy 80.00 ± 0.00 % (2 seeds)"
+
+
+@pytest.mark.usefixtures("small_preset")
+def test_evaluating_prints_scores_and_makes_no_report(tmp_path: Path) -> None:
+    measure(study(tmp_path, "points=bpg-qp36"), {("OO", None): 0.5, ("CO", 36): 0.4}, {36: 0.4})
+    arguments = ["--config", "OO", "--config", "CO", "--codec", "bpg", "--qp", "36", "--work", str(tmp_path)]
+    result = CliRunner().invoke(cli, ["evaluate", *arguments, "--quiet"])
+    assert result.exit_code == 0, result.exception
+    assert "50.00" in result.stdout and "40.00" in result.stdout
+    assert not (tmp_path / "studies").exists()
 
 
 @pytest.mark.usefixtures("small_preset")
