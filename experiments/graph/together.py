@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 
 VISIBLE_WITHIN = 60.0
-"""Seconds in which a folder that the chief has finished is seen by the other hosts; network file systems remember
-names."""
+"""Seconds in which a folder that the chief has begun or finished is seen by the other hosts; network file systems
+remember names."""
 
 
 def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: Progress) -> None:
@@ -53,7 +53,7 @@ def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: 
                 else:
                     progress.say(f"{artefact.label}: made by the first host")
                 barrier()
-                _wait_for(artefact)
+                _wait_for(lambda made=artefact: made.exists, f"{artefact.folder} was made")
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         raise HostError(
             "another host was lost or stopped; start the same command again on every host, trainings go on at their "
@@ -80,6 +80,7 @@ def building(artefact: Artefact) -> Iterator[Build]:
             yield build
         return
     barrier()
+    _wait_for(lambda: artefact.started, f"{partial_of(artefact.folder)} was begun")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / artefact.folder.name
         shutil.copytree(partial_of(artefact.folder), path)
@@ -90,9 +91,10 @@ def _digest(artefacts: Sequence[Artefact]) -> int:
     return int(fingerprint([artefact.fingerprint for artefact in artefacts])[:6], 16)
 
 
-def _wait_for(artefact: Artefact) -> None:
+def _wait_for(is_seen: Callable[[], bool], what: str) -> None:
+    """Until something is seen that the chief did, which `what` says: "FOLDER was made"."""
     deadline = time.monotonic() + VISIBLE_WITHIN
-    while not artefact.exists:
+    while not is_seen():
         if time.monotonic() > deadline:
-            raise HostError(f"{artefact.folder} was made, but is not to be seen here; hosts must share the work folder")
+            raise HostError(f"{what}, but is not to be seen here; hosts must share the work folder")
         time.sleep(0.1)

@@ -14,7 +14,7 @@ from dsr.experiments.graph.artefacts import Artefact, closure, fingerprints, pla
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords.building import building
-from dsr.tfrecords.layout import REACHED
+from dsr.tfrecords.layout import REACHED, partial_of
 from dsr.tfrecords.manifest import Identity
 
 
@@ -92,6 +92,26 @@ def test_what_hosts_lack_is_named_by_the_same_objects_as_all_that_they_need(
     make([first.c, trained], Progress())
     everything, missing = asked
     assert [one.name for one in missing] == ["a", "d"] and set(missing) < set(everything)
+
+
+def test_a_host_waits_until_it_sees_what_the_first_has_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A network file system may remember for a while that there was nothing."""
+    artefact = dataclasses.replace(Graph(tmp_path).a, batch=2)
+    begun = partial_of(artefact.folder)
+
+    def appear(_: float) -> None:
+        begun.mkdir(parents=True)
+        (begun / "checkpoint").write_text("7")
+
+    for name, answer in {"is_chief": False, "share": True, "barrier": None}.items():
+        monkeypatch.setattr(together, name, lambda *_, answer=answer: answer)
+    monkeypatch.setattr(together.time, "sleep", appear)
+    with together.building(artefact) as build:
+        assert build.path != begun and (build.path / "checkpoint").read_text() == "7"
+    shutil.rmtree(begun)
+    monkeypatch.setattr(together, "VISIBLE_WITHIN", -1.0)
+    with pytest.raises(hosts.HostError, match="must share the work folder"), together.building(artefact):
+        pass
 
 
 def test_the_plan_says_what_exists_and_what_the_rest_costs(tmp_path: Path) -> None:
