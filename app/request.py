@@ -17,14 +17,14 @@ from dsr.app.help import Names, Shared
 from dsr.app.options import POINT, Function, QualityOf, with_quality, work_option
 from dsr.data_pipelines.datasets import DATASETS
 from dsr.experiments.adaptations import ADAPTATIONS, AdaptationName
-from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.experiments.config.schema import OperatingPoint, StudyConfig
 from dsr.experiments.config.settings import configured, read_settings
 from dsr.experiments.conversion import Converting
 from dsr.experiments.last_conversion import last_conversion
 from dsr.experiments.stored_study import stored, stored_names
-from dsr.experiments.study import Study
+from dsr.experiments.study import NO_POINTS, Study
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.tfrecords.engine import How
 
@@ -256,6 +256,8 @@ def point_of(codec: Optional[str], quality_of: QualityOf, request: Request) -> O
 
     A quality alone is one of the study's first point, with its options and what comes before it.
     """
+    if not request.config.points:
+        raise ConfigError(NO_POINTS)
     first = request.config.points[0]
     quality = quality_of(codec or first.codec)
     if codec is not None:

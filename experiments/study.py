@@ -29,7 +29,7 @@ from dsr.experiments.config.schema import CONFIGURATIONS, ROLES, OperatingPoint,
 from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain, seeded
 from dsr.experiments.fleet.alike import File, alike
-from dsr.experiments.graph.artefacts import Artefact, fingerprints
+from dsr.experiments.graph.artefacts import Artefact, closure, fingerprints
 from dsr.experiments.graph.identities import training_identity
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
@@ -49,6 +49,8 @@ SECONDS_PER_EVALUATED_IMAGE = 0.1
 
 PURPOSES = {"restore": "train codecs and restorers on", "train": "train segmenters on", "test": "test segmenters on"}
 """What the images of a role are for, as the end of a sentence."""
+
+NO_POINTS = "points are empty: name one or more operating points, as --set points=bpg-qp40"
 
 ORIGINAL = Domain("O")
 
@@ -107,6 +109,8 @@ class Study:
         names = [degradation.point for degradation in self.degradations]
         if len(set(names)) < len(names):
             raise ConfigError(f"points {', '.join(names)} name an operating point twice; name each once")
+        if not config.points and "train" in self.roles:
+            raise ConfigError(NO_POINTS)
         missing = not config.restorers and "train" in self.roles
         if missing or len(set(config.restorers)) < len(config.restorers):
             raise ConfigError(f'restorers are "{", ".join(config.restorers)}"; name one or more, each once')
@@ -238,6 +242,19 @@ class Study:
             raise ConfigError(
                 f"dataset {self.source.name} has no labels in its split {self.split(role)} to {PURPOSES[role]}: dsr "
                 "convert, train-codec and train-restorer need none; for images with label maps take --dataset folder"
+            )
+
+    def _check_unseen(self, inputs: Iterable[Artefact]) -> None:
+        """Raise ConfigError if a network that an evaluation is made with learnt from the images that it tests on."""
+        networks = [one for one in closure(inputs) if one.group in ("segmenters", "restorers", "codecs")]
+        seen = {one.identity.config.get("split") for one in closure(networks) if one.group == "shards"}
+        test = self.split("test")
+        if test in seen:
+            free = [split for split in self.source.splits if split not in seen]
+            advice = f"take other images with --set dataset.test={free[0]}" if free else "make another split"
+            raise ConfigError(
+                f"split {test} of {self.source.name} is learnt from, so a score on it says nothing of other images: "
+                f"{advice}"
             )
 
     @_once
@@ -464,6 +481,7 @@ class Study:
         if case.adaptation is not None:
             segmenter = self.adapted(case.train, case.seed, case.adaptation)
         inputs = {"segmenter": segmenter, "shards": self.shards(case.test, "test")}
+        self._check_unseen(inputs.values())
         return Artefact(
             group="evaluations",
             root=self.work,

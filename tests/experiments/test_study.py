@@ -6,8 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
@@ -203,3 +205,34 @@ def test_every_preset_can_be_written_down_and_its_docstring_gives_the_command() 
         assert make().name == name
         assert f"dsr run --preset {name}" in (make.__doc__ or "")
         assert make().to_json()["name"] == name
+
+
+@pytest.mark.parametrize(
+    ("settings", "case"),
+    [
+        (["dataset.test=train"], "OO"),
+        (["dataset.test=restore"], "RO"),
+        (["dataset.test=restore"], "OR"),
+        (["dataset.test=restore", "points=msh-quality3+model=trained"], "OC"),
+    ],
+)
+def test_images_that_a_network_learnt_from_are_not_tested_on(settings: list[str], case: str, tmp_path: Path) -> None:
+    made = Study(apply_overrides(studies.small(), settings), tmp_path)
+    (first, *_) = made.cases(case)
+    with pytest.raises(ConfigError, match=r"split \w+ of streets is learnt from, .*--set dataset.test="):
+        made.evaluation(first)
+
+
+def test_what_no_network_of_a_case_learnt_from_may_be_tested_on(tmp_path: Path) -> None:
+    made = Study(apply_overrides(studies.small(), ["dataset.test=restore", "restorers=shipped"]), tmp_path)
+    assert made.evaluations()
+    alone = Study(apply_overrides(studies.small(), ["dataset.test=train", "dataset.restore=train"]), tmp_path)
+    assert alone.restorer(alone.degradations[0], "gan") and alone.shards(ORIGINAL, "test")
+
+
+def test_a_study_without_an_operating_point_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="points"):
+        Study(apply_overrides(studies.small(), ["points="]), tmp_path)
+    for command in (["convert"], ["train", "--config", "CO"], ["scaling"], ["run"]):
+        result = CliRunner().invoke(cli, [*command, "--set", "points=", "--dry-run", "--work", str(tmp_path)])
+        assert isinstance(result.exception, ConfigError) and "points" in str(result.exception)
