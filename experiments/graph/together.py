@@ -7,6 +7,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,7 @@ def make(everything: Sequence[Artefact], missing: Sequence[Artefact], progress: 
                 else:
                     progress.say(f"{artefact.label}: made by the first host")
                 barrier()
-                _wait_for(lambda made=artefact: made.exists, f"{artefact.folder} was made")
+                _wait_for(partial(getattr, artefact, "exists"), f"{artefact.folder} was made")
     except (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.CancelledError) as error:
         raise HostError(
             "another host was lost or stopped; start the same command again on every host, trainings go on at their "
@@ -80,7 +81,7 @@ def building(artefact: Artefact) -> Iterator[Build]:
             yield build
         return
     barrier()
-    _wait_for(lambda: artefact.started, f"{partial_of(artefact.folder)} was begun")
+    _wait_for(partial(getattr, artefact, "started"), f"{partial_of(artefact.folder)} was begun")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / artefact.folder.name
         shutil.copytree(partial_of(artefact.folder), path)
