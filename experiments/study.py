@@ -244,17 +244,29 @@ class Study:
                 "convert, train-codec and train-restorer need none; for images with label maps take --dataset folder"
             )
 
-    def _check_unseen(self, inputs: Iterable[Artefact]) -> None:
-        """Raise ConfigError if a network that an evaluation is made with learnt from the images that it tests on."""
-        networks = [one for one in closure(inputs) if one.group in ("segmenters", "restorers", "codecs")]
-        seen = {one.identity.config.get("split") for one in closure(networks) if one.group == "shards"}
-        test = self.split("test")
+    def _check_unseen(self, case: Case, inputs: Iterable[Artefact]) -> None:
+        """Raise ConfigError if an evaluation's networks see, as new, images that they or others learnt from.
+
+        Restorers and codecs know the images that they were trained on: they would make better training images of them
+        than of any others.
+        """
+        made = closure(inputs)
+        helpers = _splits_of(one for one in made if one.group in ("restorers", "codecs"))
+        seen = helpers | _splits_of(one for one in made if one.group == "segmenters")
+        test, train = self.split("test"), self.split("train")
         if test in seen:
             free = [split for split in self.source.splits if split not in seen]
             advice = f"take other images with --set dataset.test={free[0]}" if free else "make another split"
             raise ConfigError(
                 f"split {test} of {self.source.name} is learnt from, so a score on it says nothing of other images: "
                 f"{advice}"
+            )
+        if case.train != ORIGINAL and train in helpers:
+            free = [split for split in self.source.splits if split not in (test, train)]
+            advice = f"take other images with --set dataset.restore={free[0]}" if free else "make another split"
+            raise ConfigError(
+                f"a restorer or codec is trained on split {train} of {self.source.name}, whose images it then changes "
+                f"better than others for the segmenter to learn from: {advice}"
             )
 
     @_once
@@ -481,7 +493,7 @@ class Study:
         if case.adaptation is not None:
             segmenter = self.adapted(case.train, case.seed, case.adaptation)
         inputs = {"segmenter": segmenter, "shards": self.shards(case.test, "test")}
-        self._check_unseen(inputs.values())
+        self._check_unseen(case, inputs.values())
         return Artefact(
             group="evaluations",
             root=self.work,
@@ -497,6 +509,11 @@ class Study:
             units=self.images("test"),
             seconds_per_unit=SECONDS_PER_EVALUATED_IMAGE,
         )
+
+
+def _splits_of(networks: Iterable[Artefact]) -> set[str]:
+    """The splits whose images networks learnt from, by themselves or through others."""
+    return {one.identity.config["split"] for one in closure(networks) if "split" in one.identity.config}
 
 
 def _heavier(multiply_adds: float, measured: float) -> float:

@@ -14,7 +14,7 @@ from dsr.data_pipelines.codecs import CodecError
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS
-from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, StudyConfig
+from dsr.experiments.config.schema import CONFIGURATIONS, DatasetConfig, OperatingPoint, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.stored_study import claim_folder
@@ -221,6 +221,28 @@ def test_images_that_a_network_learnt_from_are_not_tested_on(settings: list[str]
     (first, *_) = made.cases(case)
     with pytest.raises(ConfigError, match=r"split \w+ of streets is learnt from, .*--set dataset.test="):
         made.evaluation(first)
+
+
+@pytest.mark.parametrize(
+    ("settings", "refused"),
+    [
+        (["restorers=gan"], {"RO"}),
+        (["restorers=shipped"], set()),
+        (["restorers=shipped", "points=msh-quality3+model=trained"], {"CO", "CC", "RO"}),
+    ],
+)
+def test_images_that_a_restorer_or_codec_learnt_from_are_no_training_images_that_it_changed(
+    settings: list[str], refused: set[str], tmp_path: Path
+) -> None:
+    """The server that trains on what a restorer made had no originals of them."""
+    made = Study(apply_overrides(studies.small(), ["dataset.restore=train", *settings]), tmp_path)
+    for configuration in CONFIGURATIONS:
+        (case, *_) = made.cases(configuration)
+        if configuration in refused:
+            with pytest.raises(ConfigError, match=r"trained on split train of streets.*--set dataset.restore=restore"):
+                made.evaluation(case)
+        else:
+            assert made.evaluation(case)
 
 
 def test_what_no_network_of_a_case_learnt_from_may_be_tested_on(tmp_path: Path) -> None:
