@@ -14,9 +14,7 @@ from typing import TYPE_CHECKING
 from dsr.experiments.graph.hosts import HostError, barrier, is_chief, join, place, same, share, sum_over_hosts
 from dsr.experiments.graph.progress import Progress
 from dsr.tfrecords import building as partials
-from dsr.tfrecords import files
 from dsr.tfrecords.building import Build
-from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.layout import partial_of
 from dsr.tfrecords.manifest import fingerprint
 
@@ -69,11 +67,7 @@ def building(artefact: Artefact) -> Iterator[Build]:
     Hosts that share a training all do the same, because reading what lies on all of them (statistics of a batch
     normalisation, a metric) takes them all. What the others write goes to a temporary folder that begins with what the
     chief has to go on from.
-
-    Raises ArtefactError if the work folder is a URL: Keras's weights and TensorBoard's events need files.
     """
-    if files.is_url(artefact.folder):
-        raise ArtefactError(f"{artefact.folder}: networks are trained in a work folder on a disk; give --work FOLDER")
     if is_chief() or not share(artefact.batch):
         with partials.building(artefact.folder, artefact.identity) as build:
             if share(artefact.batch):

@@ -9,9 +9,7 @@ from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.graph.progress import Progress
 from dsr.models.restorers.folder import GENERATOR, description_file, weights_file
 from dsr.models.restorers.saved import read_config
-from dsr.tfrecords import files
 from dsr.tfrecords.building import building
-from dsr.tfrecords.errors import ArtefactError
 
 
 def build_shipped(folder: Path, artefact: Artefact, progress: Progress) -> None:
@@ -21,11 +19,9 @@ def build_shipped(folder: Path, artefact: Artefact, progress: Progress) -> None:
       folder: of the trained restorer.
 
     Raises:
-      ArtefactError: the work folder is a URL, or another process makes the same.
+      ArtefactError: another process makes the same.
       RestorerError: the package is damaged.
     """
-    if files.is_url(artefact.folder):
-        raise ArtefactError(f"{artefact.folder}: restorers need a work folder on a disk; give --work FOLDER")
     with building(artefact.folder, artefact.identity) as build:
         for path in (description_file(folder, GENERATOR), weights_file(folder, GENERATOR)):
             shutil.copyfile(path, build.path / path.name)

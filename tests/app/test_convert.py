@@ -197,6 +197,10 @@ def test_a_work_folder_may_be_a_url(dsr: Dsr, converted: Path, tmp_path: Path, m
         # What a command remembers of its own runs is kept on this machine's disk alone.
         assert stored == {name: data for name, data in contents(converted).items() if not name.startswith("studies/")}
         assert dsr("verify", work=work).status == 0
+        there = dict(objects)
+        with pytest.raises(UserError, match="gs:.*networks are trained in a work folder on a disk; give --work"):
+            dsr("train", "--config", "CO", *JPEG[1:5], *SMALL[len(JPEG) :], work=work)
+        assert objects == there, "no shards were made for what cannot be trained there"
         listed = dsr("status", work=work).out
         assert listed.count("images, ") == 2 and listed.splitlines()[-1].startswith("2 artefacts")
 
