@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from dsr.data_pipelines.codecs import CodecError
+from dsr.data_pipelines.codecs import CodecError, msh
 from dsr.data_pipelines.datasets import DatasetError
 from dsr.data_pipelines.datasets.listing import counted
 from dsr.data_pipelines.degradations import Degradation
@@ -34,6 +34,7 @@ from dsr.experiments.graph.identities import training_identity
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.trained_codec import TrainedCodec, is_trained
 from dsr.experiments.training.shipped import build_shipped
+from dsr.models.restorers.folder import SHIPPED
 from dsr.models.restorers.registry import RESTORERS, RestorerName
 from dsr.models.restorers.saved import SavedRestorer
 from dsr.models.segmenter.config import DeepLabConfig
@@ -417,9 +418,11 @@ class Study:
         def build(artefact: Artefact, progress: Progress) -> None:
             from dsr.experiments.training.codec import build_codec
 
-            build_codec(self.config.codec, self.config.seed, artefact, progress)
+            build_codec(training, self.config.seed, artefact, progress)
 
         training = self.config.codec
+        if training.start == SHIPPED:
+            training = dataclasses.replace(training, start=str(msh.SHIPPED))
         inputs = {"original": self.shards(ORIGINAL, "restore")}
         return Artefact(
             group="codecs",

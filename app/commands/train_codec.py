@@ -10,9 +10,9 @@ from dsr.app.console import Console, duration, made_of, show
 from dsr.app.help import Command, dry_run_option, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, study_options_without
-from dsr.data_pipelines.codecs.msh import SHIPPED
 from dsr.experiments.summaries import CodecSummary
 from dsr.models.hyperprior.saved import WEIGHTS_FILE
+from dsr.models.restorers.folder import SHIPPED
 
 
 @click.command("train-codec", cls=Command)
@@ -46,8 +46,8 @@ def command(request: Request, quality: Optional[float], start: Optional[str]) ->
       dsr train-codec --dataset photos --root ~/photographs --start none --set codec.steps=100000
     """
     if start is None and request.config.codec.start is None:
-        start = "shipped"
-    given = {"quality": quality, "start": SHIPPED if start == "shipped" else start}
+        start = SHIPPED
+    given = {"quality": quality, "start": start}
     overrides = [f"codec.{key}={value}" for key, value in given.items() if value is not None]
     study = request.overridden(*overrides).study()
     target = study.trained_codec()

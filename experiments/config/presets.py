@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 
-from dsr.data_pipelines.codecs.msh import SHIPPED as MSH
 from dsr.experiments.config.overrides import ConfigError, nearest
 from dsr.experiments.config.schema import (
     DatasetConfig,
@@ -210,7 +209,7 @@ def _paper(name: str, dataset: DatasetConfig) -> StudyConfig:
         restorer=RestorerConfig(gan=AdversarialConfig.paper(), rdn=DenseConfig.paper()),
         restorers=("gan", "rdn-psnr", "rdn-msssim"),
         segmenter=SegmenterConfig(network=DeepLabConfig.paper()),
-        codec=CodecTrainingConfig(start=str(MSH), steps=50_000),
+        codec=CodecTrainingConfig(start=SHIPPED, steps=50_000),
     )
 
 

@@ -98,7 +98,7 @@ class CodecTrainingConfig:
       network: what is trained.
       quality: the one that it is trained for, with up to three decimal places; none for all of `QUALITIES` and those
         between them at once.
-      start: a trained codec's file to go on from; none starts anew.
+      start: a trained codec's file to go on from, or shipped for the one that comes with dsr; none starts anew.
       distortion: what the rate is weighed against: mse (the paper) or ms-ssim.
       patch: side of the square training crops in pixels.
       batch: crops a step.

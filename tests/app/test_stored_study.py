@@ -158,3 +158,20 @@ def test_a_dry_run_writes_nothing(tmp_path: Path) -> None:
     ):
         printed(tmp_path / "work", *command, "--dry-run")
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("name", ["demo", "paper-cityscapes", "camvid"])
+def test_a_stored_study_names_no_file_of_this_installation(name: str, tmp_path: Path) -> None:
+    config = dataclasses.replace(preset(name), dataset=preset("demo").dataset)
+    config = apply_overrides(config, ["segmenter.network.weights=none"])
+    text = store(Study(config, tmp_path), name).read_text()
+    assert str(Path(SHIPPED).parents[1]) not in text
+    assert Study(stored_config(tmp_path, config.name), tmp_path).trained_codec() is not None
+
+
+def test_the_codec_that_comes_with_dsr_counts_by_its_content(tmp_path: Path) -> None:
+    named, by_path = (
+        Study(apply_overrides(preset("demo"), [f"codec.start={start}"]), tmp_path).trained_codec()
+        for start in ("shipped", SHIPPED)
+    )
+    assert named.fingerprint == by_path.fingerprint
