@@ -55,7 +55,7 @@ class AtMost:
             raise CodecError(f"codec {self.codec} is lossless: it has no quality that could keep a file short")
 
     def encode(self, pixels: np.ndarray) -> tuple[Codec, bytes]:
-        scale = codec_class(self.codec).scale
+        scale = codec_class(self.codec).scale_with(**self.options)
         assert scale is not None
         if not scale.integer:
             return self._bisect_real(pixels, scale.low, scale.high)

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from dsr.data_pipelines.codecs import make_codec
+from dsr.data_pipelines.codecs.msh import MshCodec
 from dsr.experiments.fleet.encoding import decoded_folder, encoded_folder
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.folders import BatchWriter, check_apart
@@ -182,6 +183,17 @@ def test_no_finer_quality_would_be_as_short_as_was_asked_for(codec: str) -> None
 def test_a_budget_that_no_quality_keeps_is_told() -> None:
     with pytest.raises(FleetError, match="take .* bytes at jpeg-quality1, more than 10"):
         AtMost("jpeg", 10).encode(picture(2))
+
+
+def test_a_budget_is_kept_among_the_qualities_that_a_learned_codec_s_model_serves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(MshCodec, "_encode", lambda self, pixels: bytes(round(100 * self.quality)))
+    for most, quality in ((100_000, 6), (350, 3.5), (100, 1)):
+        used, bitstream = AtMost("msh", most).encode(picture(2))
+        assert used.quality == pytest.approx(quality, abs=0.01) and len(bitstream) <= most
+    with pytest.raises(FleetError, match="take 100 bytes at msh-quality1, more than 99"):
+        AtMost("msh", 99).encode(picture(2))
 
 
 def test_what_is_made_may_not_lie_in_what_it_is_made_of(camera: Path) -> None:
