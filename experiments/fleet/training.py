@@ -82,7 +82,8 @@ def fleet_training(
     """What a configuration's first restorer is for a fleet.
 
     Args:
-        config: Its settings of the restorer count, and neither its dataset nor its points.
+        config: Its settings of the restorer count, and whether what is not read is skipped; neither its dataset nor
+            its points.
         work: Folder for all that is made.
         converting: How shards are made.
         originals: Folder of images without labels, like those that the fleet's files show.
@@ -92,9 +93,10 @@ def fleet_training(
         FleetError: a folder is missing or empty, or the fleet is of a kind that cannot be made. DatasetError: of the
             originals.
     """
-    source = Originals(originals)
+    options = {name: value for name, value in config.dataset.options.items() if name == "skip_others"}
+    source = Originals(originals, **options)
     degradation = alike(read_fleet(fleet), sample_pixels(source, "train"))
-    dataset = DatasetConfig.of(Originals.name, str(originals))
+    dataset = dataclasses.replace(DatasetConfig.of(Originals.name, str(originals)), options=options)
     study = Study(dataclasses.replace(config, dataset=dataset, name="fleet"), work, converting)
     return FleetTraining(study, degradation, config.restorers[0])
 

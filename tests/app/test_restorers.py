@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from dsr.app.cli import cli
 from dsr.experiments.config.presets import preset
@@ -53,6 +54,21 @@ def test_the_time_of_a_training_is_that_of_all_of_its_runs(tmp_path: Path) -> No
         build.summary.update(steps=300, seconds=2 * 3600, parameters=5, images=40)
     said = output("train-restorer", "--codec", "bpg", "--qp", "36", "--quiet", "--work", str(tmp_path))
     assert "300 steps in 2 h 00 min" in said
+
+
+def test_originals_of_a_fleet_are_taken_without_what_is_skipped(tmp_path: Path) -> None:
+    originals, fleet = tmp_path / "originals", tmp_path / "fleet"
+    originals.mkdir()
+    fleet.mkdir()
+    for number in range(3):
+        image = Image.new("RGB", (64, 64), (80 * number, 40, 90))
+        image.save(originals / f"{number}.png")
+        image.save(fleet / f"{number}.jpg", quality=30)
+    (originals / "film.mp4").write_bytes(b"no image")
+    asked = ("train-restorer", "--originals", str(originals), "--like", str(fleet), "--work", str(tmp_path / "work"))
+    refused = CliRunner().invoke(cli, [*asked, "--dry-run"])
+    assert isinstance(refused.exception, UserError) and "--skip-others" in str(refused.exception)
+    assert "restorer originals/gan-jpeg-quality30" in output(*asked, "--skip-others", "--dry-run")
 
 
 def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path) -> None:
