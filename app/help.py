@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Callable, Optional
 
 import click
+from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
 from dsr.models.errors import UserError
@@ -30,6 +31,11 @@ def is_asked(what: str) -> bool:
     """Whether the command that runs was asked for something that its options keep in the context."""
     context = click.get_current_context(silent=True)
     return bool(context and context.meta.get(what))
+
+
+def is_given(name: str) -> bool:
+    """Whether the command line gives an option of the command that runs, by the name of its value."""
+    return click.get_current_context().get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def asks(what: str) -> Callable[[click.Context, click.Parameter, bool], None]:

@@ -7,7 +7,7 @@ from typing import Optional
 
 import click
 
-from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.help import Command, dry_run_option, is_given, json_option
 from dsr.app.made import make_folder
 from dsr.app.options import LOCAL, work_option, workers_option
 
@@ -79,6 +79,8 @@ def command(
       dsr export dsr-work/shards/camvid/train/bpg-qp36-1a2b3c4d tars/ --layout webdataset --tar-size 512
       dsr export camvid/train/bpg-qp36 received/ --format bitstream
     """
+    if layout != "webdataset" and is_given("tar_size"):
+        raise click.UsageError("--tar-size goes with --layout webdataset: a folder has no tar files")
     from dsr.experiments.fleet.exporting import BITSTREAM, exported_folder, find_shards
     from dsr.experiments.fleet.folders import check_apart
     from dsr.experiments.fleet.pictures import Format

@@ -10,7 +10,7 @@ import click
 
 from dsr.app.console import Console, show
 from dsr.app.console import size as readable_size
-from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.help import Command, dry_run_option, is_given, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.quantities import BYTES, POINTS, SHARES
 from dsr.app.request import Request, study_argument, study_options, with_restorer, with_seeds
@@ -70,6 +70,10 @@ def command(
       dsr scaling --points bpg-qp28,bpg-qp32,bpg-qp36,bpg-qp40 --fractions 1/8,1/4,1/2,1 --trainings 10 --seeds 2
       dsr scaling --points bpg-qp30,bpg-qp36,bpg-qp42 --preset camvid --root ~/CamVid --set segmenter.steps=1000
     """
+    if most_images is not None and budget is None:
+        raise click.UsageError("--most-images goes with --budget: it is how many images there are for that")
+    if is_given("restorer") and not restored:
+        raise click.UsageError("--restorer goes with --restored: the images are trained on as they are compressed")
     from dsr.experiments.analysis.scaling import laws, scaling_table
     from dsr.experiments.measurements.scaling import scores, trials
     from dsr.experiments.planning.scaling import optimum

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Optional
 import click
 
 from dsr.app.console import Console, show
-from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
+from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, is_given, json_option
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, study_options_without
 from dsr.experiments.analysis.headline import unlabelled
@@ -117,6 +117,8 @@ def command(
     """
     if bool(predictions) == bool(model):
         raise click.UsageError("give either --predictions, folders of label maps, or --model, a network")
+    if model and is_given("ids"):
+        raise click.UsageError("--ids goes with --predictions: --classes says what the outputs of a network are")
     if predictions:
         given = [points, size, layout, output, classes, *restorers]
         if any(option is not None for option in given) or (mean, std) != ("0,0,0", "1,1,1"):

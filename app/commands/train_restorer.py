@@ -10,7 +10,7 @@ from typing import Any, Callable, Optional
 import click
 
 from dsr.app.console import Console, duration, made_of, show
-from dsr.app.help import Command, dry_run_option, json_option
+from dsr.app.help import Command, dry_run_option, is_given, json_option
 from dsr.app.options import LOCAL
 from dsr.app.plans import plan_and_make
 from dsr.app.request import Request, at_point, study_options_without, with_restorer_to_train
@@ -37,9 +37,11 @@ def or_like_fleet(command: Function) -> Function:
         if originals is None or like is None:
             raise click.UsageError("--originals and --like belong together, and --out to them")
         images, start = arguments.pop("images"), arguments.pop("start")
-        given = [name for name, value in arguments.items() if value is not None]
-        if given:
-            raise click.UsageError(f"--{given[0]} does not go with --like: the fleet's files say what is trained for")
+        for name in filter(is_given, ("dataset", "root", "name", *arguments)):
+            raise click.UsageError(
+                f"--{name} does not go with --like: the originals are what is trained on, and the fleet's files say "
+                "what for"
+            )
         return train_like_fleet(settled(request, images, start)[0], originals, like, out)
 
     for option in (

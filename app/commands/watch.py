@@ -9,7 +9,7 @@ from typing import Optional
 import click
 
 from dsr.app.console import show
-from dsr.app.help import Command, json_option
+from dsr.app.help import Command, is_given, json_option
 from dsr.app.options import CODEC, QualityOf, with_quality
 from dsr.app.request import Request, point_of, study_options_without
 from dsr.experiments.domain import Domain
@@ -20,7 +20,7 @@ from dsr.experiments.planning.errors import PlanningError
 
 @click.command("watch", cls=Command)
 @click.argument("arrived", type=click.Path(exists=True, path_type=Path), metavar="MANIFEST_OR_FOLDER")
-@study_options_without("settings", "weights", "vgg")
+@study_options_without("settings", "weights", "vgg", "workers", "max_errors")
 @click.option(
     "--like",
     type=click.Path(exists=True, path_type=Path),
@@ -56,6 +56,9 @@ def command(
       dsr watch fleet/ --preset camvid --root ~/CamVid --codec bpg --qp 36
       dsr watch dsr-work/shards/streets/train/bpg-qp42/ --like fleet/ --images 500
     """
+    also = next(filter(is_given, ("codec", "quality", "qp")), None)
+    if like is not None and also:
+        raise click.UsageError(f"--like says what the plan was made for: leave --{also} out")
     reference = like or _of_study(request, codec, quality_of)
     before, now = read_arrivals(reference, reference_images), read_arrivals(arrived, images)
     found = compare(before, now)

@@ -99,6 +99,17 @@ def test_a_rate_asked_for_of_images_that_cannot_be_read_names_one(tmp_path: Path
         (("convert", "--codec", "bpg", "--qp", "40", "--quality", "40"), "not both"),
         (("encode", ".", "there", "--codec", "none", "--qp", "40"), "none has no QP"),
         (("train", "--config", "RO", "--codec", "blur-gaussian", "--qp", "2"), "blur-gaussian has no QP"),
+        (("watch", ".", "--like", ".", "--codec", "bpg"), "leave --codec out"),
+        (("watch", ".", "--like", ".", "--quality", "36"), "leave --quality out"),
+        (("watch", ".", "--like", ".", "--codec", "jpeg", "--qp", "36"), "leave --codec out"),
+        (("scaling", "--most-images", "9", "--dry-run"), "--most-images goes with --budget"),
+        (("scaling", "--restorer", "gan", "--dry-run"), "--restorer goes with --restored"),
+        (("score", "--model", "net.onnx", "--ids", "train"), "--ids goes with --predictions"),
+        (("export", "streets/train/original", "there", "--tar-size", "9"), "--tar-size goes with --layout webdataset"),
+        *(
+            (("train-restorer", "--originals", ".", "--like", ".", option, value), f"{option} does not go with --like")
+            for option, value in (("--dataset", "photos"), ("--root", "."), ("--name", "mine"), ("--qp", "36"))
+        ),
         *(
             (("score", "--model", "net.onnx", "--size", size), "give height and width")
             for size in ("0x9", "9" * 5000 + "x1")
@@ -137,6 +148,7 @@ def test_every_command_folds_what_it_shares_and_can_be_quiet(name: str) -> None:
         ("inference-times", ("--workers", "--max-errors", "--weights", "--vgg")),
         ("train-codec", ("--name", "--weights", "--vgg")),
         ("rate-distortion", ("--weights", "--vgg")),
+        ("watch", ("--workers", "--max-errors", "--weights", "--vgg")),
         ("convert", ("--weights",)),
     ],
 )
