@@ -21,8 +21,7 @@ from statistics import median
 from typing import Any, Optional
 
 from dsr.data_pipelines import received
-from dsr.data_pipelines.codecs import CodecError
-from dsr.experiments.conversion import stored_codec
+from dsr.data_pipelines.codecs import CODECS, CodecError
 from dsr.experiments.fleet.items import find_items
 from dsr.experiments.planning.errors import PlanningError
 from dsr.tfrecords import files
@@ -158,15 +157,15 @@ def _medians(before: Sequence[float], now: Sequence[float]) -> tuple[str, str]:
 
 
 def _in_shards(folder: Path, manifest: Manifest, most: int) -> Arrivals:
-    codec = stored_codec(manifest, {})
-    if codec is None and "codec" in manifest.config:
+    codec = manifest.config.get("codec")  # as it is described: a model that a study trained may be anywhere by now
+    if codec is not None and codec["name"] not in CODECS:
         raise PlanningError(
             f"{folder} was made by several degradations, whose sizes are not those that a device sends: "
             "give a folder of its files"
         )
     told: dict[str, Any] = {}
     if codec is not None:
-        told = {"codec": codec.name, "chroma": getattr(codec, "chroma", None), "quality": codec.level}
+        told = {"codec": codec["name"], "chroma": codec["options"].get("chroma"), "quality": codec["quality"]}
     there = sum(entry["records"] for entry in manifest.shard_entries)
     images = []
     for row in _chosen_rows(intact(folder, STATISTICS), there, most):

@@ -15,6 +15,7 @@ from dsr.data_pipelines.received import suffixes
 from dsr.experiments.planning import arrivals
 from dsr.experiments.planning.arrivals import ALPHA, Arrival, Arrivals, read_arrivals
 from dsr.experiments.planning.errors import PlanningError
+from dsr.experiments.trained_codec import TRAINED
 from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
 from dsr.tfrecords.ledger import STATISTICS
@@ -129,6 +130,13 @@ def test_shards_are_read_by_their_statistics_alone(tmp_path: Path) -> None:
         assert (found.there, len(found.images)) == (50, 25)
         assert [image.bytes for image in found.images] == list(range(100, 150, 2))
         assert found.images[3] == Arrival(32 * 48, 106, "bpg", "4:2:0", 36)
+
+
+def test_shards_of_a_codec_that_a_study_trained_are_read_without_it(tmp_path: Path) -> None:
+    codec = {"name": "msh", "quality": 2.5, "options": {"model": TRAINED}}
+    folder = shards(tmp_path / "shards", 50, codec=codec)
+    found = read_arrivals(folder, 25)
+    assert found.images[3] == Arrival(32 * 48, 106, "msh", None, 2.5)
 
 
 def test_shards_of_files_that_came_compressed_tell_what_their_headers_said(tmp_path: Path) -> None:
