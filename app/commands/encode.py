@@ -55,8 +55,8 @@ def command(
     are named, unless they can hold no image, as texts and tables. A folder holds, besides the bitstreams, rates.csv
     (bytes, bits per pixel and time of each), errors.jsonl (images that cannot be read, and why), sources.jsonl (SHA-256
     of every image) and manifest.json (SHA-256 of every file). It is TARGET.partial until it is whole; the same command
-    goes on with it after a stop, and takes images that changed meanwhile as they are now. Nothing that exists is
-    overwritten.
+    goes on with it after a stop, as long as SOURCE has the same files of the same sizes; what else changed in them is
+    taken as it is now. Nothing that exists is overwritten.
 
     \b
     Examples:
