@@ -31,6 +31,14 @@ def test_the_csv_holds_every_point_as_measured(tmp_path: Path) -> None:
     ]
 
 
+def test_what_another_process_is_writing_is_left_to_it(tmp_path: Path) -> None:
+    theirs = [tmp_path / f"rate_distortion.{suffix}.tmp" for suffix in ("csv", "html")]
+    for file in theirs:
+        file.write_bytes(b"theirs")
+    write_rate_distortion("streets", Comparison(4, points()), tmp_path)
+    assert [file.read_bytes() for file in theirs if file.exists()] == [b"theirs"] * 2
+
+
 def test_the_page_compares_every_codec_with_the_first() -> None:
     page = render("streets", Comparison(4, points()))
     assert "Average rate against bpg" in page

@@ -129,6 +129,17 @@ def test_scores_are_in_the_table_the_json_the_csv_and_the_page(dataset: Path, tm
     assert "Training" not in text and "Rate and distortion" not in text
 
 
+def test_what_another_process_is_writing_is_left_to_it(dataset: Path, tmp_path: Path) -> None:
+    predict(dataset, tmp_path / "pred" / "CO")
+    assert score(dataset, str(tmp_path / "pred"), work=tmp_path / "work").exit_code == 0
+    written = sorted((tmp_path / "work" / "scores" / "data" / "predictions" / "samples").iterdir())
+    theirs = [path.with_name(f"{path.name}.tmp") for path in written]
+    for file in theirs:
+        file.write_bytes(b"theirs")
+    assert score(dataset, str(tmp_path / "pred"), work=tmp_path / "work").exit_code == 0
+    assert theirs and all(file.exists() and file.read_bytes() == b"theirs" for file in theirs)
+
+
 def test_few_images_have_scores_and_no_interval(dataset: Path, tmp_path: Path) -> None:
     predict(dataset, tmp_path / "pred" / "CO")
     predict(dataset, tmp_path / "pred" / "RO")
