@@ -106,6 +106,8 @@ def encode(
       dsr bpg encode scan.png scan.bpg --lossless
     """
     _refuse_overwriting(target, force)
+    if lossless and chroma is not None:
+        raise CodecError("--lossless keeps the pixels as they are, chroma too: leave it or --chroma out")
     picture = read_picture(source)
     pixels = picture.rgb(drop_alpha=True)  # refuses what has more than 8 bits
     alpha = None if drop_alpha else picture.alpha()

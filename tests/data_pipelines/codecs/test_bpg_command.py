@@ -131,7 +131,8 @@ def test_ten_bits_are_written_if_wanted(source, tmp_path):
     run("encode", source, tmp_path / "out.bpg", "--depth", 10, "--qp", 10)
     assert read_bpg((tmp_path / "out.bpg").read_bytes()).header.depth == 10
     assert "lossless" in refused("encode", source, tmp_path / "b.bpg", "--depth", 10, "--lossless")
-    assert "lossless" in refused("encode", source, tmp_path / "b.bpg", "--chroma", "4:2:2", "--lossless")
+    for chroma in ("4:2:0", "4:2:2"):
+        assert "lossless" in refused("encode", source, tmp_path / "b.bpg", "--chroma", chroma, "--lossless")
 
 
 def test_what_the_reader_of_datasets_refuses_is_refused(tmp_path):
