@@ -260,9 +260,24 @@ def point_of(codec: Optional[str], quality_of: QualityOf, request: Request) -> O
         raise ConfigError(NO_POINTS)
     first = request.config.points[0]
     quality = quality_of(codec or first.codec)
+    if codec is not None or quality is not None:
+        refuse_if_received(request)
     if codec is not None:
         return OperatingPoint(codec, quality)
     return None if quality is None else dataclasses.replace(first, quality=quality)
+
+
+def refuse_if_received(request: Request) -> None:
+    """Raise ConfigError if the images to train on came compressed, so that no other codec and quality can be asked for.
+
+    All other images of such a study are compressed as those were.
+    """
+    dataset = request.config.dataset
+    if dataset.split("train") in dataset.open().received:
+        raise ConfigError(
+            f"split {dataset.split('train')} of {dataset.name} came compressed, and other images are compressed as it "
+            "is: leave codec, quality and rate out"
+        )
 
 
 def _changed_by(option: str, change: Callable[[Request, Any], Request], **how: Any) -> Callable[[Function], Function]:

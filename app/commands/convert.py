@@ -13,7 +13,7 @@ from dsr.app.engines import engine_options
 from dsr.app.help import Command, Names, dry_run_option, json_option
 from dsr.app.options import POINT, QualityOf, codec_option, codec_options, with_quality
 from dsr.app.plans import plan_and_make
-from dsr.app.request import Request, point_of, study_options_without
+from dsr.app.request import Request, point_of, refuse_if_received, study_options_without
 from dsr.data_pipelines.codecs import CODECS
 from dsr.experiments.analysis.formats import left_out
 from dsr.experiments.config.overrides import ConfigError
@@ -114,6 +114,7 @@ def command(
         point, options={**point.options, **codec_options(point.codec, options, encoder=bpg_encoder, model=model)}
     )
     if target_bpp is not None:
+        refuse_if_received(request)
         point = _find(point, target_bpp, request, console)
     if restorer:
         request = request.restored_by(restorer)

@@ -9,9 +9,11 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from dsr.app.cli import COMMANDS, cli
 from dsr.app.help import Command, Shared
+from dsr.models.errors import UserError
 
 
 def dsr(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -75,6 +77,29 @@ def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ..
     assert says in result.stderr
     assert result.stderr.startswith("dsr: ") and "Traceback" not in result.stderr
     assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("convert", "--codec", "bpg", "--qp", "10"),
+        ("convert", "--target-bpp", "0.5"),
+        ("train", "--config", "CO", "--codec", "bpg"),
+        ("evaluate", "--quality", "30"),
+        ("train-restorer", "--codec", "bpg"),
+    ],
+)
+def test_what_came_compressed_is_not_said_to_be_compressed_otherwise(
+    arguments: tuple[str, ...], tmp_path: Path
+) -> None:
+    for split in ("train", "val", "test"):
+        for kind in ("images", "labels"):
+            (tmp_path / "data" / kind / split).mkdir(parents=True)
+            Image.new("L" if kind == "labels" else "RGB", (64, 64)).save(tmp_path / "data" / kind / split / "a.png")
+    (tmp_path / "data" / "classes.csv").write_text("id,name\n0,road\n")
+    asked = ["--dataset", "folder", "--root", str(tmp_path / "data"), "--set", "dataset.options.received=train"]
+    result = CliRunner().invoke(cli, [*arguments, *asked, "--work", str(tmp_path / "work"), "--dry-run"])
+    assert isinstance(result.exception, UserError) and "came compressed" in str(result.exception)
 
 
 def test_a_rate_asked_for_of_images_that_cannot_be_read_names_one(tmp_path: Path) -> None:
