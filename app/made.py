@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import click
 
-from dsr.app.console import Console, duration, show
+from dsr.app.console import Console, duration, show, size
 from dsr.app.help import DRY_RUN, is_asked
 from dsr.data_pipelines.datasets.listing import counted
 from dsr.experiments.fleet.errors import FleetError
@@ -54,20 +54,21 @@ def make_folder(folder: Folder, target: Path, workers: Optional[int], engine: Op
     else:
         result.update(folder.make(target, workers, Console(), engine).summary)
     result.update(told_others(folder.others))
-    show(result, lambda: _say_result(result, folder.others))
+    show(result, lambda: _say_result(result, folder.others, rated="bpp" in folder.columns))
 
 
-def _say_result(result: dict[str, Any], others: Sequence[str]) -> None:
-    """What was made or is to be made, which files were left out, and what was not read."""
+def _say_result(result: dict[str, Any], others: Sequence[str], rated: bool) -> None:
+    """What was made or is to be made, which files were left out, and what was not read.
+
+    `rated` says that bytes are those of what is sent, and not of label maps or restored pixels, which have no rate.
+    """
     folder = result["folder"]
     if "left" in result:
         click.echo(f"{folder}: {result['left']} of {result['inputs']} files to make")
     else:
-        rate, seconds = 8 * result["bytes"] / result["pixels"], result["seconds"]
-        click.echo(
-            f"{folder}: {result['files_made']} images, {rate:.4f} bpp, {duration(seconds)}, "
-            f"{result['files_made'] / seconds:.1f} a second"
-        )
+        made, seconds = result["files_made"], result["seconds"]
+        much = f"{8 * result['bytes'] / result['pixels']:.4f} bpp" if rated else size(result["bytes"])
+        click.echo(f"{folder}: {made} images, {much}, {duration(seconds)}, {made / seconds:.1f} a second")
         if result["errors"]:
             said = f"{folder / ERRORS} says which and why"
             click.echo(f"  left out {result['errors']} of {result['inputs']}: {said}", err=True)
