@@ -80,10 +80,10 @@ def _print(splits: Sequence[SplitFacts]) -> None:
         if split.turned:
             click.echo("  EXIF orientations " + ", ".join(f"{o} ({count})" for o, count in split.turned.items()))
         if split.labelled:
-            click.echo(f"  {'class':<20}{'% of pixels':>12}{'images':>8}")
+            click.echo(f"  {'class':<20}{'% of labelled pixels':>22}{'images':>8}")
             for one in split.classes:
-                click.echo(f"  {one.name:<20}{100 * one.share:>12.2f}{one.images:>8}")
-            click.echo(f"  {'ignored':<20}{100 * split.ignored:>12.2f}")
+                click.echo(f"  {one.name:<20}{100 * one.share:>22.2f}{one.images:>8}")
+            click.echo(f"  {100 * split.ignored:.2f} % of pixels are ignored")
         for note in split.notes:
             click.secho(f"  {note}", fg="yellow")
         for fault in split.faults:
