@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -148,14 +148,16 @@ def check_jpeg(data: bytes) -> None:
 
 
 def check_tiff(data: bytes, fields: Mapping[int, Any]) -> None:
-    """Raise DamageError if a strip or tile has another checksum (Deflate), or libjpeg warns of damage in it (JPEG).
+    """Raise DamageError if a strip or tile has another checksum, is a JPEG that libjpeg warns of, or is not there.
 
-    libtiff, which decodes them, stops reading before the checksum, and hides what libjpeg says. Other compressions say
-    nothing that could be checked.
+    That is by compression: Deflate, JPEG, and none. libtiff, which decodes what is compressed, stops reading before the
+    checksum, and hides what libjpeg says. Other compressions say nothing that could be checked.
     """
-    compression, tables = fields.get(ifd.COMPRESSION, 1), fields.get(ifd.JPEG_TABLES, b"")
+    compression, tables = fields.get(ifd.COMPRESSION, ifd.UNCOMPRESSED), fields.get(ifd.JPEG_TABLES, b"")
     starts = fields.get(ifd.STRIP_OFFSETS) or fields.get(ifd.TILE_OFFSETS) or ()
     lengths = fields.get(ifd.STRIP_LENGTHS) or fields.get(ifd.TILE_LENGTHS) or ()
+    if compression == ifd.UNCOMPRESSED:
+        _check_blocks(starts, fields)
     for start, length in zip(starts, lengths):
         piece = data[start : start + length]
         if compression in ifd.DEFLATE:
@@ -168,6 +170,25 @@ def check_tiff(data: bytes, fields: Mapping[int, Any]) -> None:
                 raise DamageError(str(error)) from None
         elif compression == ifd.JPEG:
             check_jpeg(tables[:-2] + piece[2:] if tables else piece)
+
+
+def _check_blocks(starts: Sequence[int], fields: Mapping[int, Any]) -> None:
+    """Raise DamageError if an uncompressed TIFF lacks strips or tiles.
+
+    Pillow leaves black what is beyond the last one, and reads one that lies nowhere, as sparse files have them, from
+    the beginning of the file.
+    """
+    width, height = fields[ifd.WIDTH], fields[ifd.HEIGHT]
+    if ifd.STRIP_OFFSETS in fields:
+        columns, rows = width, fields.get(ifd.ROWS_PER_STRIP, height)
+    else:
+        columns, rows = fields.get(ifd.TILE_WIDTH, width), fields.get(ifd.TILE_HEIGHT, height)
+    planes = fields.get(ifd.SAMPLES, 1) if fields.get(ifd.PLANAR) == ifd.SEPARATE else 1
+    needed = -(-width // max(1, columns)) * -(-height // max(1, rows)) * planes
+    if len(starts) < needed:
+        raise DamageError(f"it has {len(starts)} of {needed} strips or tiles")
+    if 0 in starts[:needed]:
+        raise DamageError("a strip or tile of it has no data")
 
 
 def _keep(kept: list[slice], start: int, end: int) -> None:

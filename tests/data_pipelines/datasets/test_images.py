@@ -375,6 +375,43 @@ def test_damage_inside_a_tiff_is_found_though_libtiff_says_nothing(tmp_path, com
     assert wrong <= (0 if compression == "tiff_adobe_deflate" else 25)
 
 
+def test_an_uncompressed_tiff_that_lacks_strips_or_tiles_is_refused_and_never_filled_up(tmp_path):
+    pixels = picture(0, 64, 64)
+    for layout in ({278: 16}, {322: 16, 323: 64}):  # RowsPerStrip; TileWidth, TileLength
+        whole = save_in_blocks(tmp_path / "whole.tif", pixels, layout)
+        np.testing.assert_array_equal(read_rgb(whole), pixels)
+        with pytest.raises(DatasetError, match=r"it has 3 of 4 strips or tiles"):
+            read_rgb(save_in_blocks(tmp_path / "fewer.tif", pixels, layout, left_out=1))
+        with pytest.raises(DatasetError, match=r"a strip or tile of it has no data"):
+            read_rgb(save_in_blocks(tmp_path / "sparse.tif", pixels, layout, sparse=True))
+    with pytest.raises(DatasetError, match=r"it has 1 of 2 strips or tiles"):
+        read_rgb(save_raw_tiff(tmp_path / "a.tif", pixels, {257: [96], 278: [64]}))
+    with pytest.raises(DatasetError, match=r"it has 1 of 64 strips or tiles"):
+        read_rgb(save_raw_tiff(tmp_path / "b.tif", pixels, {278: [0]}))
+
+
+def save_in_blocks(path, pixels, layout, left_out=0, sparse=False):
+    """An uncompressed TIFF of four strips or tiles, of which the last are left out or the second lies nowhere."""
+    blocks = np.split(pixels, 4, axis=0 if 278 in layout else 1)
+    data = b"".join(block.tobytes() for block in blocks)
+    starts = [8 + number * blocks[0].nbytes for number in range(4)]
+    lengths = [blocks[0].nbytes] * 4
+    if sparse:
+        starts[1] = lengths[1] = 0
+    kept = 4 - left_out
+    fields = {256: [64], 257: [64], 258: [8] * 3, 259: [1], 262: [2], 277: [3], **{k: [v] for k, v in layout.items()}}
+    fields |= dict(zip((273, 279) if 278 in layout else (324, 325), (starts[:kept], lengths[:kept])))
+    place, entries, values = 8 + len(data) + 2 + 12 * len(fields) + 4, b"", b""
+    for tag, numbers in sorted(fields.items()):
+        packed = struct.pack(f"<{len(numbers)}I", *numbers)
+        inline = packed if len(numbers) == 1 else struct.pack("<I", place + len(values))
+        entries += struct.pack("<HHI4s", tag, 4, len(numbers), inline)
+        values += b"" if len(numbers) == 1 else packed
+    directory = struct.pack("<H", len(fields)) + entries + bytes(4) + values
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory)
+    return path
+
+
 def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     with pytest.raises(DatasetError, match=r"a\.png: holds PostScript"):
