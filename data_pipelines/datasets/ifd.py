@@ -33,6 +33,7 @@ MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2  # PHOTOMETRIC
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 16: "Q"}  # BYTE, SHORT, LONG, signed, LONG8
 _MAX_VALUES = 64
 """No field that is asked for has more."""
+_HEADER = b"Exif\0\0"
 
 
 class Directory(dict[int, list[int]]):
@@ -98,12 +99,18 @@ def exif_orientation(exif: bytes) -> int:
 
     Only this field is read, so that no other value in the block, however odd, can hide it.
     """
-    while exif.startswith(b"Exif\0\0"):
-        exif = exif[6:]
     try:
-        return first_directory(io.BytesIO(exif)).orientation
+        return first_directory(io.BytesIO(without_header(exif))).orientation
     except ValueError:
         return 1
+
+
+def without_header(exif: bytes) -> bytes:
+    """An EXIF block without the header that JPEG puts before it, which some programs write more than once."""
+    start = 0
+    while exif.startswith(_HEADER, start):
+        start += len(_HEADER)
+    return exif[start:]
 
 
 def upright(tiff: bytes, directory: Directory) -> bytes:

@@ -124,9 +124,7 @@ class Picture:
 
     def upright_exif(self) -> bytes:
         """The EXIF block of the picture as it is shown, without the header that JPEG puts before it."""
-        exif = self.exif
-        while exif.startswith(b"Exif\0\0"):
-            exif = exif[6:]
+        exif = ifd.without_header(self.exif)
         try:
             return ifd.upright(exif, ifd.first_directory(io.BytesIO(exif)))
         except ValueError:

@@ -182,6 +182,17 @@ def _tiff_block(*entries: bytes, values: bytes = b"") -> bytes:
     return b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + b"".join(entries) + bytes(4) + values
 
 
+def test_an_orientation_behind_any_number_of_headers_is_found_in_one_go(tmp_path):
+    # Each header taken off by itself would copy the rest: for so many that takes the better part of an hour.
+    exif = b"Exif\0\0" * 2_000_000 + b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, 6, 0)
+    save(tmp_path / "plain.png", picture(0, 4, 6))
+    plain = (tmp_path / "plain.png").read_bytes()
+    (tmp_path / "a.png").write_bytes(plain[:33] + chunk(b"eXIf", exif) + plain[33:])
+    read = read_picture(tmp_path / "a.png")
+    assert (read.orientation, read.size) == (6, (4, 6))
+    assert read.upright_exif() == b"II*\0" + struct.pack("<IHHHIII", 8, 1, 0x0112, 3, 1, 1, 0)
+
+
 @pytest.mark.parametrize(
     "odd",
     [
