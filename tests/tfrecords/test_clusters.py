@@ -20,7 +20,8 @@ from pathlib import Path
 import pytest
 
 from dsr.models.errors import UserError
-from dsr.tfrecords.clusters import reason_of
+from dsr.tfrecords import files
+from dsr.tfrecords.clusters import attempt, raising, reason_of
 from dsr.tfrecords.engine import Engine
 from dsr.tfrecords.errors import ArtefactError
 from tests.tfrecords.fakes import BuggyCodec, FakeCodec, FakeRestorer, FakeSource, TracedSource, readers
@@ -140,3 +141,30 @@ def test_a_reason_is_the_last_line_of_python_not_of_java() -> None:
     )
     assert reason_of(RuntimeError(said)) == "ZeroDivisionError: a bug"
     assert reason_of(RuntimeError()) == "RuntimeError"
+
+
+class Failing:
+    """Work that every task of fails."""
+
+    def __init__(self, scratch: Path) -> None:
+        self.scratch = scratch
+
+    def __call__(self, task: str) -> Iterator[None]:
+        raise UserError(f"{task} cannot be done")
+        yield
+
+
+def test_of_tasks_that_fail_at_the_same_moment_one_sentence_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    work, flush, others = Failing(tmp_path), files._flush, ["b"]
+
+    def meanwhile(descriptor: int, path: Path) -> None:
+        if others:
+            assert not attempt(work, others.pop())
+        flush(descriptor, path)
+
+    monkeypatch.setattr(files, "_flush", meanwhile)
+    with pytest.raises(ArtefactError, match="^a cannot be done$"), raising(work, "Dask computation"):
+        assert not attempt(work, "a")
+    assert not others and not list(tmp_path.iterdir())
