@@ -13,7 +13,7 @@ from PIL import Image
 
 from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, codec_class, identify, make_codec
 from dsr.data_pipelines.codecs.base import MAX_PIXELS, Inspection
-from dsr.data_pipelines.codecs.bpg import container
+from dsr.data_pipelines.codecs.bpg import container, read_bpg
 from dsr.data_pipelines.codecs.pillow import PillowCodec
 from dsr.data_pipelines.datasets import ifd, images
 from dsr.data_pipelines.datasets.containers import Parts, jpeg_parts, png_parts
@@ -96,7 +96,7 @@ def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -
     """The picture that a bitstream shows, uint8 RGB (H, W, 3), turned upright where its EXIF says so.
 
     Raises:
-        CodecError: it is cut or damaged, or claims more than `max_pixels`.
+        CodecError: it is cut or damaged, transparent, or claims more than `max_pixels`.
     """
     if header.width * header.height > max_pixels:
         raise CodecError(
@@ -107,7 +107,7 @@ def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -
             return images.picture_of(Path(f"the {header.codec} bitstream"), bitstream, max_pixels).rgb()
         except DatasetError as error:
             raise CodecError(str(error)) from error
-    pixels = _decoder(header).decode(bitstream)
+    pixels = _opaque_bpg(bitstream) if header.codec == "bpg" else _decoder(header).decode(bitstream)
     if (pixels.shape[1], pixels.shape[0]) != (header.width, header.height):
         raise CodecError(
             f"a {header.codec} bitstream whose header says {header.width}x{header.height} pixels decodes to "
@@ -115,6 +115,14 @@ def decode(header: Inspection, bitstream: bytes, max_pixels: int = MAX_PIXELS) -
         )
     turned = orientation(header.codec, bitstream)
     return pixels if turned == 1 else np.asarray(images.turned_upright(Image.fromarray(pixels), turned))
+
+
+def _opaque_bpg(bitstream: bytes) -> np.ndarray:
+    """What the codec decodes, but of a picture that is transparent: the codec drops alpha."""
+    picture = read_bpg(bitstream)
+    if picture.alpha is not None and (picture.alpha < 255).any():
+        raise CodecError("has transparent pixels, whose colour is undefined; dsr bpg decode keeps them")
+    return picture.rgb
 
 
 def _decoder(header: Inspection) -> Codec:

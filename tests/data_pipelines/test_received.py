@@ -21,7 +21,7 @@ from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
 from dsr.data_pipelines.codecs.avif import AvifCodec
 from dsr.data_pipelines.codecs.base import Inspection
-from dsr.data_pipelines.codecs.bpg import container
+from dsr.data_pipelines.codecs.bpg import container, write_bpg
 from dsr.data_pipelines.datasets import open_source
 from dsr.data_pipelines.received import decode, orientation, read_bitstream, read_header, suffixes
 from dsr.models.errors import ReadError
@@ -94,6 +94,16 @@ def test_a_bpg_file_that_claims_a_monstrous_picture_is_refused_before_it_is_deco
     liar = container.serialise(dataclasses.replace(header, width=1 << 20, height=1 << 20), hevc)
     with pytest.raises(CodecError, match="claims"):
         decode(inspect(liar), liar)
+
+
+def test_a_bpg_file_that_is_transparent_is_refused_as_others_are_and_an_opaque_one_taken() -> None:
+    alpha = np.full(PIXELS.shape[:2], 255, np.uint8)
+    opaque = write_bpg(PIXELS, 20, alpha=alpha)
+    assert np.array_equal(decode(inspect(opaque), opaque), make_codec("bpg").decode(opaque))
+    alpha[:16] = 0
+    transparent = write_bpg(PIXELS, 20, alpha=alpha)
+    with pytest.raises(CodecError, match="has transparent pixels, whose colour is undefined"):
+        decode(inspect(transparent), transparent)
 
 
 def with_metadata(codec: str) -> bytes:
