@@ -22,8 +22,8 @@ class Chain(Degradation):
     A `Downsample` before others makes the picture small for them; at the end it is enlarged to its size again.
 
     Attributes:
-        stages: At least two; a codec is the last, if there is one, because what is done to its pictures later has no
-          bitstream.
+        stages: At least two, none of them a chain; a codec is the last, if there is one, because what is done to its
+          pictures later has no bitstream.
     """
 
     name = "chain"
@@ -33,7 +33,10 @@ class Chain(Degradation):
     def __post_init__(self) -> None:
         if len(self.stages) < 2:
             raise DegradationError("a chain has two degradations or more")
-        early = [stage.point for stage in self.stages[:-1] if stage.kind == "codec" or isinstance(stage, Chain)]
+        inner = [stage.point for stage in self.stages if isinstance(stage, Chain)]
+        if inner:
+            raise DegradationError(f"{inner[0]} is a chain itself: give its stages")
+        early = [stage.point for stage in self.stages[:-1] if stage.kind == "codec"]
         if early:
             raise DegradationError(
                 f"{early[0]} must be the last of a chain: what comes behind a codec has no bitstream"

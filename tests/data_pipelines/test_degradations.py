@@ -190,6 +190,13 @@ def test_nothing_comes_behind_a_codec() -> None:
         Chain((make_codec("jpeg", 10), make_degradation("gamma", 2)))
 
 
+def test_a_chain_is_no_stage_of_another_in_which_it_would_draw_the_same_again() -> None:
+    noise = make_degradation("noise-read", 6)
+    inner = Chain((noise, make_codec("jpeg", 10)))
+    with pytest.raises(DegradationError, match=r"noise-read6\+jpeg-quality10 is a chain itself: give its stages"):
+        Chain((noise, inner))
+
+
 @pytest.mark.parametrize("name", DEGRADATIONS)
 @pytest.mark.parametrize("strength", [float("nan"), float("inf"), -1, 0, 1e9, "2", True, None])
 def test_a_level_off_the_scale_is_refused(name: str, strength: object) -> None:
