@@ -25,9 +25,9 @@ def locked(folder: Path, partial: Path, part: str) -> Iterator[None]:
             return
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = lock_file(path, str(folder), shared=bool(part))
-    if lock is None:
-        raise ArtefactError(f"{folder} exists already; choose another folder, or delete it")
     try:
+        if lock is None or occupied(folder):  # maybe since the first look, and its lock is no more
+            raise ArtefactError(f"{folder} exists already; choose another folder, or delete it")
         if part:
             others = {name.rpartition("-")[2] for name in files.names(path.parent) if name.startswith(PART)}
             if others - {part.rpartition("-")[2]}:

@@ -184,6 +184,23 @@ def test_a_lock_that_is_won_because_the_folder_was_just_finished_starts_nothing(
     assert entries(tmp_path) == ["it", "it/manifest.json"]
 
 
+def test_a_folder_that_is_finished_just_before_its_lock_is_won_is_not_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def occupied(folder: Path) -> bool:
+        monkeypatch.undo()
+        make(folder)  # by another process, which is done when this one has looked
+        return False
+
+    monkeypatch.setattr(locks, "occupied", occupied)
+    with (
+        pytest.raises(ArtefactError, match="exists already"),
+        building(tmp_path / "made", IDENTITY) as build,
+    ):
+        (build.path / "weights").write_text("other")
+    assert check(tmp_path / "made").fingerprint == IDENTITY.fingerprint
+
+
 def test_a_place_that_cannot_be_written_is_an_error_of_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtefactError, match="cannot be written: Not a directory"):
