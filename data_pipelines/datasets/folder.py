@@ -212,7 +212,7 @@ class Folder(FileSource):
         texts = [part.strip() for part in str(ids).split(",") if part.strip()]
         if not all(text.isdecimal() and len(text) <= 5 and int(text) <= 65535 for text in texts):
             raise DatasetError(f"Dataset {self.name}: ignore_ids must be ids from 0 to 65535, not {ids!r}.")
-        return [int(text) for text in texts]
+        return list(dict.fromkeys(map(int, texts)))
 
     def _beside(self, folder: Path) -> Iterator[Other]:
         """What lies beside the split folders."""

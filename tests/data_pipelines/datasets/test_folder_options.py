@@ -77,6 +77,7 @@ def test_ids_that_are_ignored_leave_the_classes_and_need_not_be_in_the_list(tmp_
     expected = np.where(label == 0, 0, np.where(label == 2, 1, IGNORE))
     np.testing.assert_array_equal(ids, expected)
     assert open_source("folder", tmp_path, ignore_ids=254).table.num_classes == 3
+    assert open_source("folder", tmp_path, ignore_ids="254,1,254").table == source.table
 
 
 def test_texts_that_look_like_numbers_are_texts(tmp_path: Path) -> None:
