@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import struct
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from PIL import Jpeg2KImagePlugin
 
 from dsr.data_pipelines.codecs.base import CodecError, QualityScale
@@ -13,6 +15,9 @@ from dsr.data_pipelines.codecs.pillow import PillowCodec
 
 _CODESTREAM = b"\xff\x4f\xff\x51"
 """The marker SOC, and SIZ, which always follows it."""
+
+_PART, _END = b"\xff\x90", b"\xff\xd9"
+"""The markers of a part of a tile, and of the end."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,14 @@ class Jpeg2000Codec(PillowCodec):
             "num_resolutions": min(6, min(width, height).bit_length()),
         }
 
+    def _decode(self, bitstream: bytes) -> np.ndarray:
+        pixels = super()._decode(bitstream)
+        try:
+            _check_tiles(bitstream, _codestream(bitstream))
+        except (ValueError, struct.error) as error:
+            raise self._broken(error) from error
+        return pixels
+
     @classmethod
     def depth(cls, bitstream: bytes) -> int:
         start = _codestream(bitstream)
@@ -63,3 +76,18 @@ def _codestream(bitstream: bytes) -> int:
         if kind == b"jp2h" and any(inner == b"pclr" for inner, _, _ in boxes(bitstream, start, end)):
             raise CodecError("shows a palette's colours, which are not read")
     raise ValueError("it has no codestream")
+
+
+def _check_tiles(data: bytes, start: int) -> None:
+    """Raises ValueError if a tile of a codestream that can be decoded is missing: OpenJPEG leaves it black."""
+    right, bottom, _, _, width, height, left, top = struct.unpack_from(">8I", data, start + 8)
+    needed = -(-(right - left) // width) * -(-(bottom - top) // height)
+    at, found = start + 2, set()
+    while data[at : at + 2] not in (_PART, _END, b""):
+        at += 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+    while data[at : at + 2] == _PART:
+        tile, length = struct.unpack_from(">HI", data, at + 4)
+        found.add(tile)
+        at += length or len(data)  # the last one may go on to the end
+    if len(found) < needed:
+        raise ValueError(f"it has {len(found)} of {needed} tiles")

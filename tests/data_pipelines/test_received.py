@@ -106,6 +106,24 @@ def test_a_bpg_file_that_is_transparent_is_refused_as_others_are_and_an_opaque_o
         decode(inspect(transparent), transparent)
 
 
+def test_a_jpeg2000_file_that_lacks_a_tile_is_refused_and_the_tile_not_left_black() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(PIXELS).save(buffer, "JPEG2000", no_jp2=True, tile_size=(32, 16))
+    whole, parts = buffer.getvalue(), []
+    at = whole.index(b"\xff\x90")
+    while whole[at : at + 2] == b"\xff\x90":
+        parts.append(slice(at, at + int.from_bytes(whole[at + 6 : at + 10], "big")))
+        at = parts[-1].stop
+    assert len(parts) == 4 and np.array_equal(decode(inspect(whole), whole), PIXELS)
+    endless = bytearray(whole)  # the length of the last part may be left out
+    endless[parts[3].start + 6 : parts[3].start + 10] = bytes(4)
+    assert np.array_equal(decode(inspect(whole), bytes(endless)), PIXELS)
+    for part in parts:
+        lacking = whole[: part.start] + whole[part.stop :]
+        with pytest.raises(CodecError, match="not a whole jpeg2000 bitstream: it has 3 of 4 tiles"):
+            decode(inspect(lacking), lacking)
+
+
 def with_metadata(codec: str) -> bytes:
     """A file with metadata that Pillow stumbles over."""
     plain = make_codec(codec).encode(PIXELS)
