@@ -23,9 +23,11 @@ TILE_HEIGHT = 323
 TILE_OFFSETS = 324
 TILE_LENGTHS = 325
 EXTRA_SAMPLES = 338
+SAMPLE_FORMAT = 339
 JPEG_TABLES = 347
 
 UNCOMPRESSED, OLD_JPEG, JPEG, DEFLATE = 1, 6, 7, (8, 32946)  # COMPRESSION
+SIGNED = 2  # SAMPLE_FORMAT: two's complement
 SEPARATE = 2  # PLANAR: each sample has strips or tiles of its own
 REDUCED = 1  # SUBFILE_TYPE: a bit for a smaller version of another page
 MIN_IS_WHITE, MIN_IS_BLACK, RGB = 0, 1, 2  # PHOTOMETRIC

@@ -261,6 +261,8 @@ def picture_of(path: Path, data: bytes, max_pixels: int = MAX_PIXELS) -> Picture
         if isinstance(picture.image, TiffImagePlugin.TiffImageFile):
             check_tiff(data, picture.image.tag_v2)
         picture.image.load()
+        if isinstance(picture.image, TiffImagePlugin.TiffImageFile):
+            _check_signs(path, picture.image)
     return picture
 
 
@@ -435,3 +437,10 @@ def _check_tiff(path: Path, directory: ifd.Directory) -> None:
             f"{path}: has {samples} samples a pixel, RGB and {samples - 3} that it does not describe (near infrared?); "
             "keep red, green and blue alone."
         )
+
+
+def _check_signs(path: Path, image: TiffImagePlugin.TiffImageFile) -> None:
+    """Raise DatasetError for negative bytes, which Pillow reads as 128 to 255."""
+    signed = ifd.SIGNED in image.tag_v2.get(ifd.SAMPLE_FORMAT, ())
+    if signed and image.mode == "L" and np.asarray(image).max() > 127:
+        raise DatasetError(f"{path}: holds negative samples, whose meaning is not defined; save it without a sign.")

@@ -445,6 +445,17 @@ def test_tiffs_that_others_guess_at_are_refused_with_the_cause(tmp_path):
     np.testing.assert_array_equal(read_rgb(path), rgbn[..., :3])
 
 
+def test_a_tiff_of_signed_bytes_is_read_unless_it_has_negative_ones(tmp_path):
+    masks = LabelTable((Label(0, 0, "ground", (0, 0, 0)), Label(255, 1, "building", (255, 255, 255))))
+    signed = {262: [1], 339: [2]}  # grey; SampleFormat: two's complement
+    positive = save_raw_tiff(tmp_path / "positive.tif", np.array([[0, 1, 127]], np.uint8), signed)
+    assert read_labels(positive, masks).tolist() == [[0, 1, 127]]
+    negative = save_raw_tiff(tmp_path / "negative.tif", np.array([[0, 1, -1]], np.int8).view(np.uint8), signed)
+    for read in (lambda: read_labels(negative, masks), lambda: read_rgb(negative)):
+        with pytest.raises(DatasetError, match=r"negative\.tif: holds negative samples"):
+            read()
+
+
 def test_label_ids_are_those_written_in_the_file(tmp_path):
     expected = ids(0, 6, 8, [0, 1, 2, 3])
     np.testing.assert_array_equal(read_labels(save(tmp_path / "grey.png", expected), TABLE), expected)
