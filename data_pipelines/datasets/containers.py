@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -156,15 +156,21 @@ def check_tiff(data: bytes, fields: Mapping[int, Any]) -> None:
     compression, tables = fields.get(ifd.COMPRESSION, ifd.UNCOMPRESSED), fields.get(ifd.JPEG_TABLES, b"")
     starts = fields.get(ifd.STRIP_OFFSETS) or fields.get(ifd.TILE_OFFSETS) or ()
     lengths = fields.get(ifd.STRIP_LENGTHS) or fields.get(ifd.TILE_LENGTHS) or ()
+    needed, size = _blocks(fields)
     if compression == ifd.UNCOMPRESSED:
-        _check_blocks(starts, fields)
-    for start, length in zip(starts, lengths):
+        # Pillow leaves black what is beyond the last one, and reads one that lies nowhere, as sparse files have them,
+        # from the beginning of the file.
+        if len(starts) < needed:
+            raise DamageError(f"it has {len(starts)} of {needed} strips or tiles")
+        if 0 in starts[:needed]:
+            raise DamageError("a strip or tile of it has no data")
+    for start, length in zip(starts[:needed], lengths):
         piece = data[start : start + length]
         if compression in ifd.DEFLATE:
-            stream = zlib.decompressobj()
+            stream, left = zlib.decompressobj(), size + 1
             try:
-                while piece and not stream.eof:
-                    stream.decompress(piece, _INFLATED_AT_ONCE)
+                while piece and not stream.eof and left > 0:  # what comes behind is not looked at by libtiff either
+                    left -= len(stream.decompress(piece, min(left, _INFLATED_AT_ONCE)))
                     piece = stream.unconsumed_tail
             except zlib.error as error:
                 raise DamageError(str(error)) from None
@@ -172,23 +178,16 @@ def check_tiff(data: bytes, fields: Mapping[int, Any]) -> None:
             check_jpeg(tables[:-2] + piece[2:] if tables else piece)
 
 
-def _check_blocks(starts: Sequence[int], fields: Mapping[int, Any]) -> None:
-    """Raise DamageError if an uncompressed TIFF lacks strips or tiles.
-
-    Pillow leaves black what is beyond the last one, and reads one that lies nowhere, as sparse files have them, from
-    the beginning of the file.
-    """
+def _blocks(fields: Mapping[int, Any]) -> tuple[int, int]:
+    """How many strips or tiles the picture of a TIFF needs, and how many bytes each has at most, unpacked."""
     width, height = fields[ifd.WIDTH], fields[ifd.HEIGHT]
     if ifd.STRIP_OFFSETS in fields:
-        columns, rows = width, fields.get(ifd.ROWS_PER_STRIP, height)
+        columns, rows = width, min(fields.get(ifd.ROWS_PER_STRIP, height), height)
     else:
         columns, rows = fields.get(ifd.TILE_WIDTH, width), fields.get(ifd.TILE_HEIGHT, height)
     planes = fields.get(ifd.SAMPLES, 1) if fields.get(ifd.PLANAR) == ifd.SEPARATE else 1
     needed = -(-width // max(1, columns)) * -(-height // max(1, rows)) * planes
-    if len(starts) < needed:
-        raise DamageError(f"it has {len(starts)} of {needed} strips or tiles")
-    if 0 in starts[:needed]:
-        raise DamageError("a strip or tile of it has no data")
+    return needed, rows * (columns * sum(fields.get(ifd.BITS, (1,))) + 7) // 8 + rows
 
 
 def _keep(kept: list[slice], start: int, end: int) -> None:

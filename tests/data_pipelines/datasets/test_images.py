@@ -423,6 +423,21 @@ def save_in_blocks(path, pixels, layout, left_out=0, sparse=False):
     return path
 
 
+def test_of_a_tiff_no_more_is_unpacked_than_its_picture_needs(tmp_path):
+    # Unpacked as often as the directory says, these few bytes would take the better part of an hour.
+    packed, strips = zlib.compress(bytes(1 << 24), 9), 60_000
+    data = struct.pack(f"<{2 * strips}I", *[8] * strips, *[len(packed)] * strips)
+    place = 8 + len(packed) + 2 + 11 * 12 + 4
+    fields = {256: 64, 257: 64, 258: 8, 259: 8, 262: 1, 277: 1, 278: 64, 284: 1, 339: 1}
+    entries = {tag: struct.pack("<HHII", tag, 4, 1, value) for tag, value in fields.items()}
+    entries[273] = struct.pack("<HHII", 273, 4, strips, place)
+    entries[279] = struct.pack("<HHII", 279, 4, strips, place + 4 * strips)
+    directory = struct.pack("<H", 11) + b"".join(entries[tag] for tag in sorted(entries)) + bytes(4)
+    path = tmp_path / "a.tif"
+    path.write_bytes(b"II*\0" + struct.pack("<I", 8 + len(packed)) + packed + directory + data)
+    assert read_rgb(path).shape == (64, 64, 3)
+
+
 def test_what_is_no_image_is_named(tmp_path):
     (tmp_path / "a.png").write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n")
     with pytest.raises(DatasetError, match=r"a\.png: holds PostScript"):
