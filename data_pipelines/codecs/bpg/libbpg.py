@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, PngImagePlugin
 
 from dsr.data_pipelines.codecs.base import CodecError
 
@@ -44,8 +44,11 @@ def decode(bitstream: bytes) -> np.ndarray:
         source, target = Path(folder, "in.bpg"), Path(folder, "out.png")
         source.write_bytes(bitstream)
         png = _make(target, "bpgdec", str(source))
-    with Image.open(io.BytesIO(png)) as image:
-        return np.array(image.convert("RGB"))
+    try:
+        # Not through `Image.open`, whose bound on the size is another than the codec's.
+        return np.array(PngImagePlugin.PngImageFile(io.BytesIO(png)).convert("RGB"))
+    except Exception as error:  # Pillow's readers raise whatever they trip over
+        raise CodecError(f"bpgdec wrote no PNG file ({error})") from error
 
 
 def version() -> str:

@@ -67,6 +67,20 @@ def stand_ins(programs):
     return programs
 
 
+def test_how_large_a_decoded_picture_may_be_says_the_codec_and_not_pillow(stand_ins, monkeypatch):
+    codec = make_codec("bpg", 25, encoder="libbpg", preset="3")
+    bitstream = codec.encode(scene(20, 30))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20 * 30 // 4)
+    assert codec.decode(bitstream).shape == (20, 30, 3)
+
+
+def test_a_decoder_that_writes_something_else_is_named(programs):
+    install(programs, "bpgenc", "#!/bin/sh\n")
+    install(programs, "bpgdec", '#!/bin/sh\necho none > "$2"\n')
+    with pytest.raises(CodecError, match="bpgdec wrote no PNG file"):
+        libbpg.decode(b"")
+
+
 @pytest.mark.parametrize("chroma", ["4:2:0", "4:4:4", "gray"])
 def test_the_programs_encode_and_decode(stand_ins, chroma):
     pixels = scene(20, 30)
