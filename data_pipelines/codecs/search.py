@@ -77,6 +77,7 @@ def find_quality(
     # Invariant: rate(below) < target <= rate(above). The ends are encoded only if the search arrives at them, because
     # the finest quality is slow and rarely wanted.
     below, above = coarse, fine
+    weights, moved = (1.0, 1.0), below
     for step in range(MAX_STEPS):
         if not scale.integer and step == NEAR_AN_END and not rate(below) < target_bpp <= rate(above):
             break
@@ -86,13 +87,18 @@ def find_quality(
             share = 0.5
             if below in rates and above in rates:
                 share = math.log(target_bpp / rates[below]) / math.log(rates[above] / rates[below])
+                share = weights[0] * share / (weights[0] * share + weights[1] * (1 - share))
             middle = below + share * (above - below)
         if middle in (below, above):
             break
+        # An end that stays for a second time counts half as far off as it is, and so on (the Illinois algorithm): else
+        # it stays for ever where the rate does not rise exponentially, and the steps become too small to arrive.
         if rate(middle) < target_bpp:
-            below = middle
+            weights = 1.0, (weights[1] / 2 if moved == below else 1.0)
+            below = moved = middle
         else:
-            above = middle
+            weights = (weights[0] / 2 if moved == above else 1.0), 1.0
+            above = moved = middle
         if not scale.integer and abs(rates[middle] / target_bpp - 1) < CLOSE:
             break
     for end in {below, above} & {coarse, fine}:

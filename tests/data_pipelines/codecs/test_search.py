@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+import numpy as np
 import pytest
 
-from dsr.data_pipelines.codecs import CodecError, codec_class, make_codec
+from dsr.data_pipelines.codecs import CODECS, Codec, CodecError, QualityScale, codec_class, make_codec
 from dsr.data_pipelines.codecs.search import find_quality
 from tests.data_pipelines.codecs.conftest import scene
 
@@ -40,6 +43,27 @@ def test_a_continuous_scale_is_met_closely():
     found = find_quality("jpeg2000", 1.3, IMAGES)
     assert found.bpp == rate("jpeg2000", found.codec.quality)
     assert found.bpp == pytest.approx(1.3, rel=0.02)
+
+
+@dataclass(frozen=True)
+class Linear(Codec):
+    """A codec that takes the rate that it is asked for, as JPEG 2000 does."""
+
+    name = "linear"
+    scale = QualityScale("rate", 0.01, 24, 1.0, higher_is_better=True, integer=False)
+
+    def _encode(self, pixels):
+        return bytes(round(self.quality * pixels.shape[0] * pixels.shape[1] / 8))
+
+    def _decode(self, bitstream):
+        raise NotImplementedError
+
+
+@pytest.mark.parametrize("target", [0.1, 0.2, 0.45, 0.545, 0.8, 1.0, 3.0, 20.0])
+def test_a_rate_that_does_not_rise_exponentially_is_met_closely_too(target, monkeypatch):
+    monkeypatch.setitem(CODECS, "linear", f"{__name__}:Linear")
+    found = find_quality("linear", target, [np.zeros((500, 500, 3), np.uint8)])
+    assert found.bpp == pytest.approx(target, rel=0.001)
 
 
 def test_the_ends_of_the_scale_are_within_reach():
