@@ -45,7 +45,8 @@ def find_quality(
     """Finds the quality of codec `name` whose real rate on `images` is closest to `target_bpp`.
 
     Searches the codec's scale, trusting that the rate rises along it: whole numbers by bisection, so that the images
-    are encoded about log2(range) times, real ones by interpolating the logarithm of the rate, four to six times.
+    are encoded about log2(range) times, real ones by interpolating the logarithm of the rate: four to six times if that
+    rises evenly, as msh's does, and up to MAX_STEPS + 1 times if the rate moves in steps, as JPEG 2000's does.
 
     Args:
         name: A codec with a quality scale.
