@@ -31,7 +31,7 @@ def write_file(target: Path, data: bytes) -> None:
     if is_asked(DRY_RUN):
         return
     try:
-        files.write_beside_others(target, data)
+        files.write_atomically(target, data)
     except OSError as error:
         raise cannot_write(target, error) from error
 

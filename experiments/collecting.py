@@ -48,7 +48,7 @@ from dsr.experiments.stored_json import from_json, load
 from dsr.experiments.stored_study import claim_folder
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import ConfusionSummary, EvaluationSummary, ImagesSummary, ShardsSummary, TrainingSummary
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.png import encode_png
@@ -348,7 +348,7 @@ def _information_maps(study: Study, evaluated: Sequence[Case], folder: Path) -> 
         if key in original:
             path = folder / f"{losses(study, cases[0]).fingerprint[:8]}-{number}-information.png"
             bits = compressed[key].astype(np.float32) - original[key].astype(np.float32)
-            write_beside_others(path, encode_png(information_levels(bits)))
+            write_atomically(path, encode_png(information_levels(bits)))
             paths[key] = str(path)
     return paths
 
@@ -362,7 +362,7 @@ def _small_pictures(study: Study, keys: Collection[str]) -> dict[str, str]:
             small = Image.fromarray(record.pixels())
             small.thumbnail((THUMBNAIL, THUMBNAIL))
             path = folder / f"small-{number}.png"
-            write_beside_others(path, encode_png(np.asarray(small)))
+            write_atomically(path, encode_png(np.asarray(small)))
             found[record.key] = str(path)
     return found
 
@@ -376,8 +376,8 @@ def _pictures(shards: Artefact, keys: set[str], folder: Path) -> dict[str, tuple
         if record.key in keys:
             stem = f"{shards.fingerprint[:8]}-{len(found)}"
             image, label = folder / f"{stem}.png", folder / f"{stem}-label.png"
-            write_beside_others(image, record.image)
-            write_beside_others(label, record.label)
+            write_atomically(image, record.image)
+            write_atomically(label, record.label)
             found[record.key] = str(image), str(label)
     return found
 

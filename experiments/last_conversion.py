@@ -14,7 +14,7 @@ from dsr.experiments.study import ORIGINAL, Study
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.errors import ArtefactError
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import Manifest
 
@@ -26,7 +26,7 @@ def remember_conversion(study: Study) -> None:
     (point,) = study.config.points
     if files.is_url(study.work):
         return  # where whoever comes next is told
-    write_beside_others(claim_folder(study) / LAST, json.dumps(asdict(located(point))).encode())
+    write_atomically(claim_folder(study) / LAST, json.dumps(asdict(located(point))).encode())
 
 
 def last_conversion(study: Study) -> OperatingPoint:

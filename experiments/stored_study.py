@@ -17,7 +17,7 @@ from dsr.experiments.study import Study
 from dsr.experiments.trained_codec import is_trained
 from dsr.models.restorers.folder import SHIPPED
 from dsr.tfrecords.errors import cannot_write
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 
 OWNER = "dataset.json"
 """In the study's folder: whose images it is about."""
@@ -52,7 +52,7 @@ def claim_folder(study: Study, folder: Optional[Path] = None) -> Path:
     except FileNotFoundError:
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            write_beside_others(note, json.dumps(mine).encode())
+            write_atomically(note, json.dumps(mine).encode())
         except OSError as error:
             raise cannot_write(folder, error) from None
     else:
@@ -73,7 +73,7 @@ def store(study: Study, preset: str) -> Path:
     full = dataclasses.replace(full, points=tuple(map(located, full.points)))
     path = claim_folder(study) / STORED
     try:
-        write_beside_others(path, to_toml(full, preset).encode())
+        write_atomically(path, to_toml(full, preset).encode())
     except OSError as error:
         raise cannot_write(path, error) from None
     return path

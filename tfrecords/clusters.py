@@ -35,7 +35,7 @@ def attempt(work: Work, task: Any) -> bool:
         for _ in work(task):
             pass
     except UserError as error:
-        files.write_beside_others(failure, str(error).encode())
+        files.write_atomically(failure, str(error).encode())
         return False
     return True
 

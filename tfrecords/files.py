@@ -131,23 +131,11 @@ def writing(path: Path, scratch: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file that after a crash is either as before or as now; for one writer at a time.
-
-    What a kill leaves is `<name>.tmp`, which the next write takes; an exception leaves nothing.
-    """
+    """Write a file that after a crash is either as before or as now, whoever else writes it at the same moment."""
     if is_url(path):
         with _os_errors(path):
             path.write_bytes(data)
         return
-    with _replacing(path, path.with_name(path.name + TEMPORARY)) as file:
-        file.write(data)
-
-
-def write_beside_others(path: Path, data: bytes) -> None:
-    """The same where other processes and hosts may write this file at the same moment: the last one counts.
-
-    What a kill leaves has a name of its own, and stays.
-    """
     with writing(path, path.parent) as file:
         file.write(data)
 

@@ -9,7 +9,7 @@ from dsr.data_pipelines.datasets import LabelTable
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.checking import SplitFacts
 from dsr.tfrecords.errors import cannot_write
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 
 
 def write_check(dataset: str, table: LabelTable, splits: Sequence[SplitFacts], page: Path) -> None:
@@ -20,6 +20,6 @@ def write_check(dataset: str, table: LabelTable, splits: Sequence[SplitFacts], p
         .render(dataset=dataset, table=table, splits=splits, style=inlined("report.css"))
     )
     try:
-        write_beside_others(page, text.encode(errors="replace"))
+        write_atomically(page, text.encode(errors="replace"))
     except OSError as error:
         raise cannot_write(page, error) from None

@@ -17,7 +17,7 @@ from dsr.experiments.analysis.gains import Gain
 from dsr.experiments.analysis.page import environment, inlined
 from dsr.experiments.analysis.svg import Dot, Series, line_chart, linear_axis, rate_axis
 from dsr.experiments.results import LeftOut
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 
 MEASURES = {"psnr": "PSNR, dB", "ms_ssim_db": "MS-SSIM, dB"}
 MARKERS = ("circle", "square", "triangle", "diamond")
@@ -59,9 +59,9 @@ def write_rate_distortion(name: str, found: Comparison, folder: Path) -> Path:
     writer = csv.DictWriter(text, [column.name for column in fields(RatePoint)], lineterminator="\n")
     writer.writeheader()
     writer.writerows(asdict(point) for point in found.points)
-    write_beside_others(folder / "rate_distortion.csv", text.getvalue().encode())
+    write_atomically(folder / "rate_distortion.csv", text.getvalue().encode())
     page = folder / "rate_distortion.html"
-    write_beside_others(page, render(name, found).encode())
+    write_atomically(page, render(name, found).encode())
     return page
 
 

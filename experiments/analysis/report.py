@@ -37,7 +37,7 @@ from dsr.experiments.results import Results, TrainingResult
 from dsr.experiments.stored_json import from_json, to_json
 from dsr.models.metrics.distances import FEWEST_IMAGES
 from dsr.tfrecords.errors import one_sentence
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 
 LARGEST = 8_000_000  # bytes of a page, which samples must not make larger
 HEAT_FULL = 20.0  # points of IoU at which a cell of the per-class table has its full colour
@@ -100,7 +100,7 @@ def write_report(results: Results, folder: str | Path, against: Optional[Results
     with one_sentence(folder):
         folder.mkdir(parents=True, exist_ok=True)
         for name, text in texts.items():
-            write_beside_others(folder / name, text.encode("utf-8"))
+            write_atomically(folder / name, text.encode("utf-8"))
     return folder / "report.html"
 
 

@@ -16,7 +16,7 @@ from dsr.experiments.stored_json import from_json, load, to_json
 from dsr.experiments.stored_study import NO_PATHS, PATHS, claim_folder
 from dsr.experiments.study import Study
 from dsr.models.errors import UserError
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 
 Value = TypeVar("Value")
 
@@ -52,8 +52,8 @@ class Kept(Generic[Value]):
         if trials and not any(trial.restorer for trial in trials):
             settings = {name: text for name, text in settings.items() if not name.startswith(OF_RESTORERS)}
         content = {"settings": settings, "measured": to_json(value)}
-        write_beside_others(folder / f"{self.name}.json", json.dumps(content, indent=1).encode())
-        write_beside_others(folder / f"{self.name}.csv", table.to_csv().encode())
+        write_atomically(folder / f"{self.name}.json", json.dumps(content, indent=1).encode())
+        write_atomically(folder / f"{self.name}.csv", table.to_csv().encode())
 
     def kept(self, study: Study) -> Optional[Value]:
         """What was kept last; None if nothing was. Raises ConfigError if it is damaged."""

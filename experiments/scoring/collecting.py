@@ -35,7 +35,7 @@ from dsr.experiments.scoring.counts import Counts, estimate
 from dsr.experiments.scoring.predictions import Ids, Predicted, match, read_label_map
 from dsr.experiments.study import Study
 from dsr.tfrecords.errors import one_sentence
-from dsr.tfrecords.files import write_beside_others
+from dsr.tfrecords.files import write_atomically
 from dsr.tfrecords.manifest import installed_versions
 from dsr.tfrecords.png import encode_png
 
@@ -201,5 +201,5 @@ def predicted_samples(
 
 
 def _written(path: Path, array: NDArray[np.uint8]) -> str:
-    write_beside_others(path, encode_png(array))
+    write_atomically(path, encode_png(array))
     return str(path)
