@@ -20,7 +20,7 @@ DISCRIMINATORS = "discriminators"
 """What an adversarial restorer needs besides to go on training."""
 
 SHIPPED = "shipped"
-"""The name of the restorer that comes with dsr, and where a training can start."""
+"""The name of the restorer that comes with dsr, and where a training can start; of the codec likewise."""
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 
