@@ -334,6 +334,7 @@ with_seeds = _changed_by(
     Request.repeated,
     type=click.IntRange(min=1),
     metavar="N",
-    help="Segmenters for each training domain, which differ in nothing but the seed; 3 give error bars.  [default: 1]",
+    help="Segmenters for each training domain, which differ in nothing but the seed; 3 give error bars.  "
+    "[default: the preset's]",
 )
 """Add --seeds; the command's `request` is then with so many segmenters for each training domain."""

@@ -38,7 +38,11 @@ def _parse_part(context: click.Context, option: click.Parameter, text: Optional[
 
 @click.command("convert", cls=Command)
 @study_options_without("weights")
-@click.option("--codec", type=POINT, help=f"One of {', '.join(CODECS)}, or another degradation.")
+@click.option(
+    "--codec",
+    type=POINT,
+    help=f"One of {', '.join(CODECS)}, or another degradation.  [default: the preset's]",
+)
 @with_quality
 @codec_option
 @click.option("--bpg-encoder", type=click.Choice(["x265", "libbpg"]), help="libbpg: bpgenc and bpgdec from PATH.")

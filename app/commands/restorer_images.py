@@ -30,7 +30,7 @@ from dsr.experiments.measurements.restorer_images import scores, trials
 @dry_run_option
 @json_option
 def command(request: Request, counts: tuple[int, ...]) -> None:
-    """Draw mIoU of RO against the number of images that the restorer learned from (paper, Fig. 8), beside CO.
+    """Draw mIoU of RO against the number of images that the restorer learned from (paper, figure 8), beside CO.
 
     Each number is a restorer and a segmenter of its own, at each operating point; the plan says how long that takes.
     The study's report shows the result.

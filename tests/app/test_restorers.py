@@ -83,6 +83,14 @@ def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path
     assert plan.count(" restorer streets/") == 2
 
 
+@pytest.mark.parametrize("command", ["run", "train"])
+def test_without_the_option_there_are_as_many_seeds_as_the_help_says(command: str, tmp_path: Path) -> None:
+    arguments = (command, *(["--config", "CO", "--codec", "bpg"] if command == "train" else []))
+    plan = output(*arguments, "--dry-run", "--work", str(tmp_path))
+    assert plan.count(" segmenter streets/deeplab-mobilenet_v2-compressed") == preset("demo").seeds == 3
+    assert "3 give error bars. [default: the preset's]" in " ".join(output(command, "--help").split())
+
+
 @pytest.mark.parametrize("command", ["run", "report", "train", "evaluate"])
 def test_fewer_than_one_seed_is_refused(command: str) -> None:
     result = CliRunner().invoke(cli, [command, "--seeds", "0"])
