@@ -129,7 +129,10 @@ def _decoder(header: Inspection) -> Codec:
     if header.codec != "msh":
         return make_codec(header.codec)
     if header.quality is None:
-        raise CodecError(f"an msh bitstream of the model {header.details['model']}, which does not come with dsr")
+        raise CodecError(
+            f"an msh bitstream of the model {header.details['model']}, which does not come with dsr: whoever has its "
+            'file decodes it in Python, by make_codec("msh", model=FILE)'
+        )
     return _msh(header.quality)
 
 

@@ -22,6 +22,7 @@ from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
 from dsr.data_pipelines.codecs.avif import AvifCodec
 from dsr.data_pipelines.codecs.base import Inspection
 from dsr.data_pipelines.codecs.bpg import container, write_bpg
+from dsr.data_pipelines.codecs.msh.container import Bitstream
 from dsr.data_pipelines.datasets import open_source
 from dsr.data_pipelines.received import decode, orientation, read_bitstream, read_header, suffixes
 from dsr.models.errors import ReadError
@@ -53,8 +54,14 @@ def test_a_codec_is_known_by_its_bytes_and_decodes_as_it_does_itself(codec: str)
     assert np.array_equal(decode(header, bitstream), make_codec(codec).decode(bitstream))
 
 
+def test_a_bitstream_of_another_model_is_refused_with_what_decodes_it() -> None:
+    bitstream = bytes(Bitstream(bytes(8), 48, 32, b"", b"", 0))
+    with pytest.raises(CodecError, match=r"000000000000.*make_codec\(\"msh\", model=FILE\)"):
+        decode(inspect(bitstream), bitstream)
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
-@pytest.mark.parametrize("codec", ["jpeg", "webp", "bpg"])
+@pytest.mark.parametrize("codec", ["jpeg", "webp", "avif", "bpg"])
 def test_a_received_picture_is_turned_upright_as_viewers_show_it(codec: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[274] = orientation
