@@ -1,7 +1,7 @@
 """Fits the perceptual indexes: NIQE's model of pristine patches, HOSA's codebook and regression.
 
     python -m dsr.experiments.tools.fit_perceptual --root ~/photographs/train --held-out ~/photographs/held-out \\
-        --output models/perceptual/weights
+        --output models/metrics/perceptual/weights
 
 Both need photographs only. NIQE is fitted to the sharp patches of these. HOSA learns from versions of them that are
 degraded in known ways; no observers' opinions are to be had, so what it learns to tell, without the original, is how
