@@ -18,7 +18,7 @@ from tests.commands_shown import check_parses, commands_in
 from tests.test_floors import FLOORS
 
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("examples/**/*.md")])
 ROOMS = "app|data_pipelines|docs|examples|experiments|models|tests|tfrecords"
 
 
@@ -28,8 +28,21 @@ def named(page: Path) -> str:
 
 @pytest.mark.parametrize("page", PAGES, ids=named)
 def test_links_lead_somewhere(page: Path) -> None:
-    targets = re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8"))
-    assert [t for t in targets if "://" not in t and not (page.parent / t).exists()] == []
+    targets = [t for t in re.findall(r"\]\(([^)\s]+)", page.read_text(encoding="utf-8")) if "://" not in t]
+    there = [((page.parent / name) if name else page, place) for name, _, place in (t.partition("#") for t in targets)]
+    lost = [f"{path}#{place}" for path, place in there if not path.exists() or (place and place not in headings(path))]
+    assert lost == []
+
+
+def headings(page: Path) -> set[str]:
+    """What links call the sections of a page."""
+    titles = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.strip().lower()).replace(" ", "-") for title in titles}
+
+
+def test_no_picture_of_the_documentation_is_left_over() -> None:
+    shown = {name for page in PAGES for name in re.findall(r"images/([\w.-]+)\)", page.read_text(encoding="utf-8"))}
+    assert {path.name for path in (ROOT / "docs/images").iterdir()} == shown
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.name != "CHANGELOG.md"], ids=named)
