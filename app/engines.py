@@ -35,7 +35,7 @@ def engine_options(command: Callable[..., Any]) -> Callable[..., Any]:
                 show_default=True,
                 help="What spreads the work: processes of this machine, Apache Beam, Apache Spark or Dask.",
             ),
-            click.option(WHERE["beam"], default="", metavar="TEXT", help="Beam's own, as in the example below."),
+            click.option(WHERE["beam"], default="", metavar="TEXT", help="Beam's own, as in the example above."),
             click.option(WHERE["spark"], default="", metavar="URL", help="Such as spark://host:7077."),
             click.option(WHERE["dask"], default="", metavar="ADDRESS", help="Such as tcp://host:8786."),
         ]
