@@ -3,6 +3,7 @@ trained."""
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dsr.app.cli import cli
-from dsr.experiments.config.presets import preset
+from dsr.experiments.config.presets import PRESETS, preset
 from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
 from tests.experiments.planning import made_up
@@ -84,10 +85,14 @@ def test_seeds_repeat_every_segmenter_of_the_plan_and_no_restorer(tmp_path: Path
 
 
 @pytest.mark.parametrize("command", ["run", "train"])
-def test_without_the_option_there_are_as_many_seeds_as_the_help_says(command: str, tmp_path: Path) -> None:
-    arguments = (command, *(["--config", "CO", "--codec", "bpg"] if command == "train" else []))
-    plan = output(*arguments, "--dry-run", "--work", str(tmp_path))
-    assert plan.count(" segmenter streets/deeplab-mobilenet_v2-compressed") == preset("demo").seeds == 3
+def test_without_the_option_there_are_as_many_seeds_as_the_help_says(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    twice = dataclasses.replace(preset("demo"), seeds=2)
+    monkeypatch.setitem(PRESETS, "demo", lambda: twice)
+    asked = {"run": ["--set", "points=bpg-qp40"], "train": ["--config", "CO", "--codec", "bpg", "--qp", "40"]}
+    plan = output(command, *asked[command], "--dry-run", "--work", str(tmp_path))
+    assert plan.count("evaluation streets/CO-bpg-qp40") == 2
     assert "3 give error bars. [default: the preset's]" in " ".join(output(command, "--help").split())
 
 
