@@ -20,7 +20,8 @@ HEAD = """\
 This page is made from the commands' own help by `python -m dsr.app.manual`.
 
 `dsr COMMAND --help` shows a command's own options and names those that it shares; `--help-all` explains them all.
-A wrong use, as an option or a codec that there is not, ends with status 2; what else goes wrong with status 1 and one sentence.
+A wrong use, as an option or a codec that there is not, ends with status 2;
+what else goes wrong with status 1 and one sentence.
 
 A shell completes commands, options and names of presets, codecs, datasets, restorers and studies.
 For bash, put this into `~/.bashrc` (zsh: `zsh_source` in `~/.zshrc`; fish: `fish_source`):
