@@ -9,8 +9,9 @@ from dsr.app.help import DRY_RUN, Command, dry_run_option, is_asked, json_option
 from dsr.app.plans import plan_and_make, show_plan
 from dsr.app.request import Request, study_argument, study_options, with_adaptations, with_restorers, with_seeds
 from dsr.app.tables import show_results
-from dsr.experiments.collecting import collect, report_of
+from dsr.experiments.collecting import collect, collect_scores, report_of
 from dsr.experiments.costs import BYTES_BASIS, GPU_BASIS, Costs, costs
+from dsr.experiments.graph import hosts
 from dsr.experiments.graph.artefacts import plan
 from dsr.experiments.measurements.artefacts import measurements
 from dsr.experiments.stored_study import store
@@ -69,11 +70,14 @@ def command(request: Request) -> None:
         if needed:
             console.say(f"  before it can start: {needed}")
         return
-    store(study, request.preset)
+    store(study, request.preset)  # by each of several hosts: so all of them refuse a name that is taken
     plan_and_make(targets, console)
 
-    results = collect(study)
-    show_results(results, report_of(study, results))
+    if hosts.is_chief():
+        results = collect(study)
+        show_results(results, report_of(study, results))
+    else:
+        show_results(collect_scores(study))
 
 
 def _without_missing_weights(request: Request) -> tuple[Request, str]:

@@ -10,8 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
+from dsr.app.cli import cli
+from dsr.app.commands import run
+from dsr.app.request import Request
 from dsr.experiments import collecting
 from dsr.experiments.collecting import collect, collect_scores, other_results, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
@@ -196,6 +200,21 @@ def test_another_study_that_cannot_be_read_is_one_sentence(study: Study, text: s
         (folder / "results.json").write_text(text)
     with pytest.raises(UserError, match=said):
         other_results(study, "other")
+
+
+@pytest.mark.parametrize("host", [0, 1])
+def test_of_several_hosts_all_show_the_scores_and_the_first_alone_writes_the_report(
+    study: Study, host: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cluster = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": host}}
+    monkeypatch.setenv("TF_CONFIG", json.dumps(cluster))
+    monkeypatch.setattr(Request, "study", lambda self: study)
+    monkeypatch.setattr(run, "plan_and_make", lambda targets, console: None)  # all there is was made
+    shutil.rmtree(study.folder, ignore_errors=True)
+    result = CliRunner().invoke(cli, ["run"])
+    assert result.exit_code == 0 and "jpeg-quality10" in result.stdout, result.output
+    written = (study.folder / "report.html").exists(), (study.folder / "samples").exists()
+    assert ("report: " in result.stdout, *written) == (host == 0,) * 3
 
 
 def test_the_report_of_several_restorers_and_seeds_is_written_whole(study: Study) -> None:
