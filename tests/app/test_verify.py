@@ -11,13 +11,19 @@ from click.testing import CliRunner
 
 from dsr.app.commands.verify import command
 from dsr.experiments.graph.places import below
+from dsr.tfrecords import verify
 from dsr.tfrecords.building import building
 from dsr.tfrecords.manifest import Identity
-
-pytestmark = pytest.mark.slow  # processes
+from tests.tfrecords.fakes import inline
 
 IDENTITY = Identity("thing", "set/one", {"setting": 1})
 OWN = f"set/one-{IDENTITY.fingerprint[:8]}"
+
+
+@pytest.fixture(autouse=True)
+def in_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reads in this process, which takes milliseconds."""
+    monkeypatch.setattr(verify, "run", lambda work, tasks, workers: inline(work, tasks))
 
 
 @pytest.fixture

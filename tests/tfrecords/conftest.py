@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource
+from tests.tfrecords.fakes import FakeCodec, FakeRestorer, FakeSource, inline
 from tests.tfrecords.writing import write_compressed, write_originals, write_restored
 
 MEMORY = Path("/dev/shm")
@@ -28,9 +28,9 @@ def tmp_path(tmp_path: Path) -> Iterator[Path]:
 def converted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with `originals`, `compressed` and `restored`, ten images in three shards each; not to be changed."""
     work = tmp_path_factory.mktemp("converted")
-    write_originals(FakeSource(10), "test", work / "originals", images_per_shard=4, workers=2)
-    write_compressed(work / "originals", FakeCodec(8), work / "compressed", workers=2)
-    write_restored(work / "compressed", work / "originals", FakeRestorer(8), work / "restored", workers=2)
+    write_originals(FakeSource(10), "test", work / "originals", images_per_shard=4, engine=inline)
+    write_compressed(work / "originals", FakeCodec(8), work / "compressed", engine=inline)
+    write_restored(work / "compressed", work / "originals", FakeRestorer(8), work / "restored", engine=inline)
     return work
 
 

@@ -76,6 +76,7 @@ def test_parts_made_in_any_order_join_to_what_one_run_makes(tmp_path: Path, whol
 def test_parts_made_at_the_same_time_join_too(tmp_path: Path, whole: Path) -> None:
     work = tmp_path / "parts"
     context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])  # so that only one process imports all this
     processes = [context.Process(target=write_part, args=(work, f"{number}/4")) for number in range(1, 5)]
     for process in processes:
         process.start()
