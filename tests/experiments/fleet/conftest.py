@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from dsr.experiments.fleet.folders import Folder
+from dsr.experiments.graph.progress import Progress
+from tests.tfrecords.fakes import inline
 
 HEIGHT, WIDTH = 32, 48
 
@@ -26,6 +31,11 @@ def camera(tmp_path: Path) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(picture(number)).save(path)
     return folder
+
+
+def make(folder: Folder, target: Path) -> dict[str, Any]:
+    """Make it in this process; gives the manifest's summary."""
+    return folder.make(target, None, Progress(), inline).summary
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -23,15 +23,13 @@ from dsr.experiments.fleet.folders import BatchWriter, Folder, check_apart
 from dsr.experiments.fleet.pictures import Format
 from dsr.experiments.fleet.rates import Fixed
 from dsr.experiments.fleet.restoring import restored_folder
-from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.ledger import SOURCES
 from dsr.tfrecords.manifest import Manifest
-from tests.experiments.fleet.conftest import contents, picture
+from tests.experiments.fleet.conftest import contents, make, picture
 from tests.experiments.fleet.test_encoding import errors
-from tests.tfrecords.fakes import inline
 
 JPEG = Fixed(make_codec("jpeg", 30))
 
@@ -69,10 +67,6 @@ def labelled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Pat
         (fleet / f"{number}.jpg").write_bytes(JPEG.codec.encode(picture(number)))
         Image.fromarray(picture(number)[..., 0] // 64).save(labels / f"{number}.bmp")
     return fleet, labels
-
-
-def make(folder: Folder, target: Path) -> dict[str, Any]:
-    return folder.make(target, None, Progress(), inline).summary
 
 
 def begin(folder: Folder, target: Path) -> None:
