@@ -14,7 +14,9 @@ from PIL import Image
 
 from dsr.app.commands.tensorboard import TENSORBOARD
 from dsr.tfrecords.building import building
+from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.manifest import Identity
+from tests.crashes import Tree, tree
 
 pytestmark = pytest.mark.slow
 
@@ -28,12 +30,26 @@ def dsr(arguments: str, streams: str = "", **environment: str) -> subprocess.Com
     )
 
 
+CONVERT = "convert --codec none --role test --workers 1 --set dataset.options.test=2 --work"
+
+
+def shards(work: Path) -> Tree:
+    return {name: data for name, data in tree(work / "shards").items() if not name.endswith(MANIFEST)}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """The shards of a conversion whose streams are open."""
+    work = tmp_path_factory.mktemp("open")
+    assert dsr(f"{CONVERT} {work}").returncode == 0
+    return shards(work)
+
+
 @pytest.mark.parametrize("closed", ["2>&-", ">&-", "<&-", "<&- >&- 2>&-", ">&- 2>&-"])
-def test_closed_streams_change_nothing_that_is_made(closed: str, tmp_path: Path) -> None:
-    convert = "convert --codec none --role test --workers 1 --set dataset.options.test=2 --work"
-    result = dsr(f"{convert} {tmp_path / 'closed'}", closed)
+def test_closed_streams_change_nothing_that_is_made(closed: str, made: Tree, tmp_path: Path) -> None:
+    result = dsr(f"{CONVERT} {tmp_path / 'closed'}", closed)
     assert result.returncode == 0 and b"Traceback" not in result.stdout + result.stderr
-    assert dsr(f"verify --workers 1 --work {tmp_path / 'closed'}").returncode == 0
+    assert shards(tmp_path / "closed") == made
     result = dsr(f"train --config nonsense --work {tmp_path}", closed)
     assert result.returncode == 2 and b"Traceback" not in result.stdout + result.stderr
 
@@ -53,9 +69,9 @@ def test_json_is_json_in_a_terminal_of_few_characters(tmp_path: Path) -> None:
 
 
 @pytest.mark.tensorflow
-@pytest.mark.parametrize("module", ["random", "tensorboard", "numpy"])
-def test_tensorboard_does_not_take_modules_from_the_current_folder(tmp_path: Path, module: str) -> None:
-    (tmp_path / f"{module}.py").write_text("raise RuntimeError('not yours')")
+def test_tensorboard_does_not_take_modules_from_the_current_folder(tmp_path: Path) -> None:
+    for module in ("random", "tensorboard", "numpy"):
+        (tmp_path / f"{module}.py").write_text("raise RuntimeError('not yours')")
     started = subprocess.run(
         [sys.executable, "-c", TENSORBOARD, "--version_tb"], check=False, cwd=tmp_path, capture_output=True, text=True
     )

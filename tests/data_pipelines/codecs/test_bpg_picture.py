@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
-import time
 
 import av
 import numpy as np
@@ -364,13 +363,12 @@ def test_filling_behind_the_picture_is_left_out(picture):
     assert np.array_equal(read_bpg(serialise(header, block + b"\0\0\3" * 5)).rgb, read_bpg(data).rgb)
 
 
-def test_more_blocks_than_the_data_can_hold_are_refused_at_once(picture):
+def test_more_blocks_than_the_data_can_hold_are_refused_before_ffmpeg_allocates_them(picture, monkeypatch):
     header, block = parse(write_bpg(picture, 51))
-    start = time.perf_counter()
+    monkeypatch.setattr(hevc, "_decode_stream", None)
     for length in (24, len(block)):
         with pytest.raises(CodecError, match="than its .* bytes of picture data can hold"):
             read_bpg(serialise(dataclasses.replace(header, width=14142, height=14142), block[:length]))
-    assert time.perf_counter() - start < 0.5
 
 
 def test_a_slice_that_predicts_from_other_pictures_is_refused(picture):
