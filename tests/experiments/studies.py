@@ -3,16 +3,34 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
 
 from dsr.experiments.config.schema import DatasetConfig, OperatingPoint, RestorerConfig, SegmenterConfig, StudyConfig
+from dsr.experiments.conversion import Converting
 from dsr.models.hyperprior.config import CodecTrainingConfig
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
 from dsr.models.segmenter.config import BACKBONES, DeepLabConfig, KnownBackbone
+from dsr.tfrecords.engine import How, Work
+from tests.tfrecords.fakes import inline
 
 BACKBONES["few_layers"] = KnownBackbone("tests.experiments.few_layers", 1_000)
 FEW_LAYERS = ["segmenter.network.backbone=few_layers", "segmenter.network.width=1"]
 """Settings of a segmenter that is built in a second, in this process."""
+
+
+def here(work: Work, tasks: Sequence[Any]) -> Iterator[tuple[Any, Any]]:
+    """An engine that starts no process, each of which takes a second and one that restores some: for studies whose
+    shards are only on the way to what a test is about. TensorFlow restores with the threads that it has here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("dsr.models.restorers.saved.single_threaded", lambda: None)
+        yield from inline(work, tasks)
+
+
+HERE = Converting(How(1, here))
 
 
 def small() -> StudyConfig:

@@ -34,6 +34,7 @@ from dsr.tfrecords.ledger import STATISTICS
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.png import encode_png
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +74,7 @@ def scores(study: Study) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
-    study = Study(apply_overrides(studies.small(), OVERRIDES), tmp_path_factory.mktemp("work"))
+    study = Study(apply_overrides(studies.small(), OVERRIDES), tmp_path_factory.mktemp("work"), HERE)
     expected = scores(study)
     for artefact in closure(study.evaluations()):
         trained = artefact.group == "restorers" and not artefact.inputs

@@ -15,6 +15,7 @@ from dsr.experiments.graph.progress import Progress
 from dsr.experiments.last_conversion import LAST, last_conversion, remember_conversion
 from dsr.experiments.study import Study
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 
 SMALL = [
     f"dataset.options.{key}={value}"
@@ -23,7 +24,7 @@ SMALL = [
 
 
 def study(work: Path, points: str = "jpeg-quality7") -> Study:
-    return Study(apply_overrides(studies.small(), [*SMALL, f"points={points}"]), work)
+    return Study(apply_overrides(studies.small(), [*SMALL, f"points={points}"]), work, HERE)
 
 
 def convert(work: Path, point: str) -> Study:
@@ -36,7 +37,6 @@ def test_nothing_converted_is_the_studys_first_point(tmp_path: Path) -> None:
     assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 7)
 
 
-@pytest.mark.slow
 def test_the_last_is_the_one_that_was_written_down_whatever_the_clock_says(tmp_path: Path) -> None:
     for point in ("webp-quality20", "jpeg-quality10"):
         remember_conversion(convert(tmp_path, point))
@@ -45,7 +45,6 @@ def test_the_last_is_the_one_that_was_written_down_whatever_the_clock_says(tmp_p
     assert last_conversion(study(tmp_path)) == OperatingPoint("jpeg", 10)
 
 
-@pytest.mark.slow
 def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: Path) -> None:
     convert(tmp_path, "webp-quality20")
     assert last_conversion(study(tmp_path)).make().point == "webp-quality20"
@@ -54,10 +53,9 @@ def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: P
         last_conversion(study(tmp_path))
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("text", ["{", "[]", '{"codec": 7}', '{"codec": "jpeg", "more": 1}'])
 def test_a_damaged_note_is_named(tmp_path: Path, text: str) -> None:
-    remember_conversion(convert(tmp_path, "jpeg-quality10"))
+    remember_conversion(study(tmp_path))
     (study(tmp_path).folder / LAST).write_text(text)
     with pytest.raises(ConfigError, match=f"{LAST} is damaged"):
         last_conversion(study(tmp_path))

@@ -20,6 +20,7 @@ from dsr.experiments.stored_json import from_json
 from dsr.experiments.study import Study
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 
 TEXTS = [
     "bpg-qp40",
@@ -62,12 +63,11 @@ def test_what_is_no_point_is_refused(text: str) -> None:
         apply_overrides(studies.small(), [f"points={text or ','}+"])
 
 
-@pytest.mark.slow
 def test_one_study_has_points_of_one_codec_with_other_options_and_degradations(tmp_path: Path) -> None:
     sizes = [f"dataset.options.{key}={value}" for key, value in {"height": 24, "width": 32}.items()]
     few = [f"dataset.options.{role}=1" for role in ("restore", "train", "test")]
     points = "jpeg-quality10,jpeg-quality10+chroma=4:4:4,blur-gaussian1,downsample2+jpeg-quality10"
-    study = Study(apply_overrides(studies.small(), [*sizes, *few, f"points={points}"]), tmp_path)
+    study = Study(apply_overrides(studies.small(), [*sizes, *few, f"points={points}"]), tmp_path, HERE)
     shards = [study.shards(Domain("C", degradation), "test") for degradation in study.degradations]
     make(shards, Progress())
     plain, full, blurred, small = (one.manifest.summary["bpp"] for one in shards)

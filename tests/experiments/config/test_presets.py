@@ -10,16 +10,13 @@ from PIL import Image
 
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.presets import PRESETS, preset
-from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import ShardsSummary
-from dsr.tfrecords.engine import How
-
-ALONE = Converting(How(workers=1))
+from tests.experiments.studies import HERE
 
 
 def test_the_papers_presets_have_both_codecs_at_four_points_and_all_its_restorers() -> None:
@@ -60,7 +57,7 @@ def test_inria_resolves_and_converts_geotiffs_in_the_official_layout(tmp_path: P
     limits = [f"dataset.{role}_limit=2" for role in ("restore", "train")]
     given = [f"dataset.root={tmp_path}", "segmenter.network.weights=none", "restorer.gan.vgg=none", *limits]
     given += ["restorer.gan.weights.vgg=0", "points=jpeg-quality10"]
-    study = Study(apply_overrides(preset("inria"), given), tmp_path / "work", ALONE)
+    study = Study(apply_overrides(preset("inria"), given), tmp_path / "work", HERE)
     segmenters = [artefact for artefact in closure(study.evaluations()) if artefact.group == "segmenters"]
     assert len(segmenters) == 3
     assert study.photographs("test") == 1 and study.images("test") == 4  # tiles of 500 that cover 700x600
@@ -76,7 +73,7 @@ def test_drone_takes_real_images_and_knows_that_they_are_few(shared: Path, tmp_p
         pytest.skip(f"{root} is not there")
     given = [f"dataset.root={root}", "dataset.options.test=2", "dataset.options.restore=2", "restorer.gan.vgg=none"]
     given += ["segmenter.network.weights=none", "restorer.gan.weights.vgg=0", "dataset.test_limit=2"]
-    study = Study(apply_overrides(preset("drone"), given), tmp_path / "work", ALONE)
+    study = Study(apply_overrides(preset("drone"), given), tmp_path / "work", HERE)
     assert [study.images(role) for role in ("restore", "train", "test")] == [24, 24, 2]
     assert study.photographs("train") == 2
     shards = study.shards(ORIGINAL, "test")
