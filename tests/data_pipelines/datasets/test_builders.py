@@ -1,3 +1,5 @@
+"""Datasets of dsr as TensorFlow Datasets."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -5,6 +7,8 @@ import pytest
 
 from dsr.data_pipelines.datasets import DATASETS, IGNORE, open_source
 from tests.data_pipelines.datasets.files import ids, labelled, picture, save
+
+pytestmark = pytest.mark.tensorflow
 
 tfds = pytest.importorskip("tensorflow_datasets")
 builders = pytest.importorskip("dsr.data_pipelines.datasets.builders")
@@ -21,7 +25,6 @@ def test_every_dataset_has_a_registered_builder():
     assert [builder.name for builder in classes] == [f"dsr_{name}" for name in DATASETS]
 
 
-@pytest.mark.slow
 def test_a_prepared_dataset_holds_what_its_source_reads(tmp_path):
     for split in ("train", "restore"):
         save(tmp_path / "in" / "images" / split / "a.png", picture(0, 12, 16))

@@ -18,6 +18,7 @@ from dsr.experiments.analysis.samples import sample_views
 from dsr.experiments.results import ImagesTrial, InferenceTimes, Results, StageTimes
 from dsr.experiments.stored_json import from_json, load
 from dsr.models.errors import UserError
+from tests.crashes import tree
 from tests.experiments.analysis import example
 from tests.experiments.analysis.page import Page
 
@@ -76,8 +77,7 @@ def test_the_page_needs_nothing_from_outside(written):
 def test_the_same_results_make_the_same_bytes(written, tmp_path):
     results, folder, _ = written
     write_report(results, tmp_path)
-    for path in folder.iterdir():
-        assert (tmp_path / path.name).read_bytes() == path.read_bytes()
+    assert tree(tmp_path) == tree(folder)
 
 
 def test_the_json_file_is_the_results(written):
