@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,14 +12,29 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from dsr.app.cli import COMMANDS, cli
+from dsr.app.cli import COMMANDS, cli, main
 from dsr.app.help import Command, Shared
 from dsr.models.errors import UserError
+
+Program = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def dsr(*arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "dsr.app.cli", *arguments]
     return subprocess.run(command, check=False, capture_output=True, text=True, timeout=600)
+
+
+@pytest.fixture
+def here(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Program:
+    """The program in this process, with all that it and its workers print."""
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["dsr", *arguments])
+        with pytest.raises(SystemExit) as end:
+            main()
+        return subprocess.CompletedProcess(arguments, int(end.value.code or 0), *capfd.readouterr())
+
+    return run
 
 
 def test_help_imports_neither_tensorflow_nor_numpy() -> None:
@@ -71,8 +87,10 @@ def test_a_mistyped_command_names_the_right_one() -> None:
         (("convert", "--codec", "bpg", "--bpg-encoder", "libbpg"), "bpgenc"),
     ],
 )
-def test_bad_input_ends_in_one_sentence_before_any_work(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    result = dsr(*arguments, "--work", str(tmp_path / "work"))
+def test_bad_input_ends_in_one_sentence_before_any_work(
+    arguments: tuple[str, ...], says: str, here: Program, tmp_path: Path
+) -> None:
+    result = here(*arguments, "--work", str(tmp_path / "work"))
     assert result.returncode == 1
     assert says in result.stderr
     assert result.stderr.startswith("dsr: ") and "Traceback" not in result.stderr
@@ -202,23 +220,23 @@ def test_a_shell_completes_names(words: str, completed: set[str], monkeypatch: p
 
 
 @pytest.mark.slow
-def test_a_quiet_command_prints_its_results_alone(tmp_path: Path) -> None:
+def test_a_quiet_command_prints_its_results_alone(here: Program, tmp_path: Path) -> None:
     small = ["dataset.options.height=48", "dataset.options.width=64", "dataset.options.test=3"]
     arguments = ["convert", "--codec", "jpeg", "--role", "test", *(word for key in small for word in ("--set", key))]
-    loud = dsr(*arguments, "--work", str(tmp_path / "loud"))
-    quiet = dsr(*arguments, "--work", str(tmp_path / "quiet"), "--quiet")
+    loud = here(*arguments, "--work", str(tmp_path / "loud"))
+    quiet = here(*arguments, "--work", str(tmp_path / "quiet"), "--quiet")
     assert loud.stderr and quiet.stderr == ""
     assert "3 images" in loud.stdout and "3 images" in quiet.stdout
 
 
-def test_a_verbose_command_says_where_an_error_arose(tmp_path: Path) -> None:
-    result = dsr("run", "--set", "segmenter.stepps=3", "--work", str(tmp_path), "--verbose")
+def test_a_verbose_command_says_where_an_error_arose(here: Program, tmp_path: Path) -> None:
+    result = here("run", "--set", "segmenter.stepps=3", "--work", str(tmp_path), "--verbose")
     assert result.returncode == 1
     assert "overrides.py" in result.stderr and result.stderr.rstrip().splitlines()[-1].startswith("dsr: ")
 
 
 @pytest.mark.slow
-def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(tmp_path: Path) -> None:
+def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(here: Program, tmp_path: Path) -> None:
     small = [
         "--set",
         "dataset.options.height=48",
@@ -228,13 +246,13 @@ def test_a_conversion_runs_resumes_to_nothing_and_shows_in_the_status(tmp_path: 
         "dataset.options.test=3",
     ]
     arguments = ["convert", "--codec", "jpeg", "--quality", "20", "--role", "test", "--work", str(tmp_path), *small]
-    first = dsr(*arguments)
+    first = here(*arguments)
     assert first.returncode == 0, first.stderr
     assert "3 images" in first.stdout and "bpp" in first.stdout and "PSNR" in first.stdout
-    again = dsr(*arguments)
+    again = here(*arguments)
     assert again.stdout == first.stdout
     assert "nothing to make" in again.stderr
-    lossless = dsr("convert", "--codec", "none", "--role", "test", "--work", str(tmp_path), *small)
+    lossless = here("convert", "--codec", "none", "--role", "test", "--work", str(tmp_path), *small)
     assert "bpp" in lossless.stdout and "lossless" in lossless.stdout
-    status = dsr("status", "--work", str(tmp_path))
+    status = here("status", "--work", str(tmp_path))
     assert "streets/test/jpeg-quality20" in status.stdout
