@@ -41,7 +41,7 @@ def test_the_fleet_example_ends_with_a_dataset_that_is_read(tmp_path: Path) -> N
     }
     settings = [word for setting in TINY for word in ("--set", setting)]
     command = [str(EXAMPLE), str(tmp_path), "--restorer", "rdn-psnr", "--workers", "1", *settings]
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
     if subprocess.run([TORCH, "-c", "import torch"], capture_output=True, check=False).returncode:
         assert "has no PyTorch, so no segmenter is trained" in run.stdout

@@ -117,7 +117,7 @@ def test_workers_die_with_their_killed_parent_in_the_middle_of_an_image(tmp_path
     with start(tmp_path / "it", log, delay=60) as process:
         wait_for_reads(log, 2)
         process.send_signal(signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 600
     while time.monotonic() < deadline:
         try:
             os.killpg(process.pid, 0)
@@ -129,10 +129,10 @@ def test_workers_die_with_their_killed_parent_in_the_middle_of_an_image(tmp_path
 
 def test_ctrl_c_stops_all_processes_with_one_traceback(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with start(tmp_path / "it", log) as process:
+    with start(tmp_path / "it", log, delay=0.1) as process:
         wait_for_reads(log, 9)
         os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to all of them
-        _, errors = process.communicate(timeout=10)
+        _, errors = process.communicate(timeout=600)
     assert process.returncode == -signal.SIGINT
     assert errors.count("Traceback") == 1
     assert list((tmp_path / "it.partial").glob("shard-*"))
@@ -141,10 +141,14 @@ def test_ctrl_c_stops_all_processes_with_one_traceback(tmp_path: Path) -> None:
 
 def test_the_second_of_two_conversions_is_refused_and_the_first_goes_on(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    with start(tmp_path / "it", log) as process:
+    with start(tmp_path / "it", log, delay=0.1) as process:
         wait_for_reads(log, 1)
-        source = CountingSource(24, delay=0.02, log=str(log))
-        with pytest.raises(ArtefactError, match=f"it is being made by process {process.pid} on"):
-            write_originals(source, "test", tmp_path / "it", images_per_shard=2)
-        assert process.wait(timeout=30) == 0
+        process.send_signal(signal.SIGSTOP)  # so that it does not end before the second has begun
+        source = CountingSource(24, delay=0.1, log=str(log))
+        try:
+            with pytest.raises(ArtefactError, match=f"it is being made by process {process.pid} on"):
+                write_originals(source, "test", tmp_path / "it", images_per_shard=2)
+        finally:
+            process.send_signal(signal.SIGCONT)
+        assert process.wait(timeout=600) == 0
     assert Manifest.load(tmp_path / "it").summary["images"] == 24
