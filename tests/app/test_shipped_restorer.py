@@ -85,12 +85,12 @@ def test_it_restores_shards_without_the_images_set_apart(converted: Path) -> Non
 
 
 def test_any_number_of_workers_makes_the_same_shards(converted: Path, tmp_path: Path) -> None:
-    run("convert", *STREETS, "--role", "test", "--restorer", "shipped", "--workers", "3", "--work", tmp_path)
-    one, three = restored(converted), restored(tmp_path)
-    assert one.name == three.name
+    run("convert", *STREETS, "--role", "test", "--restorer", "shipped", "--workers", "2", "--work", tmp_path)
+    one, two = restored(converted), restored(tmp_path)
+    assert one.name == two.name
     assert len(list(one.glob("*.tfrecord"))) == 4
     for shard in one.glob("*.tfrecord"):
-        assert shard.read_bytes() == (three / shard.name).read_bytes()
+        assert shard.read_bytes() == (two / shard.name).read_bytes()
 
 
 def test_a_study_plans_no_training_for_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -192,10 +192,10 @@ print(len(list(folder.glob("*.msh"))))
 
 
 def test_bitstreams_decode_to_the_same_latents_whatever_computes_the_convolutions(file, codec, tmp_path):
-    """`decode` compares the latents with the encoder's checksum of them."""
+    """`decode` compares the latents with the encoder's checksum of them; here it is a process with one thread."""
     np.save(tmp_path / "pixels.npy", scene(130, 200))
     (tmp_path / "here.msh").write_bytes(codec.encode(scene(130, 200)))
-    for count, (threads, onednn) in enumerate([("1", "1"), ("2", "0"), ("4", "1")], start=2):
+    for count, (threads, onednn) in enumerate([("2", "0"), ("4", "1")], start=2):
         environment = {**os.environ, "TF_ENABLE_ONEDNN_OPTS": onednn}
         command = [sys.executable, "-c", WORKER, threads, str(file), str(tmp_path), f"{threads}-{onednn}"]
         assert subprocess.check_output(command, env=environment, text=True) == f"{count}\n"

@@ -48,7 +48,7 @@ def how(name: str) -> How:
     return How(engine=BeamEngine({"beam in memory": IN_PROCESS, "beam": TWO_PROCESSES}[name]))
 
 
-@pytest.mark.parametrize("name", ["2", "8", "beam in memory", "beam"])
+@pytest.mark.parametrize("name", ["2", "beam in memory", "beam"])
 def test_shards_are_those_of_one_worker(originals: Path, by_one_worker: Path, tmp_path: Path, name: str) -> None:
     made = how(name)
     write_compressed(originals, make_codec("msh", 6), tmp_path / "made", workers=made.workers, engine=made.engine)
