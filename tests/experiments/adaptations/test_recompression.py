@@ -19,6 +19,7 @@ from dsr.experiments.graph.progress import Progress
 from dsr.experiments.study import Study
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY
 
 
@@ -41,9 +42,8 @@ def check(study: Study) -> None:
             np.testing.assert_array_equal(second.pixels(), codec.decode(bitstream))
 
 
-@pytest.mark.slow
 def test_each_version_is_the_compressed_image_compressed_harder(tmp_path: Path) -> None:
-    check(Study(apply_overrides(studies.small(), [*TINY, "points=jpeg-quality40"]), tmp_path))
+    check(Study(apply_overrides(studies.small(), [*TINY, "points=jpeg-quality40"]), tmp_path, HERE))
 
 
 def photographs(root: Path, qualities: tuple[int, ...]) -> Path:
@@ -69,7 +69,7 @@ def photographs(root: Path, qualities: tuple[int, ...]) -> Path:
 def received(root: Path, work: Path) -> Study:
     config = apply_overrides(studies.small(), [setting for setting in TINY if not setting.startswith("dataset")])
     dataset = DatasetConfig("folder", str(root), options={"received": "train"})
-    return Study(dataclasses.replace(config, dataset=dataset, adaptations=("mixed", "recalibrated")), work)
+    return Study(dataclasses.replace(config, dataset=dataset, adaptations=("mixed", "recalibrated")), work, HERE)
 
 
 def test_images_that_came_compressed_are_compressed_harder_alike(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from dsr.tfrecords.engine import How
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
 from tests.experiments.fleet.conftest import picture
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY
 from tests.tfrecords.fakes import FakeRestorer
 
@@ -57,10 +58,9 @@ def received(root: Path, work: Path, split: str = "train") -> Study:
     tiny = [setting for setting in TINY if not setting.startswith("dataset")]
     config = apply_overrides(studies.small(), tiny)
     dataset = DatasetConfig("folder", str(root), options={"received": split})
-    return Study(dataclasses.replace(config, dataset=dataset), work)
+    return Study(dataclasses.replace(config, dataset=dataset), work, HERE)
 
 
-@pytest.mark.slow
 def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     (alike,) = study.degradations
@@ -109,7 +109,6 @@ def test_the_study_has_what_can_be_had_and_says_what_cannot(root: Path, tmp_path
         study.shards(ORIGINAL, "train")
 
 
-@pytest.mark.slow
 def test_its_plan_counts_what_is_stored_without_originals_to_train_on(root: Path, tmp_path: Path) -> None:
     study = received(root, tmp_path / "work")
     wanted = closure(study.evaluations())
@@ -125,7 +124,8 @@ def test_what_came_is_restored_without_originals(root: Path, tmp_path: Path) -> 
     planned = study.shards(Domain("R", *study.degradations, "gan"), "train")
     assert set(planned.inputs) == {"compressed", "restorer"}
     to_restored(compressed.folder, None, FakeRestorer(), planned.identity).write(tmp_path / "restored", How(1))
-    pairs = zip(records(compressed.folder), records(tmp_path / "restored"))
+    pairs = list(zip(records(compressed.folder), records(tmp_path / "restored")))
+    assert len(pairs) == 6
     for before, after in pairs:
         assert np.array_equal(after.pixels(), FakeRestorer()(before.pixels()))
         assert after.provenance["measured"] == {"bytes": len(before.bitstream)}

@@ -3,7 +3,6 @@ of images held out changes nothing."""
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from tensorboard.plugins.hparams import plugin_data_pb2
 
 from dsr.experiments.analysis.figures import curve_charts, curve_groups
 from dsr.experiments.config.overrides import apply_overrides
+from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.artefacts import CURVES, Artefact
 from dsr.experiments.graph.making import make
@@ -27,6 +27,7 @@ from dsr.models.losses import TERMS
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY, weights
 
 EVERYWHERE = ["learning_rate", "steps_per_second"]
@@ -80,42 +81,51 @@ def shown(artefact: Artefact) -> dict[str, Any]:
     return found
 
 
-def test_what_is_shown_of_held_out_images_changes_neither_weights_nor_curves(tmp_path: Path) -> None:
-    rdn = ["blocks=1", "layers=1", "growth=2", "features=4"]
-    config = apply_overrides(
-        studies.small(),
-        [*TINY, *(f"restorer.rdn.network.{s}" for s in rdn), "restorer.rdn.patch=32", "restorer.rdn.steps=4"]
-        + ["restorers=rdn-psnr", "segmenter.steps=4"],
-    )
-    made: dict[str, list[Artefact]] = {}
-    for name in ("seen", "without"):
-        study = Study(config, tmp_path / name)
-        (codec,) = study.degradations
-        if name == "seen":
-            make([study.shards(domain, "test") for domain in (ORIGINAL, Domain("C", codec))], Progress())
-        made[name] = [study.restorer(codec, "rdn-psnr"), study.segmenter(Domain("C", codec), 0)]
-        make(made[name], Progress())
-    for seen, without, tag in zip(*made.values(), ("restorer/held_out/psnr", "segmenter/held_out/miou")):
-        assert seen.fingerprint == without.fingerprint
-        for a, b in zip(weights(seen), weights(without)):
+RDN = [f"network.{value}" for value in ("blocks=1", "layers=1", "growth=2", "features=4")] + ["patch=32", "steps=4"]
+SETTINGS = [*TINY, *(f"restorer.rdn.{value}" for value in RDN), "restorers=rdn-psnr", "segmenter.steps=4"]
+
+
+def trained(work: Path, *roles: str) -> list[Artefact]:
+    """A restorer and a segmenter, made after the shards of these roles."""
+    study = Study(apply_overrides(studies.small(), SETTINGS), work, HERE)
+    (codec,) = study.degradations
+    make([study.shards(domain, role) for domain in (ORIGINAL, Domain("C", codec)) for role in roles], Progress())
+    made = [study.restorer(codec, "rdn-psnr"), study.segmenter(Domain("C", codec), 0)]
+    make(made, Progress())
+    return made
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory: pytest.TempPathFactory) -> list[Artefact]:
+    """Networks that are shown test images while they train."""
+    return trained(tmp_path_factory.mktemp("seen"), "test")
+
+
+def test_what_is_shown_of_held_out_images_changes_neither_weights_nor_curves(
+    seen: list[Artefact], tmp_path: Path
+) -> None:
+    tags = "restorer/held_out/psnr", "segmenter/held_out/miou"
+    for one, without, tag in zip(seen, trained(tmp_path), tags):
+        assert one.fingerprint == without.fingerprint
+        for a, b in zip(weights(one), weights(without)):
             np.testing.assert_array_equal(a, b)
-        curves = [json.loads((one.folder / CURVES).read_text()) for one in (seen, without)]
-        assert all(one.pop("steps_per_second") for one in curves)
+        curves = [json.loads((made.folder / CURVES).read_text()) for made in (one, without)]
+        assert all(curve.pop("steps_per_second") for curve in curves)
         assert curves[0] == curves[1]
-        events = shown(seen)
+        events = shown(one)
         assert tag in events and tag not in shown(without)
         assert events[tag].metadata.summary_description
         value = float(tf.make_ndarray(events[tag].tensor))
         assert 0 <= value <= 1 if "miou" in tag else 5 < value < 60
 
 
-def test_the_settings_are_in_the_tab_of_hyperparameters(tmp_path: Path) -> None:
-    study = Study(apply_overrides(studies.small(), [*TINY, "segmenter.steps=2", "segmenter.optimizer=sgd"]), tmp_path)
-    segmenter = study.segmenter(ORIGINAL, 0)
-    make([segmenter], Progress())
+def test_the_settings_are_in_the_tab_of_hyperparameters(seen: list[Artefact]) -> None:
+    _, segmenter = seen
     (value,) = [v for tag, v in shown(segmenter).items() if tag.endswith("session_start_info")]
     data = plugin_data_pb2.HParamsPluginData.FromString(value.metadata.plugin_data.content)
     told = data.session_start_info.hparams
-    assert told["optimizer"].string_value == "sgd" and told["steps"].number_value == 2
-    assert told["input.shards"].string_value == "streets/train/original"
-    assert told["network.width"].number_value == dataclasses.asdict(study.config.segmenter.network)["width"]
+    config = apply_overrides(studies.small(), SETTINGS).segmenter
+    assert told["optimizer"].string_value == config.optimizer != SegmenterConfig().optimizer
+    assert told["steps"].number_value == 4
+    assert told["input.shards"].string_value == "streets/train/jpeg-quality10"
+    assert told["network.width"].number_value == config.network.width
