@@ -35,6 +35,7 @@ from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY
 
 IMAGES = 5
@@ -62,7 +63,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     of a usual size, and the restorer changes nothing.
     """
     config = apply_overrides(studies.small(), OVERRIDES)
-    study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))
+    study = Study(config, tmp_path_factory.mktemp("work"), HERE)
     make([study.shards(ORIGINAL, "test")], Progress())
     segmenter, restorer = study.segmenter(ORIGINAL, 0), study.restorer(study.degradations[0], "gan")
     with building(segmenter.folder, segmenter.identity) as build:
@@ -130,9 +131,9 @@ def test_scores_are_those_of_the_index_image_by_image_in_order_of_keys(study: St
 
 def test_the_number_of_workers_changes_no_byte(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.work / "shards", tmp_path / "shards")
-    alone = Study(study.config, tmp_path, Converting(How(workers=1)))
-    make([measurements.perceptual(alone, Domain("O"))], Progress())
-    folders = (measurements.perceptual(one, Domain("O")).folder / SCORES for one in (study, alone))
+    several = Study(study.config, tmp_path, Converting(How(workers=2)))
+    make([measurements.perceptual(several, Domain("O"))], Progress())
+    folders = (measurements.perceptual(one, Domain("O")).folder / SCORES for one in (study, several))
     assert len({folder.read_bytes() for folder in folders}) == 1
 
 
