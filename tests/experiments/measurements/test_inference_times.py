@@ -5,10 +5,10 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -104,26 +104,37 @@ def test_settings_that_have_changed_since_are_told(tmp_path: Path) -> None:
     assert INFERENCE_TIMES.kept(study) == TIMES and INFERENCE_TIMES.changed(study) == {}, "kept before 0.4.4"
 
 
-def test_times_are_measured_without_any_training(tmp_path: Path) -> None:
-    """In a process of its own: TensorFlow must not have started with several threads."""
-    command = [sys.executable, "-m", "dsr.app.cli", "inference-times", "--work", str(tmp_path)]
-    for value in (
-        "points=jpeg-quality10,downsample2+jpeg-quality10,blur-gaussian1",
-        "restorers=rdn-psnr",
-        "dataset.options.height=64",
-        "dataset.options.width=96",
-    ):
-        command += ["--set", value]
-    subprocess.run(command, check=True, env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"})
-    times = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())["measured"]
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A work folder with times of stages, and what the command said of them.
+
+    It ran in a process of its own, for TensorFlow must not have started with several threads, whose clock of the
+    processor goes half as fast as that on the wall.
+    """
+    work = tmp_path_factory.mktemp("work")
+    settings = ("points=jpeg-quality10,downsample2+jpeg-quality10,blur-gaussian1", "restorers=rdn-psnr")
+    settings += ("dataset.options.height=64", "dataset.options.width=96")
+    arguments = ["inference-times", "--work", str(work), *(word for s in settings for word in ("--set", s))]
+    clock = "import time; wall = time.perf_counter; time.process_time = lambda: wall() / 2"
+    code = f"{clock}; from dsr.app.cli import cli; cli({arguments!r})"
+    return work, subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stderr
+
+
+def kept(work: Path) -> dict[str, Any]:
+    return json.loads((work / "studies" / "demo" / "inference_times.json").read_text())["measured"]
+
+
+def test_times_are_measured_without_any_training(measured: tuple[Path, str]) -> None:
+    work, _ = measured
+    times = kept(work)
     assert (times["height"], times["width"]) == (64, 96)
     coded = [(s["stage"], s["point"]) for s in times["stages"][:-2]]
     points = ("jpeg-quality10", "downsample2+jpeg-quality10")
     assert coded == [(stage, point) for point in points for stage in ("encode", "decode")]
     assert [s["stage"] for s in times["stages"][-2:]] == ["restore", "segment"]
     assert all(len(s["seconds"]) == 8 and min(s["seconds"]) > 0 for s in times["stages"])
-    assert (tmp_path / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 2 * 3
-    assert not any((tmp_path / group).exists() for group in ("shards", "restorers", "segmenters"))
+    assert (work / "studies" / "demo" / "inference_times.csv").read_text().count("jpeg-quality10") == 2 * 3
+    assert not any((work / group).exists() for group in ("shards", "restorers", "segmenters"))
 
 
 @pytest.mark.parametrize(("processor", "warns"), [(0.5, True), (0.97, False), (None, False)])
@@ -136,12 +147,6 @@ def test_the_command_warns_where_other_programs_had_the_processor(
     assert ("a core for 50 % of their time" in result.output) == warns
 
 
-def test_the_share_of_the_processor_is_that_of_its_clock(tmp_path: Path) -> None:
-    """With a clock of the processor that runs at half the speed of that on the wall."""
-    settings = ["points=none", "restorers=rdn-psnr", "dataset.options.height=64", "dataset.options.width=96"]
-    arguments = ["inference-times", "--work", str(tmp_path), *(word for s in settings for word in ("--set", s))]
-    clock = "import time; wall = time.perf_counter; time.process_time = lambda: wall() / 2"
-    code = f"{clock}; from dsr.app.cli import cli; cli({arguments!r})"
-    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    kept = json.loads((tmp_path / "studies" / "demo" / "inference_times.json").read_text())["measured"]
-    assert kept["processor"] == pytest.approx(0.5, abs=0.02) and "measure again" in done.stderr
+def test_the_share_of_the_processor_is_that_of_its_clock(measured: tuple[Path, str]) -> None:
+    work, said = measured
+    assert kept(work)["processor"] == pytest.approx(0.5, abs=0.02) and "measure again" in said
