@@ -14,9 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dsr.experiments.graph import hosts
 from dsr.experiments.graph.artefacts import CURVES, Artefact
-from dsr.experiments.graph.hosts import HostError
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from tests.experiments.graph.one_host import tiny_study
@@ -109,24 +107,3 @@ def test_after_a_host_is_lost_all_stop_and_a_restart_ends_like_one_host(tmp_path
     shared = tiny_study(tmp_path / "shared", gan_batch=1)
     for reference, name in zip(references, ("rdn-psnr", "gan")):
         assert_equal_trainings(shared.restorer(shared.degradations[0], name), reference)
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "nonsense",
-        '{"cluster": {"worker": ["a:1", "b:1"]}}',
-        '{"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 2}}',
-        '{"cluster": {"chief": ["a:1"], "worker": ["b:1"]}, "task": {"type": "chief", "index": 0}}',
-    ],
-)
-def test_a_cluster_that_makes_no_sense_is_one_sentence(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TF_CONFIG", text)
-    with pytest.raises(HostError, match="TF_CONFIG"):
-        hosts.is_multi_host()
-
-
-def test_one_worker_is_one_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    for text in ("", '{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 0}}'):
-        monkeypatch.setenv("TF_CONFIG", text)
-        assert not hosts.is_multi_host() and hosts.is_chief() and not hosts.share(8)
