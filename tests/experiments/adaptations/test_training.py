@@ -25,6 +25,7 @@ from dsr.experiments.training.segmenter import WEIGHTS
 from dsr.models.segmenter.training import ConfusionMatrix
 from dsr.tfrecords.reader import ShardSet
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY, Killed, KilledAt
 from tests.experiments.training.tiny import weights as saved_weights
 
@@ -40,7 +41,7 @@ def compressed(study: Study) -> Domain:
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """One whose segmenter of compressed images is made, with and without adaptation."""
-    study = Study(CONFIG, tmp_path_factory.mktemp("work"))
+    study = Study(CONFIG, tmp_path_factory.mktemp("work"), HERE)
     seen = study.shards(compressed(study), "test")  # of which a report has the rate
     make([seen, *map(study.evaluation, (*study.rivals("CO"), *study.cases("CO")))], Progress())
     return study
@@ -77,7 +78,7 @@ def test_the_score_of_a_rival_is_that_of_its_own_segmenter_on_originals(study: S
 def test_a_killed_training_ends_like_an_uninterrupted_one(study: Study, tmp_path: Path) -> None:
     """Of the one that has a state of its own; what `mixed` draws follows from the step, as the input's tests show."""
     whole = study.adapted(compressed(study), 0, "consistency")
-    other = Study(CONFIG, tmp_path)
+    other = Study(CONFIG, tmp_path, HERE)
     killed = other.adapted(compressed(other), 0, "consistency")
     make(killed.inputs.values(), Progress())
     with pytest.raises(Killed):

@@ -18,6 +18,7 @@ from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.models.restorers.registry import RestorerName
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY
 
 DENSE = [
@@ -45,7 +46,7 @@ class KilledAt(Progress):
 
 
 def tiny_study(work: Path, gan_batch: int) -> Study:
-    return Study(apply_overrides(studies.small(), [*TINY, *DENSE, f"restorer.gan.batch={gan_batch}"]), work)
+    return Study(apply_overrides(studies.small(), [*TINY, *DENSE, f"restorer.gan.batch={gan_batch}"]), work, HERE)
 
 
 def main(work: str, gan_batch: str, killed_at: str, *restorers: RestorerName) -> None:

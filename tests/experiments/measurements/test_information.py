@@ -18,7 +18,6 @@ from scipy.special import log_softmax
 from dsr.experiments.analysis.pictures import information_levels
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.conversion import Converting
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.artefacts import CURVES
 from dsr.experiments.graph.making import make
@@ -34,10 +33,10 @@ from dsr.experiments.training.segmenter import WEIGHTS
 from dsr.models.restorers.saved import save_network
 from dsr.models.segmenter.deeplab import build_deeplab
 from dsr.tfrecords.building import building
-from dsr.tfrecords.engine import How
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.manifest import records
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY
 
 IMAGES, STRIDE = 5, 3
@@ -79,7 +78,7 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Study:
     That of C at the second point is that of O. That of R is blind: it gives every pixel the same probabilities.
     """
     config = apply_overrides(studies.small(), OVERRIDES)
-    study = Study(config, tmp_path_factory.mktemp("work"), Converting(How(workers=1)))
+    study = Study(config, tmp_path_factory.mktemp("work"), HERE)
     make([study.shards(ORIGINAL, "test")], Progress())
     changing, nothing = study.degradations
     tf.keras.utils.set_random_seed(0)
@@ -214,7 +213,7 @@ def test_a_report_gets_a_map_of_each_sample_and_small_pictures_of_what_loses_mos
 
 def test_made_again_the_losses_are_the_same_bytes(study: Study, tmp_path: Path) -> None:
     shutil.copytree(study.work, tmp_path, dirs_exist_ok=True)
-    again, case = Study(study.config, tmp_path), Case.of("CC", study.degradations[0], "gan", 0)
+    again, case = Study(study.config, tmp_path, HERE), Case.of("CC", study.degradations[0], "gan", 0)
     for artefact in (losses(again, case), losses(again, case).inputs["temperature"]):
         shutil.rmtree(artefact.folder)
     make([losses(again, case)], Progress())

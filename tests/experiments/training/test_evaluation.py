@@ -31,7 +31,7 @@ from dsr.tfrecords.manifest import Identity
 from dsr.tfrecords.reader import ShardSet
 from tests.crashes import put, states, tree
 from tests.experiments import studies
-from tests.experiments.training.test_loop import TINY
+from tests.experiments.training.tiny import TINY
 from tests.tfrecords.fakes import FakeSample, FakeSource, inline
 from tests.tfrecords.writing import write_originals
 

@@ -20,6 +20,7 @@ from dsr.models.restorers.saved import read_config
 from dsr.tfrecords.manifest import records
 from dsr.tfrecords.reader import ShardSet
 from tests.experiments import studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY, Killed, KilledAt, weights
 
 pytestmark = pytest.mark.tensorflow
@@ -47,13 +48,15 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("name", ["rdn-psnr", "rdn-msssim"])
 def test_restored_shards_hold_what_the_saved_network_makes_of_the_compressed(name: str, work: Path) -> None:
-    study = Study(configured(f"restorers={name}"), work)
+    study = Study(configured(f"restorers={name}"), work, HERE)
     (codec,) = study.degradations
     restored, compressed = study.shards(Domain("R", codec, name), "test"), study.shards(Domain("C", codec), "test")
     make([restored], Progress())
     assert restored.name == f"streets/test/jpeg-quality10-{name}"
     assert read_config(study.restorer(codec, name).folder) == RdnConfig(blocks=1, layers=1, growth=2, features=4)
-    for before, after in zip(records(compressed.folder), records(restored.folder)):
+    pairs = list(zip(records(compressed.folder), records(restored.folder)))
+    assert len(pairs) == 3
+    for before, after in pairs:
         difference = np.abs(before.pixels().astype(int) - after.pixels())
         assert before.key == after.key and before.label == after.label
         assert 0 < difference.mean() < 20
@@ -62,7 +65,7 @@ def test_restored_shards_hold_what_the_saved_network_makes_of_the_compressed(nam
 def test_a_killed_training_ends_like_an_uninterrupted_one(work: Path, tmp_path: Path) -> None:
     whole, resumed = (
         study.restorer(study.degradations[0], "rdn-psnr")
-        for study in (Study(configured(), work), Study(configured(), tmp_path))
+        for study in (Study(configured(), work, HERE), Study(configured(), tmp_path, HERE))
     )
     make([whole, *resumed.inputs.values()], Progress())
     with pytest.raises(Killed):
@@ -73,7 +76,7 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(work: Path, tmp_path: 
 
 
 def test_a_restorer_may_train_on_the_first_images_alone(work: Path) -> None:
-    study = Study(configured("restorer.images=2"), work)
+    study = Study(configured("restorer.images=2"), work, HERE)
     (codec,) = study.degradations
     restorer = study.restorer(codec, "rdn-psnr")
     make([restorer], Progress())
@@ -90,7 +93,7 @@ def test_a_restorer_may_train_on_the_first_images_alone(work: Path) -> None:
 
 
 def test_a_study_with_another_restorer_has_the_same_report(work: Path) -> None:
-    study = Study(configured("restorers=rdn-psnr"), work)
+    study = Study(configured("restorers=rdn-psnr"), work, HERE)
     (codec,) = study.degradations
     make([study.evaluation(Case.of("RO", codec, "rdn-psnr", 0))], Progress())
     results = collect(study)

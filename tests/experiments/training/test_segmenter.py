@@ -18,6 +18,7 @@ from dsr.experiments.training import loop
 from dsr.experiments.training import segmenter as segmentation
 from dsr.tfrecords.png import encode_png
 from tests.experiments import few_layers, studies
+from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY, Killed, KilledAt
 from tests.experiments.training.tiny import weights as saved_weights
 
@@ -71,7 +72,7 @@ def test_a_recipe_enters_the_training_and_a_killed_one_ends_like_an_uninterrupte
     """Two optimizers, whose state the checkpoint holds, and weights of the classes, counted anew, of a subset."""
     recipe = ["class_weights=inverse_sqrt", "label_smoothing=0.1", "warmup=0.4", "backbone_rate=0.5", "images=3"]
     config = apply_overrides(studies.small(), [*TINY, *(f"segmenter.{value}" for value in recipe)])
-    whole, killed = (Study(config, tmp_path / name).segmenter(ORIGINAL, 0) for name in ("whole", "killed"))
+    whole, killed = (Study(config, tmp_path / name, HERE).segmenter(ORIGINAL, 0) for name in ("whole", "killed"))
     make([whole], Progress())
     make(killed.inputs.values(), Progress())
     with pytest.raises(Killed):
@@ -112,7 +113,7 @@ def test_statistics_of_a_pretrained_backbone_are_looked_after_unless_they_are_fr
 
     monkeypatch.setattr(segmentation, "recalibrate_if_folded", look)
     monkeypatch.setattr(loop, "_fit", started)
-    study = Study(apply_overrides(studies.small(), overrides), tmp_path / "work")
+    study = Study(apply_overrides(studies.small(), overrides), tmp_path / "work", HERE)
     with pytest.raises(Looked):
         make([study.segmenter(ORIGINAL, 0)], Progress())
     assert bool(seen) == looked
