@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -108,7 +109,7 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
     if own:
         check_if_told(path.parent)
     try:
-        saved = read_hyperprior(path)
+        saved = _read(path, _state(path))
     except HyperpriorError as error:
         raise CodecError(f"codec msh: {error}") from error
     found = FINGERPRINT + saved.fingerprint.hex()
@@ -116,6 +117,20 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
         given = model[len(FINGERPRINT) :]
         raise CodecError(f"codec msh: the model {given[:16]} is not the one that comes with dsr: {source_of(given)}")
     return path, saved
+
+
+@functools.lru_cache(maxsize=2)  # each bitstream's header is compared with a model, whose file has megabytes
+def _read(path: Path, state: tuple[int, ...]) -> SavedHyperprior:
+    return read_hyperprior(path)
+
+
+def _state(path: Path) -> tuple[int, ...]:
+    """What changes when a file does; () where there is none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return ()  # reading says so
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _scale_of(saved: SavedHyperprior) -> QualityScale:

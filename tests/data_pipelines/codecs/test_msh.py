@@ -21,6 +21,7 @@ from PIL import Image
 
 from dsr.data_pipelines.codecs import CodecError, make_codec
 from dsr.data_pipelines.codecs.msh import SHIPPED, MshCodec, container
+from dsr.data_pipelines.codecs.msh import codec as msh_codec
 from dsr.data_pipelines.codecs.msh.coder import Coder, RangeCoder
 from dsr.data_pipelines.codecs.search import find_quality
 from dsr.experiments.tools.pack_codec import estimated_bits, trained_network
@@ -296,6 +297,21 @@ def test_one_file_of_12_megabytes_serves_all_qualities():
     assert [path.name for path in SHIPPED.parent.iterdir()] == [SHIPPED.name]
     assert SHIPPED.stat().st_size <= 12e6
     assert read_hyperprior(SHIPPED).qualities == QUALITIES
+
+
+def test_a_file_is_read_once_for_many_bitstreams_and_again_when_it_changes(file, bitstream, tmp_path, monkeypatch):
+    own, reads = Path(shutil.copy(file, tmp_path / "codec.npz")), []
+    monkeypatch.setattr(msh_codec, "read_hyperprior", lambda path: reads.append(path) or read_hyperprior(path))
+    first, _ = MshCodec(4, model=str(own)), MshCodec(3, model=str(own))
+    assert reads == [own]
+    shutil.copy(SHIPPED, own)
+    assert MshCodec(4, model=str(own)).model == MshCodec(4).model != first.model
+    for _ in range(3):
+        MshCodec.inspect(bitstream)
+    assert reads in ([own, own], [own, own, SHIPPED])
+    own.unlink()
+    with pytest.raises(CodecError, match="not a trained codec's file"):
+        MshCodec(4, model=str(own))
 
 
 @pytest.mark.parametrize("quality", [1, 3.5, 6])
