@@ -29,7 +29,7 @@ def shared() -> Path:
     return SHARED
 
 
-def pytest_configure(config: pytest.Config) -> None:
+def _take_a_core() -> None:
     """Several processes that run the suite have a core each.
 
     A command that a test calls then starts one worker where it would start one a core, unless the test says how many.
@@ -38,6 +38,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if worker and hasattr(os, "sched_setaffinity"):
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[int(worker.removeprefix("gw")) % len(cores)]})
+
+
+_take_a_core()  # before any module counts them
 
 
 @functools.cache
