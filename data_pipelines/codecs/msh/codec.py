@@ -125,10 +125,10 @@ def _read(path: Path, state: tuple[int, ...]) -> SavedHyperprior:
 
 
 def _state(path: Path) -> tuple[int, ...]:
-    """What changes when a file does; () where there is none."""
+    """What changes when a file does; () where there can be none."""
     try:
         found = path.stat()
-    except OSError:
+    except (OSError, ValueError):  # ValueError: no path, as with a zero in it
         return ()  # reading says so
     return found.st_ino, found.st_size, found.st_mtime_ns
 
