@@ -133,12 +133,7 @@ def _decoder(header: Inspection) -> Codec:
             f"an msh bitstream of the model {header.details['model']}, which does not come with dsr: whoever has its "
             'file decodes it in Python, by make_codec("msh", model=FILE)'
         )
-    return _msh(header.quality)
-
-
-@functools.lru_cache(maxsize=8)
-def _msh(quality: float) -> Codec:
-    return make_codec("msh", quality)
+    return make_codec("msh", header.quality)
 
 
 def orientation(codec: str, bitstream: bytes, max_pixels: int = MAX_PIXELS) -> int:
