@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import os
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,6 +22,7 @@ from pathlib import Path
 from dsr.data_pipelines.datasets import Sample, Source
 from dsr.experiments.graph.artefacts import place_of
 from dsr.tfrecords import files
+from dsr.tfrecords.files import Stamp
 from dsr.tfrecords.ledger import SOURCES
 from dsr.tfrecords.manifest import Identity, fingerprint
 from dsr.tfrecords.workers import available_cores
@@ -34,8 +34,6 @@ _SETTLED = 2_000_000_000
 """Nanoseconds after which a change shows in a file's times, on file systems that count in seconds."""
 
 _NAMED = 3
-
-Stamp = tuple[int, int, int]  # size, time of the last change of content, and of anything: the latter nobody can set
 
 
 @dataclass
@@ -99,7 +97,7 @@ def stamps(source: Source, samples: Sequence[Sample]) -> dict[str, Stamp]:
     """Of the files of samples, those that will show if the file is changed from now on."""
     now, found = time.time_ns(), {}
     for kind, name, path in source.paths(samples):
-        stamp = _stamp(path)
+        stamp = files.stamp(path)
         if stamp is not None and max(stamp[1:]) < now - _SETTLED:
             found[f"{kind}/{name}"] = stamp
     return found
@@ -136,7 +134,7 @@ def _contents(source: Source, samples: Sequence[Sample], ledger: Ledger) -> tupl
     settled = time.time_ns() - _SETTLED
     for sample in samples:
         for kind, name, path in source.paths([sample]):
-            key, stamp = f"{kind}/{name}", _stamp(path)
+            key, stamp = f"{kind}/{name}", files.stamp(path)
             if key in now or key in unseen:
                 continue
             if stamp is not None and key in ledger.seen and ledger.seen[key][0] == stamp:
@@ -153,11 +151,3 @@ def _contents(source: Source, samples: Sequence[Sample], ledger: Ledger) -> tupl
                     if stamp is not None and max(stamp[1:]) < settled:
                         ledger.seen[key] = stamp, file.sha256
     return now, len(unseen)
-
-
-def _stamp(path: Path) -> Stamp | None:
-    try:
-        status = os.stat(path)
-    except OSError:
-        return None
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

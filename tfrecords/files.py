@@ -33,6 +33,9 @@ TEMPORARY = ".tmp"
 """What the name of a file ends in that is not yet what it will be; a kill may leave such files, and they never
 count."""
 
+Stamp = tuple[int, int, int]
+"""Of a file: its size, the time of the last change of its content, and of anything: the latter nobody can set."""
+
 _LONG = 64
 """Bytes of a file's name, to which nothing can be added for certain if it has more; names of shards have fewer."""
 
@@ -285,3 +288,12 @@ def _os_errors(path: Path) -> Iterator[None]:
         number = _ERRNO.get(code, errno.EIO)
         text = getattr(error, "message", "") if number == errno.EIO else os.strerror(number)
         raise OSError(number, text, str(path)) from error
+
+
+def stamp(path: Path) -> Stamp | None:
+    """What changes when a local file does; None of what is no file (any more): reading it says what is wrong."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError):  # ValueError: no path, as with a zero in it
+        return None
+    return status.st_size, status.st_mtime_ns, status.st_ctime_ns

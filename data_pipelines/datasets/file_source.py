@@ -24,6 +24,7 @@ from dsr.data_pipelines.datasets.errors import DatasetError
 from dsr.data_pipelines.datasets.files import expanded, no_memory, read_bytes
 from dsr.data_pipelines.datasets.labels import LabelTable
 from dsr.data_pipelines.datasets.listing import Found, counted, list_files
+from dsr.tfrecords.files import stamp
 
 
 class FileSource(Source):
@@ -120,7 +121,7 @@ class FileSource(Source):
             raise DatasetError(sample.flaw)
         image = self.image_path(sample.image)
         label = None if sample.label is None else self.label_path(sample.label)
-        stamps = _stamp(image), label and _stamp(label)
+        stamps = stamp(image), label and stamp(label)
         try:
             return _decode(image, label, self.table, resize, self.max_pixels, self.turns_upright, *stamps)
         except MemoryError:
@@ -208,14 +209,6 @@ def _size(path: Path) -> int | None:
     except OSError:
         return None
     return status.st_size if stat.S_ISREG(status.st_mode) else None
-
-
-def _stamp(path: Path) -> tuple[int, int] | None:
-    try:
-        status = path.stat()
-    except OSError:
-        return None  # decoding says what is wrong
-    return status.st_mtime_ns, status.st_size
 
 
 @functools.lru_cache(maxsize=1)  # the parts of a large image follow each other: decode it once, not once a part

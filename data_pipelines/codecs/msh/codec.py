@@ -16,6 +16,7 @@ from dsr.data_pipelines.codecs.msh import container, process
 from dsr.data_pipelines.codecs.msh.retired import source_of
 from dsr.models.hyperprior.config import DIGITS, LAMBDAS, HyperpriorError
 from dsr.models.hyperprior.saved import SavedHyperprior, read_hyperprior, weights_path
+from dsr.tfrecords.files import Stamp, stamp
 from dsr.tfrecords.manifest import check_if_told
 
 SHIPPED = Path(__file__).parent / "weights" / "msh.npz"
@@ -109,7 +110,7 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
     if own:
         check_if_told(path.parent)
     try:
-        saved = _read(path, _state(path))
+        saved = _read(path, stamp(path))
     except HyperpriorError as error:
         raise CodecError(f"codec msh: {error}") from error
     found = FINGERPRINT + saved.fingerprint.hex()
@@ -120,17 +121,8 @@ def _model(model: str) -> tuple[Path, SavedHyperprior]:
 
 
 @functools.lru_cache(maxsize=2)  # each bitstream's header is compared with a model, whose file has megabytes
-def _read(path: Path, state: tuple[int, ...]) -> SavedHyperprior:
+def _read(path: Path, written: Stamp | None) -> SavedHyperprior:
     return read_hyperprior(path)
-
-
-def _state(path: Path) -> tuple[int, ...]:
-    """What changes when a file does; () where there can be none."""
-    try:
-        found = path.stat()
-    except (OSError, ValueError):  # ValueError: no path, as with a zero in it
-        return ()  # reading says so
-    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _scale_of(saved: SavedHyperprior) -> QualityScale:
