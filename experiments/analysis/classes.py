@@ -14,18 +14,14 @@ from dsr.experiments.analysis.headline import Effect, ranked_restorers
 from dsr.experiments.analysis.seeds import BySeed, jointly
 from dsr.experiments.analysis.tables import (
     Table,
+    Variant,
     by_seed,
     evaluations,
-    fields_of,
     hardest_first,
-    label_of,
     operating_points,
-    restorers,
+    variants,
 )
 from dsr.experiments.results import EvaluationResult, Results
-
-PAIRS = (("CO", "OO"), ("RO", "CO"))
-"""What is compared class by class: what compressing the training images costs, and what restoring them changes."""
 
 MEASURES = ("IoU", "recall", "precision")
 """Recall: the share of the pixels of a class that is found. Precision: the share of those said to be of it that is."""
@@ -33,18 +29,15 @@ MEASURES = ("IoU", "recall", "precision")
 
 @dataclass(frozen=True)
 class Comparison:
-    """A configuration minus another at an operating point: one of MEASURES by class and seed, fractions.
+    """A case minus another at an operating point: one of MEASURES by class and seed, fractions.
 
-    `label` is the configuration, with what restored where there are several. `found` has the classes that have the
-    measure in both, in one seed at least, in the dataset's order.
+    `found` has the classes that have the measure in both, in one seed at least, in the dataset's order.
     """
 
     measure: str
-    configuration: str
-    minus: str
     point: str
-    restorer: Optional[str]
-    label: str
+    case: Variant
+    minus: Variant
     found: dict[str, BySeed]
 
     @property
@@ -75,14 +68,17 @@ class Comparison:
 
 
 def comparisons(results: Results, point: str) -> list[Comparison]:
-    """Those of PAIRS at an operating point that several seeds were trained for, in each measure, one a restorer."""
+    """Those at an operating point that several seeds were trained for, in each measure.
+
+    What compressing the training images costs, CO - OO; what restoring them changes, RO - CO, by each restorer; and
+    what it is worth that the study's first restorer restored them, and not another.
+    """
+    by_restorer = [variant for variant in variants(results) if variant.configuration == "RO"]
+    oo, co = (Variant(name, None, name) for name in ("OO", "CO"))
+    pairs = [(co, oo), *((ro, co) for ro in by_restorer), *((by_restorer[0], other) for other in by_restorer[1:])]
     made = [
-        Comparison(
-            *(measure, configuration, minus, point, name, label_of(results, configuration, name)),
-            _by_class(results, measure, configuration, minus, point, name),
-        )
-        for configuration, minus in PAIRS
-        for name in (restorers(results) if "R" in configuration else [None])
+        Comparison(measure, point, case, minus, _by_class(results, measure, point, case, minus))
+        for case, minus in pairs
         for measure in MEASURES
     ]
     return [one for one in made if any(found.n > 1 for found in one.found.values())]
@@ -104,7 +100,7 @@ def lead(results: Results) -> str:
         return ""
     point = ranked[0].point
     best = next(iter(ranked_restorers(results, point)), None)
-    found = [one for one in comparisons(results, point) if (one.configuration, one.restorer) == ("RO", best)]
+    found = [one for one in comparisons(results, point) if (one.case.restorer, one.minus.configuration) == (best, "CO")]
     if not found:
         return ""
     among = f"At {point}, of {len(results.dataset.classes)} classes"
@@ -124,12 +120,12 @@ def differences_table(results: Results) -> Table:
     """
     rows = [
         (
-            *fields_of(one, ("measure", "configuration", "minus", "point", "restorer")),
-            *(name, by_seed.n, by_seed.mean),
+            *(one.measure, one.case.configuration, one.minus.configuration, point, one.case.restorer),
+            *(one.minus.restorer, name, by_seed.n, by_seed.mean),
             *(by_seed.interval_at(one.confidence) or (None, None)),
             one.confidence,
         )
-        for _, found in by_point(results)
+        for point, found in by_point(results)
         for one in found
         for name, by_seed in one.found.items()
     ]
@@ -139,6 +135,7 @@ def differences_table(results: Results) -> Table:
         "minus",
         "point",
         "restorer",
+        "minus_restorer",
         "class",
         "n",
         "difference",
@@ -149,10 +146,8 @@ def differences_table(results: Results) -> Table:
     return Table(columns, rows)
 
 
-def _by_class(
-    results: Results, measure: str, configuration: str, minus: str, point: str, restorer: Optional[str]
-) -> dict[str, BySeed]:
-    sides = [evaluations(results, one, point, restorer) for one in (configuration, minus)]
+def _by_class(results: Results, measure: str, point: str, case: Variant, minus: Variant) -> dict[str, BySeed]:
+    sides = [evaluations(results, one.configuration, point, one.restorer) for one in (case, minus)]
     found = {}
     for place, label in enumerate(results.dataset.classes):
         first, second = (by_seed(side, partial(_score, measure, label.name, place)) for side in sides)
