@@ -48,6 +48,9 @@ _ATTEMPTS = 8
 """Changes of the last bytes that are tried before they count as unused. A picture whose end is of one colour may well
 look the same with a few of them; of 30,000 such ones none took more than 5."""
 
+_BLOCK = 8
+"""Side of the smallest coding block, in luma samples: pictures are multiples of it, and a slice has whole ones."""
+
 _CORNER = 32
 """In a file of the stated length, a picture is not decoded once more for the last corner of one in so many samples."""
 
@@ -122,6 +125,7 @@ def decode(
     height: int,
     depth: int,
     whole: bool = False,
+    zero_is_black: bool = False,
 ) -> list[np.ndarray]:
     """Decodes the first picture among NAL units with FFmpeg, if it ends where its data ends.
 
@@ -133,6 +137,7 @@ def decode(
         width, height: Size of the picture, which the planes are cropped to.
         depth: Bits per sample.
         whole: Whether the NAL units are as long as the file says.
+        zero_is_black: Whether samples of zero in all planes are a colour that images have, as in gray and RGB.
 
     Returns:
         Luma, and unless gray Cb and Cr; uint8, or uint16 for more than 8 bits. They are views of FFmpeg's picture.
@@ -165,6 +170,8 @@ def decode(
 
     planes = decoded(data)
     _check_end(planes, data, decoded, whole)
+    if len(slices) > 1 or not zero_is_black:
+        _check_covered(planes)
     halves = {"4:2:0": (2, 2), "4:2:2": (1, 2)}.get(chroma, (1, 1))
     sizes = [(height, width)] + 2 * [(-(-height // halves[0]), -(-width // halves[1]))]
     return [plane[:rows, :columns] for plane, (rows, columns) in zip(planes, sizes)]
@@ -203,6 +210,26 @@ def _check_end(
         if _equal(planes, decoded(data + b"\x55" * 8)):
             return
     raise CodecError("BPG picture data is cut, or that of another picture: this one goes on behind the end of its data")
+
+
+def _check_covered(planes: Sequence[np.ndarray]) -> None:
+    """Raises CodecError if a block of a picture is zero in all planes, as it is where no slice was.
+
+    FFmpeg says nothing of slices that are missing or stop early. In YCbCr zero is a green that no image has. In gray
+    and RGB it is black: of one slice, which nearly all files have, that is believed, and of several it is refused.
+    """
+    height, width = planes[0].shape
+    empty = np.ones((height // _BLOCK, width // _BLOCK), bool)
+    for plane in planes:
+        down, right = _BLOCK * plane.shape[0] // height, _BLOCK * plane.shape[1] // width
+        for place in np.ndindex(down, right):  # of a sample in its block; the first one clears most pictures
+            empty &= plane[place[0] :: down, place[1] :: right] == 0
+            if not empty.any():
+                return
+    raise CodecError(
+        "BPG picture lacks a slice, or has several and black blocks that cannot be told from a lost one: "
+        "send it again, or encode it as one slice"
+    )
 
 
 def _equal(planes: Sequence[np.ndarray], others: Sequence[np.ndarray], but_corner: bool = False) -> bool:

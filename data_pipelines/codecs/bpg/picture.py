@@ -174,4 +174,6 @@ def _decode(header: container.Header, chroma: str, sequence: SequenceHeader, nal
         PictureHeader.parse(nal).transquant_bypass for nal in nals if hevc.nal_type(nal) == PPS
     ):
         raise CodecError("BPG picture is lossless with implicit RDPCM, which FFmpeg decodes wrongly; use bpgdec for it")
-    return hevc.decode(sequence, nals, chroma, header.width, header.height, header.depth, header.has_length)
+    zero_is_black = chroma == "gray" or header.colour_space == "rgb"
+    size = header.width, header.height
+    return hevc.decode(sequence, nals, chroma, *size, header.depth, header.has_length, zero_is_black)

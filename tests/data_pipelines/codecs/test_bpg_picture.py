@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from dsr.data_pipelines.codecs import CodecError, make_codec
 from dsr.data_pipelines.codecs.bpg import BpgCodec, Header, colour, hevc, read_bpg, write_bpg
 from dsr.data_pipelines.codecs.bpg.container import MAGIC, Cursor, parse, serialise, write_ue7
-from dsr.data_pipelines.codecs.bpg.parameter_sets import SequenceHeader, parse_sps, write_parameter_sets
+from dsr.data_pipelines.codecs.bpg.parameter_sets import SPS, SequenceHeader, parse_sps, write_parameter_sets
 from tests.data_pipelines.codecs.conftest import scene
 
 CHROMAS = ("4:2:0", "4:2:2", "4:4:4", "gray")
@@ -290,6 +290,45 @@ def test_every_cut_of_our_files_is_refused(picture):
     for length in range(len(data)):
         with pytest.raises(CodecError):
             read_bpg(data[:length])
+
+
+def of_slices(pixels, chroma, slices=4):
+    """Makes files whose picture has several slices, which our own never have, without the slices that were lost."""
+    nals = hevc.split_nals(hevc.encode(planes_of(pixels, chroma), chroma, 36, extra=f":slices={slices}:wpp=1:pools=1"))
+    sequence = bytes(parse_sps(next(nal for nal in nals if hevc.nal_type(nal) == SPS)))
+    kept = hevc.without_sequence(nals)
+    header = Header(pixels.shape[1], pixels.shape[0], chroma, "ycbcr_bt601", 8)
+
+    def file(lost=()):
+        places = [place for place, nal in enumerate(kept) if hevc.is_slice(nal)]
+        assert len(places) == slices
+        left = [nal for place, nal in enumerate(kept) if place not in [places[number] for number in lost]]
+        return serialise(header, write_ue7(len(sequence)) + sequence + b"\0\0\1".join(left))
+
+    return file
+
+
+@pytest.mark.parametrize("chroma", CHROMAS)
+@pytest.mark.parametrize("has_length", [True, False])
+def test_a_picture_of_several_slices_is_read_whole_or_refused(chroma, has_length):
+    pixels = scene(264, 200, 3) // 2 + 60  # nothing is black
+    file = of_slices(pixels, chroma)
+    one_slice, several = (read_bpg(data).rgb.astype(int) for data in (write_bpg(pixels, 36, chroma), file()))
+    assert np.abs(several - pixels).mean() == pytest.approx(np.abs(one_slice - pixels).mean(), rel=0.05)
+    for lost in [(1,), (2,), (3,), (1, 2), (2, 3), (1, 2, 3), (0,), (0, 1, 2)]:
+        if chroma == "gray" and lost == (1, 2, 3):
+            continue  # a picture of one slice whose lower part is black
+        data = file(lost)
+        with pytest.raises(CodecError):
+            read_bpg(data if has_length else without_length(data))
+
+
+def test_of_several_slices_black_is_a_colour_where_it_cannot_be_a_lost_slice():
+    night = np.zeros((264, 200, 3), np.uint8)
+    assert read_bpg(of_slices(night, "4:2:0")()).rgb.max() < 3
+    with pytest.raises(CodecError, match="black blocks that cannot be told from a lost one"):
+        read_bpg(of_slices(night, "gray")())
+    assert read_bpg(write_bpg(night, 36, "gray")).rgb.max() < 3
 
 
 def outside_the_last_corner(pixels):
