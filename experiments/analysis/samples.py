@@ -135,15 +135,17 @@ def image_ious(predicted: np.ndarray, label: np.ndarray, classes: Sequence[Class
     """IoU of each class within one image, and under "" their mean; a class that neither has is left out.
 
     Args:
-        predicted, label: uint8 of shape (height, width), train ids; where `label` is IGNORE, nothing counts.
+        predicted, label: uint8 of shape (height, width), train ids; where `label` is IGNORE, nothing counts, and where
+            `predicted` is, it is of no class.
         classes: of the train ids.
     """
     counted = label != IGNORE
     number = len(classes)
-    pairs = label[counted].astype(np.int64) * number + np.minimum(predicted[counted], number - 1)
-    confusion = np.bincount(pairs, minlength=number * number).reshape(number, number)
+    wide = number + 1  # the last column is of no class
+    pairs = label[counted].astype(np.int64) * wide + np.minimum(predicted[counted], number)
+    confusion = np.bincount(pairs, minlength=number * wide).reshape(number, wide)
     hit = np.diag(confusion)
-    union = confusion.sum(0) + confusion.sum(1) - hit
+    union = confusion[:, :number].sum(0) + confusion.sum(1) - hit
     ious = {one.name: float(hit[i] / union[i]) for i, one in enumerate(classes) if union[i]}
     return {"": float(np.mean(list(ious.values()))), **ious} if ious else {}
 

@@ -17,10 +17,10 @@ from tests.experiments.analysis.example import CLASSES
 ids = st.sampled_from(range(len(CLASSES)))
 
 
-@given(
-    arrays.arrays(np.uint8, (4, 5), elements=ids),
-    arrays.arrays(np.uint8, (4, 5), elements=st.one_of(ids, st.just(255))),
-)
+ids_or_none = st.one_of(ids, st.just(255))
+
+
+@given(arrays.arrays(np.uint8, (4, 5), elements=ids_or_none), arrays.arrays(np.uint8, (4, 5), elements=ids_or_none))
 def test_the_ious_of_an_image_are_those_of_sets_of_pixels(predicted, label):
     pixels = [(y, x) for y in range(4) for x in range(5) if label[y, x] != 255]
     expected = {}
