@@ -156,7 +156,7 @@ def points_of(cases: Sequence[Case]) -> list[PointResult]:
     degradations = {case.changed.point: case.changed.degradation for case in cases}
     unknown = Rated(psnr=None, ms_ssim=None, ms_ssim_db=None, bpp=None, bpp_min=None, bpp_max=None, train_bpp=None)
     return [
-        PointResult(d.point, d.point if d.level is None else d.name, d.level, unknown, {})
+        PointResult(d.point, d.point if d.level is None else d.name, d.level, unknown, {}, d.family)
         for d in degradations.values()
         if d is not None
     ]

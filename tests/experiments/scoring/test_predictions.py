@@ -16,6 +16,7 @@ from dsr.data_pipelines.datasets import DatasetError, Label, LabelTable, open_so
 from dsr.data_pipelines.datasets.base import Source
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.progress import Progress
+from dsr.experiments.scoring.collecting import points_of
 from dsr.experiments.scoring.counts import Counts
 from dsr.experiments.scoring.errors import ScoreError
 from dsr.experiments.scoring.predictions import find_cases, parse_case, read_cases, read_label_map
@@ -91,6 +92,19 @@ def test_names_that_dsr_gives_its_own_evaluations_are_read() -> None:
     case = Case.of("RO", degradation, "rdn-psnr", 1)
     assert case.name == "RO-bpg-qp36-rdn-psnr-seed1"
     assert parse_case(case.name) == case
+
+
+def test_only_points_that_differ_in_the_level_alone_stand_on_one_curve() -> None:
+    names = [
+        "bpg-qp36",
+        "bpg-qp43",
+        "bpg-qp36+chroma=4:4:4",
+        "downsample2+bpg-qp36",
+        "downsample2+jpeg-quality36",
+        "own",
+    ]
+    curves = [point.curve for point in points_of([parse_case(f"CO-{name}") for name in names])]
+    assert curves == ["bpg", "bpg", "bpg+chroma=4:4:4", "downsample2+bpg", "downsample2+jpeg", "own"]
 
 
 @pytest.mark.parametrize("text", ["", "XX", "ROO", "co", "OO-bpg-qp36", "CO-bpg-qp36-esrgan", "CO-a b", "CO-../x"])
