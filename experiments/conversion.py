@@ -55,10 +55,21 @@ class Converting:
 
 def build_originals(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
     """Dataset -> original shards. The work folder then remembers the contents they were made from."""
+    _build_from_files(conversions.to_originals, source, artefact, progress, convert)
+
+
+def build_received(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
+    """Dataset that came compressed -> compressed shards. The work folder remembers their contents, too."""
+    _build_from_files(conversions.to_received, source, artefact, progress, convert)
+
+
+def _build_from_files(
+    convert_to: Callable[..., Conversion], source: Source, artefact: Artefact, progress: Progress, convert: Converting
+) -> None:
     config = artefact.identity.config
     samples = select_samples(source.samples(config["split"]), config["limit"])
     before = sources.stamps(source, samples)
-    conversion = conversions.to_originals(
+    conversion = convert_to(
         source,
         config["split"],
         limit=config["limit"],
@@ -70,19 +81,6 @@ def build_originals(source: Source, artefact: Artefact, progress: Progress, conv
         after = sources.stamps(source, samples)
         with one_sentence(artefact.folder):
             sources.remember(artefact.root, artefact.folder, artefact.identity, before, after)
-
-
-def build_received(source: Source, artefact: Artefact, progress: Progress, convert: Converting) -> None:
-    """Dataset that came compressed -> compressed shards."""
-    config = artefact.identity.config
-    conversion = conversions.to_received(
-        source,
-        config["split"],
-        limit=config["limit"],
-        images_per_shard=config["images_per_shard"],
-        identity=artefact.identity,
-    )
-    convert(conversion, artefact, progress)
 
 
 def build_compressed(degradation: Degradation, artefact: Artefact, progress: Progress, convert: Converting) -> None:

@@ -1,7 +1,7 @@
-"""Whether the files that original shards were made from are still what they were.
+"""Whether the files that shards were made from, originals or as they came, are still what they were.
 
 Shards are named by their dataset's listing and file sizes, which is known at once (`Source.fingerprint`). A label that
-was corrected may have the size it had, though. So original shards say in `sources.jsonl` which contents they were made
+was corrected may have the size it had, though. So such shards say in `sources.jsonl` which contents they were made
 from, and the work folder remembers those, with the size and the times that each file had when it was last read: a file
 of which these are the same is not read again, of any other the SHA-256 counts. Where contents differ from those that
 the shards were first made from, a digest of all contents goes into the identity: the shards, and all that is made of
@@ -28,7 +28,7 @@ from dsr.tfrecords.manifest import Identity, fingerprint
 from dsr.tfrecords.workers import available_cores
 
 CONTENT = "content"
-"""In the configuration of original shards: which contents, if not those of their listing's first."""
+"""In the configuration of such shards: which contents, if not those of their listing's first."""
 
 _SETTLED = 2_000_000_000
 """Nanoseconds after which a change shows in a file's times, on file systems that count in seconds."""
@@ -49,7 +49,7 @@ class Ledger:
 
     @classmethod
     def of(cls, work: Path, identity: Identity) -> Ledger:
-        """That of original shards; empty if there is none, or it cannot be read."""
+        """That of such shards; empty if there is none, or it cannot be read."""
         plain = dataclasses.replace(identity, config={k: v for k, v in identity.config.items() if k != CONTENT})
         ledger = cls(work / "sources" / f"{plain.name}-{plain.fingerprint[:8]}.json")
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
@@ -69,7 +69,7 @@ class Ledger:
 def compare(
     work: Path, source: Source, samples: Sequence[Sample], identity: Identity
 ) -> tuple[Identity, tuple[str, ...]]:
-    """The identity of original shards with regard to what their files hold now, and what there is to say about it.
+    """The identity of such shards with regard to what their files hold now, and what there is to say about it.
 
     `identity` is that of the listing. Raises ReadError if a file cannot be read.
     """
@@ -104,7 +104,7 @@ def stamps(source: Source, samples: Sequence[Sample]) -> dict[str, Stamp]:
 
 
 def remember(work: Path, folder: Path, identity: Identity, before: dict[str, Stamp], after: dict[str, Stamp]) -> None:
-    """Keep what the original shards in `folder` were made from; `before` and `after` are the files' stamps then.
+    """Keep what the shards in `folder` were made from; `before` and `after` are the files' stamps then.
 
     Raises OSError.
     """

@@ -288,24 +288,18 @@ class Study:
         """The shards of a role's images in a domain."""
         build: Callable[..., None]
         inputs: dict[str, Artefact] = {}
-        dataset = self.config.dataset
         received = role == "train" and self.came_compressed
         notes: tuple[str, ...] = ()
         if domain.letter == "O":
             if received:
                 raise ConfigError(
-                    f"split {dataset.split(role)} of {self.source.name} came compressed, so there are no originals of "
+                    f"split {self.split(role)} of {self.source.name} came compressed, so there are no originals of "
                     "it, and OO, OC and OR cannot be had"
                 )
-            identity, notes = self._originals(role)
+            identity, notes = self._of_files(role, original_identity)
             build = partial(conversion.build_originals, self.source)
         elif domain.letter == "C" and received:
-            identity = received_identity(
-                self.source,
-                dataset.split(role),
-                limit=dataset.limit(role),
-                images_per_shard=self.config.images_per_shard,
-            )
+            identity, notes = self._of_files(role, received_identity)
             build = partial(conversion.build_received, self.source)
         elif domain.letter == "C":
             assert domain.degradation is not None
@@ -348,10 +342,10 @@ class Study:
         shards = self.shards(domain, "test")
         return shards.folder if shards.exists else None
 
-    def _originals(self, role: str) -> tuple[Identity, tuple[str, ...]]:
-        """What the original shards of a role are, and what a plan says about them."""
+    def _of_files(self, role: str, identity_of: Callable[..., Identity]) -> tuple[Identity, tuple[str, ...]]:
+        """What the shards of a role are that are made from files, and what a plan says about them."""
         split, limit = self.split(role), self.config.dataset.limit(role)
-        listed = original_identity(self.source, split, limit=limit, images_per_shard=self.config.images_per_shard)
+        listed = identity_of(self.source, split, limit=limit, images_per_shard=self.config.images_per_shard)
         identity, notes = sources.compare(
             self.work, self.source, select_samples(self.source.samples(split), limit), listed
         )

@@ -11,12 +11,13 @@ from PIL import Image
 
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets import DatasetError, open_source
+from dsr.experiments import sources
 from dsr.experiments.collecting import collect, report_of
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.config.schema import DatasetConfig
 from dsr.experiments.costs import BYTES_PER_PIXEL, costs
 from dsr.experiments.domain import Domain
-from dsr.experiments.graph.artefacts import closure
+from dsr.experiments.graph.artefacts import Artefact, closure
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
 from dsr.experiments.measurements.artefacts import measurements
@@ -83,6 +84,33 @@ def test_compressed_shards_hold_what_came_and_what_it_decodes_to(root: Path, tmp
     assert shards.manifest.summary["psnr"] is None
     bits = 8 * sum(len(record.bitstream) for record in found)
     assert shards.manifest.summary["bpp"] == pytest.approx(bits / (6 * HEIGHT * WIDTH))
+
+
+@pytest.mark.parametrize("kind", ["label", "image"])
+def test_a_file_that_changed_and_has_the_size_it_had_makes_other_shards(
+    kind: str, root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "_SETTLED", 0)
+    path = root / "labels" / "train" / "2.bmp" if kind == "label" else root / "images" / "train" / "1.jpg"
+    if kind == "label":
+        path.with_suffix(".png").unlink()
+        Image.fromarray(np.zeros((HEIGHT, WIDTH), np.uint8)).save(path)
+
+    def shards() -> Artefact:
+        study = received(root, tmp_path / "work")
+        return study.shards(Domain("C", *study.degradations), "train")
+
+    before = shards()
+    make([before], Progress())
+    assert shards().fingerprint == before.fingerprint
+    assert shards().notes == ("its 12 source files are as they were (12 by size and time, 0 by SHA-256)",)
+    old = path.read_bytes()
+    path.write_bytes(old[:-60] + bytes([old[-60] ^ 1]) + old[-59:])
+    after = shards()
+    assert after.fingerprint != before.fingerprint and not after.exists
+    assert f"{kind}/train/{path.name}" in after.notes[0]
+    path.write_bytes(old)
+    assert shards().fingerprint == before.fingerprint
 
 
 def test_other_images_are_compressed_as_those_that_came(root: Path, tmp_path: Path) -> None:
