@@ -266,7 +266,8 @@ class CrossEntropy:
     """The cross-entropy of a segmenter on the test images of a domain, in bits a labelled pixel.
 
     `configuration` is one of the six, RR or CO recalibrated; `temperature` is None where there were no labels to fit it
-    to; `per_class` is over the pixels of each class, None where there are none.
+    to; `per_class` is over the pixels of each class, None where there are none; `miou` is None where the case was
+    tested on more images than the bits are of.
     """
 
     configuration: str

@@ -44,7 +44,7 @@ def information_results(study: Study) -> Optional[Information]:
     return Information(
         keys=keys,
         pixels=dict(zip(names, next(iter(measured.values())).pixels.sum(axis=0).tolist())),
-        losses=[_cross_entropy(case, artefacts[case], one, names) for case, one in measured.items()],
+        losses=[_cross_entropy(case, artefacts[case], one, len(keys), names) for case, one in measured.items()],
         differences=[
             found
             for degradation in study.degradations
@@ -84,7 +84,9 @@ def _losses(table: Mapping[str, NDArray[Any]], keys: list[str]) -> Losses:
     return Losses(table["nats"][common], table["pixels"][common])
 
 
-def _cross_entropy(case: Case, artefact: Artefact, found: Losses, names: list[str]) -> CrossEntropy:
+def _cross_entropy(case: Case, artefact: Artefact, found: Losses, images: int, names: list[str]) -> CrossEntropy:
+    """Of so many images; an mIoU that is of more would stand beside bits of others."""
+    summary = artefact.summary(LossesSummary)
     fitted = artefact.inputs.get("temperature")
     temperature = fitted.summary(TemperatureSummary) if fitted else None
     return CrossEntropy(
@@ -94,7 +96,7 @@ def _cross_entropy(case: Case, artefact: Artefact, found: Losses, names: list[st
         seed=case.seed,
         temperature=temperature.temperature if temperature and temperature.pixels else None,
         bits=found.bits,
-        miou=artefact.summary(LossesSummary).miou,
+        miou=summary.miou if summary.images == images else None,
         per_class={name: float(b) if np.isfinite(b) else None for name, b in zip(names, found.by_class)},
     )
 

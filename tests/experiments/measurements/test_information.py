@@ -267,6 +267,8 @@ def test_images_that_not_every_case_has_are_left_out(study: Study, tmp_path: Pat
     found, whole = information_results(other), information_results(study)
     assert found is not None and whole is not None
     assert found.keys == whole.keys[1:] and found.images[0].bits == whole.images[0].bits[1:]
+    assert all(one.miou is not None for one in whole.losses)
+    assert all(one.miou is None for one in found.losses)  # they are of all images
 
 
 def test_without_labels_set_apart_there_is_no_temperature(
