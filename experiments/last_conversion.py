@@ -58,7 +58,7 @@ def last_conversion(study: Study) -> OperatingPoint:
 
 
 def converted(study: Study) -> dict[str, OperatingPoint]:
-    """The operating points of which the work folder has compressed shards of the study's images, by their names.
+    """The operating points of which the work folder has compressed shards of the study's images, by name in order.
 
     The model of a learned codec is named by its fingerprint there, which only the model that comes with dsr is found
     by: of another one the point cannot be made.
@@ -74,4 +74,4 @@ def converted(study: Study) -> dict[str, OperatingPoint]:
         if manifest.inputs.get("original") in originals and codec.get("name") in CODECS:
             name = manifest.name.rpartition("/")[2]
             found[name] = OperatingPoint(codec["name"], codec["quality"], codec["options"])
-    return found
+    return dict(sorted(found.items()))  # not as a file system lists them

@@ -12,7 +12,7 @@ from dsr.experiments.config.schema import OperatingPoint
 from dsr.experiments.domain import Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
-from dsr.experiments.last_conversion import LAST, last_conversion, remember_conversion
+from dsr.experiments.last_conversion import LAST, converted, last_conversion, remember_conversion
 from dsr.experiments.study import Study
 from tests.experiments import studies
 from tests.experiments.studies import HERE
@@ -51,6 +51,18 @@ def test_the_only_one_needs_no_note_and_of_several_one_must_be_named(tmp_path: P
     convert(tmp_path, "jpeg-quality10")
     with pytest.raises(ConfigError, match="jpeg-quality10, webp-quality20 of streets: say which with --codec"):
         last_conversion(study(tmp_path))
+
+
+def test_points_have_the_same_order_in_whatever_order_a_file_system_lists_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for point in ("webp-quality20", "jpeg-quality10", "jpeg-quality20"):
+        convert(tmp_path, point)
+    glob, orders = Path.glob, []
+    for backwards in (False, True):
+        monkeypatch.setattr(Path, "glob", lambda path, text, b=backwards: sorted(glob(path, text), reverse=b))
+        orders.append(list(converted(study(tmp_path))))
+    assert orders[0] == orders[1] and len(orders[0]) == 3
 
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"codec": 7}', '{"codec": "jpeg", "more": 1}'])
