@@ -290,7 +290,7 @@ def _objects(results: Results, point: PointResult) -> str:
 
 def _caveat(results: Results) -> str:
     seeds = sorted({entry.seed for entry in results.evaluations})
-    images, photographs = results.dataset.images["test"], results.dataset.photographs
+    images, photographs = _most_tested(results) or results.dataset.images["test"], results.dataset.photographs
     few = ""
     if photographs is not None and photographs < FEW:
         count = "one photograph" if photographs == 1 else f"{photographs} photographs"
@@ -336,10 +336,15 @@ def unlabelled(results: Results) -> str:
     return f"{said} if one pixel is predicted as {predicted}, mIoU falls by {100 * share:.0f} % of its value."
 
 
+def _most_tested(results: Results) -> int:
+    """On how many images: the most of an evaluation, as some of the dataset's may not be readable; 0 if none says."""
+    return max((entry.tested.images for entry in results.evaluations if entry.tested), default=0)
+
+
 def _fewer(results: Results) -> str:
     """What was tested on fewer images than others."""
     tested = [(entry, entry.tested) for entry in results.evaluations if entry.tested]
-    most = max((there.images for _, there in tested), default=0)
+    most = _most_tested(results)
     fewer: dict[tuple[Optional[str], int], list[str]] = {}
     for entry, there in tested:
         if there.images < most:

@@ -383,6 +383,13 @@ def test_the_caveat_says_what_was_tested_on_fewer_images():
     ) in caveat
 
 
+def test_images_that_could_not_be_read_are_not_said_to_be_tested_on():
+    results = example.study(seeds=(7, 8))
+    for entry in results.evaluations:
+        entry.tested = ScoredOn(59, [])
+    assert "and tested on 59 images." in headline(results).caveat
+
+
 def test_the_caveat_says_what_a_class_without_a_label_would_do():
     results = example.study()
     results.dataset.unlabelled = ["sky"]
