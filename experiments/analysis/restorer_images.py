@@ -40,7 +40,7 @@ def restorer_images_charts(scores: Scores) -> list[tuple[str, Markup]]:
         unrestored = next(100 * mean(score.miou) for score in here if not score.restorer)
         series = [Series("CO", "train-C test-O", [Dot(x.low, unrestored), Dot(x.high, unrestored)])]
         restorers = list(dict.fromkeys(score.restorer for score in here if score.restorer))
-        for restorer, marker in zip(restorers, MARKERS):
+        for number, restorer in enumerate(restorers):
             dots = [
                 Dot(
                     score.images,
@@ -51,7 +51,7 @@ def restorer_images_charts(scores: Scores) -> list[tuple[str, Markup]]:
                 if score.restorer == restorer
             ]
             label = "RO" if len(restorers) == 1 else f"RO {restorer}"
-            series.append(Series(label, "train-R test-O", dots, marker))
+            series.append(Series(label, "train-R test-O", dots, MARKERS[number % len(MARKERS)]))
         said = f"CO: {unrestored:.1f} % mIoU; " + "; ".join(dot.tip for one in series for dot in one.dots if dot.tip)
         charts.append((point, line_chart("mIoU in percent against images of the restorer", said, series, x, y)))
     return charts

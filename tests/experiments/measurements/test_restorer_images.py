@@ -77,6 +77,14 @@ def test_the_chart_says_the_means() -> None:
         assert said in chart
 
 
+def test_the_chart_shows_every_restorer_however_many_there_are() -> None:
+    names = [f"restorer{number}" for number in range(7)]
+    ((_, chart),) = restorer_images_charts(
+        [SCORES[0], *(ImagesTrial(SCORES[0].point, name, 4, [0.5]) for name in names)]
+    )
+    assert all(f"RO {name}" in chart for name in names)
+
+
 def test_what_the_trials_do_not_vary_themselves_is_told_if_it_has_changed_since(tmp_path: Path) -> None:
     RESTORER_IMAGES.keep(study(tmp_path), SCORES, restorer_images_table(SCORES))
     assert RESTORER_IMAGES.changed(study(tmp_path, "restorer.images=7", "seed=3")) == {}
