@@ -15,6 +15,7 @@ from dsr.experiments.results import ImagesTrial, InferenceTimes, ScalingTrial
 from dsr.experiments.stored_json import from_json, load, to_json
 from dsr.experiments.stored_study import NO_PATHS, PATHS, claim_folder
 from dsr.experiments.study import Study
+from dsr.experiments.trained_codec import is_trained
 from dsr.models.errors import UserError
 from dsr.tfrecords.files import write_atomically
 
@@ -25,6 +26,10 @@ NO_MATTER = (".root", ".log_every", ".checkpoint_every")
 
 OF_RESTORERS = "restorer."
 """The part of a configuration on which trials depend if images were restored for them."""
+
+
+OF_CODECS = "codec."
+"""The part on which what is measured depends if a point is of the codec that the study trains."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +93,10 @@ class Kept(Generic[Value]):
     def _settings(self, study: Study) -> dict[str, str]:
         """As texts; of a file only that it is one, as it may lie elsewhere now."""
         found = {}
+        trained = any(map(is_trained, study.config.points))
         for name, value in flatten(study.config).items():
+            if name.startswith(OF_CODECS) and not trained:
+                continue
             if name.startswith(self.parts) and not name.endswith(NO_MATTER) and name != self.varied:
                 text = json.dumps(value, sort_keys=True) if isinstance(value, dict) else str(value)
                 found[name] = "a file" if name in PATHS and value not in NO_PATHS else text
@@ -102,20 +110,20 @@ class Kept(Generic[Value]):
         return [from_json(self.kind, item) for item in value]
 
 
-NETWORKS = ("restorer.gan.generator.", "restorer.rdn.network.", "segmenter.network.")
+NETWORKS = ("restorer.gan.generator.", "restorer.rdn.network.", "segmenter.network.", "codec.network.")
 
 INFERENCE_TIMES: Kept[InferenceTimes] = Kept("inference_times", InferenceTimes, NETWORKS)
 RESTORER_IMAGES: Kept[list[ImagesTrial]] = Kept(
     "restorer_images",
     ImagesTrial,
-    ("dataset.", OF_RESTORERS, "segmenter."),
+    ("dataset.", OF_RESTORERS, "segmenter.", OF_CODECS),
     several=True,
     varied="restorer.images",
 )
 SCALING: Kept[list[ScalingTrial]] = Kept(
     "scaling",
     ScalingTrial,
-    ("dataset.", OF_RESTORERS, "segmenter."),
+    ("dataset.", OF_RESTORERS, "segmenter.", OF_CODECS),
     several=True,
     varied="segmenter.images",
 )

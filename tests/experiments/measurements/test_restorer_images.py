@@ -11,9 +11,9 @@ from dsr.experiments.analysis.restorer_images import restorer_images_charts, res
 from dsr.experiments.config.overrides import ConfigError, apply_overrides
 from dsr.experiments.domain import Case
 from dsr.experiments.graph.artefacts import closure
-from dsr.experiments.measurements.kept import RESTORER_IMAGES
+from dsr.experiments.measurements.kept import INFERENCE_TIMES, RESTORER_IMAGES, SCALING, Kept
 from dsr.experiments.measurements.restorer_images import trials
-from dsr.experiments.results import ImagesTrial
+from dsr.experiments.results import ImagesTrial, InferenceTimes
 from dsr.experiments.study import Study
 from tests.experiments import studies
 
@@ -93,3 +93,15 @@ def test_what_the_trials_do_not_vary_themselves_is_told_if_it_has_changed_since(
         "segmenter.images": "20",
         "restorer.gan.steps": "5",
     }
+
+
+@pytest.mark.parametrize("kept", [RESTORER_IMAGES, SCALING, INFERENCE_TIMES])
+def test_a_codec_that_the_study_trains_otherwise_is_told_where_a_point_is_of_it(kept: Kept, tmp_path: Path) -> None:
+    value = InferenceTimes("a core", 64, 64, []) if kept is INFERENCE_TIMES else []
+    points = "points=jpeg-quality10,msh-quality2.5+model=trained"
+    kept.keep(study(tmp_path, points), value, restorer_images_table([]))
+    other = ("codec.network.filters=8", "codec.checkpoint_every=3")
+    assert kept.changed(study(tmp_path, points)) == {}
+    assert kept.changed(study(tmp_path, points, *other)) == {"codec.network.filters": ("128", "8")}
+    kept.keep(study(tmp_path), value, restorer_images_table([]))
+    assert kept.changed(study(tmp_path, *other)) == {}
