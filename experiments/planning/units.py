@@ -13,7 +13,7 @@ BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 
 MOST_BYTES = 10**21
 
-_QUANTITY = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?([kKMGTP]i?)?(B|bit)(/s)?")
+_QUANTITY = re.compile(r"(\d{1,18}(?:\.\d{1,18})?)\s?(k|[KMGTP]i?)?(B|bit)(/s)?")
 
 
 class Size(NamedTuple):

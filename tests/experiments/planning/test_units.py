@@ -25,7 +25,22 @@ def test_rates_are_in_bytes_a_second() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["200", "GB", "-1GB", "200Gb", "200mB", "0GB", "1e9GB", "inf B", "200GB/s", "nan", "", "9" * 30 + "GB", "2 0GB"],
+    [
+        "200",
+        "GB",
+        "-1GB",
+        "200Gb",
+        "200mB",
+        "0GB",
+        "1e9GB",
+        "inf B",
+        "200GB/s",
+        "nan",
+        "",
+        "9" * 30 + "GB",
+        "2 0GB",
+        "1kiB",
+    ],
 )
 def test_what_is_no_amount_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="200GB"):
