@@ -32,7 +32,7 @@ ONNX = [
 
 setup(
     name="dsr",
-    version="0.4.7",
+    version="0.4.8",
     description="Dataset restoration: measure what image compression costs a segmentation network, and win it back",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
