@@ -203,13 +203,23 @@ def _resumable(partial: Path, identity: Identity, part: str) -> bool:
             with suppress(FileExistsError):
                 files.link(own, path)
             own.unlink(missing_ok=True)
+    _check_same(partial, identity)
+    return True
+
+
+def check_begun(partial: Path, identity: Identity) -> None:
+    """Raise ArtefactError if a partial folder holds work, and that of another identity; nothing is written."""
+    if _has_work(partial):
+        _check_same(partial, identity)
+
+
+def _check_same(partial: Path, identity: Identity) -> None:
     earlier = begun(partial)
     if earlier.fingerprint != identity.fingerprint:
         raise ArtefactError(
             f"{partial} holds an unfinished {earlier.name!r} made differently ({_difference(earlier, identity)}); "
             "choose another folder, or delete it"
         )
-    return True
 
 
 def begun(partial: Path) -> Identity:

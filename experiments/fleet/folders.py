@@ -29,7 +29,7 @@ from dsr.experiments.fleet.tars import writing_tar
 from dsr.experiments.graph.progress import Progress
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
-from dsr.tfrecords.building import Build, building, finished, repairing, resolved
+from dsr.tfrecords.building import Build, building, check_begun, finished, repairing, resolved
 from dsr.tfrecords.engine import Engine, How
 from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages, sha256
@@ -246,13 +246,15 @@ class Folder:
     def left(self, folder: Path) -> int:
         """How many files are still to be changed to make it; makes nothing.
 
-        Raises ArtefactError if the folder holds something else, or was made of files that changed since.
+        Raises ArtefactError if the folder holds something else, begun or finished, or was made of files that changed.
         """
         manifest = finished(folder, self.identity)
         if manifest is not None:
             self._check_sources(folder, manifest)
             return 0
-        return sum(len(batch.items) for batch in self._todo(partial_of(resolved(folder))))
+        partial = partial_of(resolved(folder))
+        check_begun(partial, self.identity)
+        return sum(len(batch.items) for batch in self._todo(partial))
 
     def make(
         self, folder: Path, workers: Optional[int], progress: Progress, engine: Optional[Engine] = None

@@ -94,6 +94,15 @@ def test_a_run_that_goes_on_takes_files_as_they_are_now(bitmaps: Path, tmp_path:
     assert contents(tmp_path / "out") == contents(tmp_path / "anew")
 
 
+def test_a_dry_run_refuses_what_was_begun_differently_as_the_run_does(bitmaps: Path, tmp_path: Path) -> None:
+    begin(encoded_folder(bitmaps, JPEG, False), tmp_path / "out")
+    finer = encoded_folder(bitmaps, Fixed(make_codec("jpeg", 50)), False)
+    for ask in (finer.left, lambda target: make(finer, target)):
+        with pytest.raises(ArtefactError, match=r"out\.partial holds an unfinished .*quality is 30 there and 50 here"):
+            ask(tmp_path / "out")
+    assert encoded_folder(bitmaps, JPEG, False).left(tmp_path / "out") == 2
+
+
 def test_a_run_that_goes_on_takes_label_maps_as_they_are_now(labelled: tuple[Path, Path], tmp_path: Path) -> None:
     fleet, labels = labelled
     begin(restored_folder(fleet, tmp_path, labels, Format()), tmp_path / "out")
