@@ -29,7 +29,9 @@ from dsr.tfrecords.layout import MANIFEST
 from dsr.tfrecords.schema import Record, canonical_json, read_shard
 
 FORMAT = 2  # raised when the same configuration would give other bytes than before, or a manifest reads differently
-_MAX_MANIFEST_BYTES = 1 << 28
+MAX_BYTES = 1 << 28
+"""Of a manifest; a longer one is not read."""
+
 _PACKAGES = ("dsr", "tensorflow", "numpy", "pillow", "isal", "protobuf")
 
 
@@ -107,7 +109,7 @@ class Manifest:
         """Read it back; ArtefactError if there is none, it is damaged, or of another version's format."""
         path = files.location(folder) / MANIFEST
         try:
-            data = files.read_bytes(path, _MAX_MANIFEST_BYTES)
+            data = files.read_bytes(path, MAX_BYTES)
             content = json.loads(data)
             made, _ = content.pop("format", 1), content.pop("sha256", None)
             if made != FORMAT:
@@ -148,9 +150,7 @@ def check_if_told(folder: Path) -> None:
     Files in folders below it do not count: TensorBoard's events may be deleted.
     """
     path = files.location(folder) / MANIFEST
-    if files.exists(path) and b'"fingerprint"' in files.read_bytes(
-        path, _MAX_MANIFEST_BYTES
-    ):  # other programs' have none
+    if files.exists(path) and b'"fingerprint"' in files.read_bytes(path, MAX_BYTES):  # other programs' have none
         for name in Manifest.load(folder).files:
             if "/" not in name:
                 intact(folder, name)

@@ -82,4 +82,5 @@ def predicted_folder(source: Path, segmenter: Path, ids: Ids) -> Folder:
         TABLE,
         COLUMNS,
         others=others_of(found),
+        files_each=2,
     )

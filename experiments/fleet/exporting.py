@@ -293,6 +293,7 @@ def exported_folder(shards: Sequence[Path], layout: str, ids: str, format: Optio
         COLUMNS if tarred else COLUMNS[1:],
         beside,
         list(_tars(items, tar_size)) if tarred else [],
+        files_each=1 if ids == "none" else 2,
     )
 
 

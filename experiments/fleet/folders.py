@@ -35,7 +35,7 @@ from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.integrity import damages, sha256
 from dsr.tfrecords.layout import SCRATCH, partial_of
 from dsr.tfrecords.ledger import ERRORS, SOURCES, Failure, told_others, write_errors, write_sources
-from dsr.tfrecords.manifest import Identity, Manifest, intact
+from dsr.tfrecords.manifest import MAX_BYTES, Identity, Manifest, intact
 from dsr.tfrecords.schema import canonical_json
 from dsr.tfrecords.workers import available_cores
 
@@ -46,6 +46,9 @@ KEEP_TIME_EVERY = 5.0  # seconds
 
 MOST_BYTES = images.max_bytes(images.MAX_PIXELS)
 """More than any file has that can be changed."""
+
+ENTRY_BYTES = 140
+"""What the manifest says of a file takes no more, beside the name without folder and suffix that its item gives it."""
 
 NAME_BYTES = 255
 """File systems have no longer names of files."""
@@ -223,6 +226,7 @@ class Folder:
         beside: Content of files that stand beside all others, by their names.
         packed: Which items go into which tar file; empty where files are by themselves.
         others: What lies in the folders that are read and is not read itself: its name there, and why.
+        files_each: How many files become of an item at most, where they are by themselves.
     """
 
     identity: Identity
@@ -234,6 +238,7 @@ class Folder:
     beside: dict[str, bytes] = field(default_factory=dict)
     packed: Sequence[Batch] = ()
     others: Sequence[str] = ()
+    files_each: int = 1
 
     @property
     def batches(self) -> Sequence[Batch]:
@@ -246,12 +251,14 @@ class Folder:
     def left(self, folder: Path) -> int:
         """How many files are still to be changed to make it; makes nothing.
 
-        Raises ArtefactError if the folder holds something else, begun or finished, or was made of files that changed.
+        Raises ArtefactError if the folder holds something else, begun or finished, or was made of files that changed,
+        FleetError for more files than a manifest can list.
         """
         manifest = finished(folder, self.identity)
         if manifest is not None:
             self._check_sources(folder, manifest)
             return 0
+        self._check_number()
         partial = partial_of(resolved(folder))
         check_begun(partial, self.identity)
         return sum(len(batch.items) for batch in self._todo(partial))
@@ -274,6 +281,7 @@ class Folder:
         Raises:
             ArtefactError: the folder holds something else or was made of files that changed since, another process
                 makes it, it cannot be written, or nothing could be made.
+            FleetError: there are more files than a manifest can list.
         """
         how = How(workers, engine)
         manifest = finished(folder, self.identity)
@@ -281,12 +289,24 @@ class Folder:
             self._check_sources(folder, manifest)
             self._repair(folder, manifest, how, progress)
             return manifest
+        self._check_number()
         with building(folder, self.identity) as build:
             writer = BatchWriter(self.roots, self.change, build.path, build.scratch)
             self._run(writer, self._todo(build.path), how, progress, build)
             self._join(build)
         assert build.manifest is not None
         return build.manifest
+
+    def _check_number(self) -> None:
+        """Raise FleetError, before any work, if the manifest that lists all files would be too long to be read."""
+        if self.packed:
+            return  # it lists the tar files
+        stems = sum(len(item.stem.encode(errors="replace")) for item in self.items)
+        if self.files_each * (ENTRY_BYTES * len(self.items) + stems) > MAX_BYTES:
+            raise FleetError(
+                f"{self.identity.name}: {len(self.items)} files are more than the manifest of one folder can list; "
+                "give parts of them, each with a folder of its own, or export them as tar files (--layout webdataset)"
+            )
 
     def _todo(self, partial: Path) -> list[Batch]:
         """The batches that are not done, whose files are damaged, or that were made of files that changed since."""

@@ -117,4 +117,5 @@ def restored_folder(source: Path, restorer: Path, labels: Optional[Path], format
         RECEIVED,
         COLUMNS,
         others=others,
+        files_each=1 if labels is None else 2,
     )

@@ -16,7 +16,7 @@ from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import make_codec
 from dsr.data_pipelines.datasets.images import read_picture
 from dsr.data_pipelines.datasets.labels import Label, LabelTable
-from dsr.experiments.fleet import restoring
+from dsr.experiments.fleet import folders, restoring
 from dsr.experiments.fleet.encoding import decoded_folder, encoded_folder
 from dsr.experiments.fleet.errors import FleetError
 from dsr.experiments.fleet.folders import BatchWriter, Folder, check_apart
@@ -101,6 +101,30 @@ def test_a_dry_run_refuses_what_was_begun_differently_as_the_run_does(bitmaps: P
         with pytest.raises(ArtefactError, match=r"out\.partial holds an unfinished .*quality is 30 there and 50 here"):
             ask(tmp_path / "out")
     assert encoded_folder(bitmaps, JPEG, False).left(tmp_path / "out") == 2
+
+
+@pytest.mark.parametrize("labelling", [False, True])
+def test_more_files_than_a_manifest_can_list_are_refused_before_any_work(
+    labelling: bool, labelled: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the manifest of a finished folder would be too long to be read, and the folder as good as lost."""
+    fleet, labels = labelled
+    long = "n" * 200
+    for folder in labelled:
+        for path in folder.iterdir():
+            path.rename(folder / f"{long}{path.name}")
+    made = restored_folder(fleet, tmp_path, labels if labelling else None, Format())
+    make(made, tmp_path / "out")
+    listed = {name: entry for name, entry in Manifest.load(tmp_path / "out").files.items() if long in name}
+    needed = len(json.dumps({"files": listed}, indent=1))
+    monkeypatch.setattr(folders, "MAX_BYTES", needed - 100)
+    assert made.left(tmp_path / "out") == 0  # what there is can be read
+    for ask in (made.left, lambda target: make(made, target)):
+        with pytest.raises(FleetError, match="restore fleet: 10 files are more than the manifest of one folder can"):
+            ask(tmp_path / "other")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fleet", "labels", "out"]
+    monkeypatch.setattr(folders, "MAX_BYTES", needed + needed // 10)
+    assert made.left(tmp_path / "other") == 10
 
 
 def test_a_run_that_goes_on_takes_label_maps_as_they_are_now(labelled: tuple[Path, Path], tmp_path: Path) -> None:
