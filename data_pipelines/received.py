@@ -64,6 +64,8 @@ def read_header(name: str, bitstream: bytes) -> Inspection:
         return codec.inspect(_PARTS[codec.name](bitstream).picture if codec.name in _PARTS else bitstream)
     except CodecError as error:
         raise CodecError(f"{name}: {error}") from error
+    except MemoryError:  # no damage
+        raise
     except Exception as error:  # libraries raise whatever the damage makes them trip over
         raise CodecError(f"{name}: cannot be read ({error or type(error).__name__})") from error
 

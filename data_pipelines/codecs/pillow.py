@@ -58,7 +58,7 @@ class PillowCodec(Codec):
             if image.mode.endswith("A") and (np.asarray(image.getchannel("A")) < 255).any():
                 raise CodecError("has transparent pixels, whose colour is undefined")
             return np.array(image.convert("RGB"))
-        except CodecError:
+        except (CodecError, MemoryError):  # the latter is no damage
             raise
         except Exception as error:
             raise self._broken(error) from error
@@ -77,6 +77,8 @@ class PillowCodec(Codec):
         """What the bitstream holds, its pixels not decoded yet."""
         try:
             return cls.reader(io.BytesIO(bitstream))
+        except MemoryError:  # no damage
+            raise
         except Exception as error:
             raise cls._broken(error) from error
 

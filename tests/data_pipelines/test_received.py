@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from PIL import Image, ImageOps
+from PIL import AvifImagePlugin, Image, ImageOps, Jpeg2KImagePlugin, JpegImagePlugin
 
 from dsr.app.cli import cli
 from dsr.data_pipelines.codecs import CODECS, CodecError, identify, make_codec
@@ -52,6 +52,26 @@ def test_a_codec_is_known_by_its_bytes_and_decodes_as_it_does_itself(codec: str)
     header = inspect(bitstream)
     assert (header.codec, header.width, header.height) == (codec, 48, 32)
     assert np.array_equal(decode(header, bitstream), make_codec(codec).decode(bitstream))
+
+
+@pytest.mark.parametrize("codec", ["avif", "jpeg2000", "jpeg"])
+def test_no_memory_is_no_damage(codec: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is left out as damaged stays left out; without memory the run ends, and goes on with more."""
+    bitstream = make_codec(codec).encode(PIXELS)
+    header = inspect(bitstream)
+
+    def fail(*_: object) -> None:
+        raise MemoryError
+
+    reader = {"avif": AvifImagePlugin.AvifImageFile, "jpeg2000": Jpeg2KImagePlugin.Jpeg2KImageFile}.get(
+        codec, JpegImagePlugin.JpegImageFile
+    )
+    with monkeypatch.context() as patch, pytest.raises((MemoryError, ReadError)):
+        patch.setattr(reader, "load", fail)
+        decode(header, bitstream)
+    with monkeypatch.context() as patch, pytest.raises(MemoryError):
+        patch.setattr(reader, "_open", fail)
+        read_header(f"a{suffixes(codec)[0]}", bitstream)
 
 
 def test_a_bitstream_of_another_model_is_refused_with_what_decodes_it() -> None:
