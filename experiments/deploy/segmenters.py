@@ -14,7 +14,7 @@ from dsr.data_pipelines.datasets import DatasetError, Label, LabelTable
 from dsr.experiments.config.schema import SegmenterConfig
 from dsr.experiments.deploy.errors import DeployError
 from dsr.experiments.graph.artefacts import CLASSES
-from dsr.experiments.graph.places import below
+from dsr.experiments.graph.places import NAMED, below
 from dsr.experiments.stored_json import from_json
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
@@ -60,7 +60,7 @@ def find_trained(text: str, kind: str, work: Path) -> Path:
 def _names(folder: Path, group: Path) -> Iterator[str]:
     """What an artefact is called, with and without its fingerprint, and with and without its dataset."""
     path = folder.relative_to(group)
-    for name in (path, path.with_name(path.name[:-9])):
+    for name in (path, path.with_name(NAMED.sub("", path.name) or path.name)):
         yield name.as_posix()
         yield name.name
 

@@ -9,7 +9,7 @@ import pytest
 
 from dsr.experiments.config.overrides import apply_overrides
 from dsr.experiments.deploy.errors import DeployError
-from dsr.experiments.deploy.segmenters import CLASSES, read_config, read_table
+from dsr.experiments.deploy.segmenters import CLASSES, find_trained, read_config, read_table
 from dsr.experiments.graph.artefacts import Artefact
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.tfrecords.building import building
@@ -39,3 +39,12 @@ def test_a_recalibrated_segmenter_is_what_the_one_is_that_it_was_made_of(tmp_pat
         match="recalibrated-[0-9a-f]{8} was made of another segmenter, which is not in .*segmenters: put it back",
     ):
         read_config(folder)
+
+
+@pytest.mark.parametrize("called", ["best", "-12345678"])
+def test_a_segmenter_that_a_user_named_hides_no_other_and_is_found_by_its_name(called: str, tmp_path: Path) -> None:
+    study = Study(studies.small(), tmp_path)
+    trained = finish(study.segmenter(ORIGINAL, 0))
+    copied = Path(shutil.copytree(trained, tmp_path / "segmenters" / called))
+    assert find_trained(study.segmenter(ORIGINAL, 0).name, "segmenter", tmp_path) == trained
+    assert find_trained(called, "segmenter", tmp_path) == copied
