@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Optional
 
@@ -81,6 +82,8 @@ def command(
     """
     if layout != "webdataset" and is_given("tar_size"):
         raise click.UsageError("--tar-size goes with --layout webdataset: a folder has no tar files")
+    if not math.isfinite(tar_size):
+        raise click.UsageError(f"--tar-size is a number of MB, not {tar_size}")
     from dsr.experiments.fleet.exporting import BITSTREAM, exported_folder, find_shards
     from dsr.experiments.fleet.folders import check_apart
     from dsr.experiments.fleet.pictures import Format

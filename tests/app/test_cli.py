@@ -150,6 +150,10 @@ def test_a_rate_asked_for_of_images_that_cannot_be_read_names_one(tmp_path: Path
         (("score", "--model", "net.onnx", "--ids", "train"), "--ids goes with --predictions"),
         (("export", "streets/train/original", "there", "--tar-size", "9"), "--tar-size goes with --layout webdataset"),
         *(
+            (("export", "x", "there", "--layout", "webdataset", "--tar-size", size), "--tar-size is a number of MB")
+            for size in ("inf", "nan")
+        ),
+        *(
             (("train-restorer", "--originals", ".", "--like", ".", option, value), f"{option} does not go with --like")
             for option, value in (("--dataset", "photos"), ("--root", "."), ("--name", "mine"), ("--qp", "36"))
         ),
