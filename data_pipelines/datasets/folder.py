@@ -175,15 +175,16 @@ class Folder(FileSource):
             files_received.all_suffixes() if split in self.received else image_files.EXTENSIONS,
             recursive=True,
         )
+        labelled = (self._labels / inner).exists()
         if self.label_suffix and self._labels == self._images:
-            found.files = {stem: names for stem, names in found.files.items() if not stem.endswith(self.label_suffix)}
+            labelled = self._take_labels_out(found)
         found.others.extend(self._beside(self._images))
-        if inner == "restore" and not (self._labels / inner).exists():
+        if inner == "restore" and not labelled:
             return self.pair(found, None)
         labels = self.files_in(self._labels / inner, image_files.LABEL_EXTENSIONS, recursive=True)
+        labels.others.extend(self._beside(self._labels))
         if self.label_suffix:
             self._strip_suffix(labels)
-        labels.others.extend(self._beside(self._labels))
         pairs = self.pair(found, labels)
         if self._has_folders:
             return pairs
@@ -197,6 +198,17 @@ class Folder(FileSource):
                 f"{self._images}: {len(order)} images are too few for a split '{split}'; raise its share."
             )
         return pairs.only(s for s in pairs.samples if s.key in keys)
+
+    def _take_labels_out(self, found: Found) -> bool:
+        """Leave the images among files of both; returns whether there are labels among them."""
+        ours = [
+            name for stem in list(found.files) if stem.endswith(self.label_suffix) for name in found.files.pop(stem)
+        ]
+        no_labels = sorted(name for name in ours if not name.lower().endswith(image_files.LABEL_EXTENSIONS))
+        endings = ", ".join(image_files.LABEL_EXTENSIONS)
+        why = f"its name is a label's by {self.label_suffix}, and labels end in {endings}"
+        found.others += [Other(found.folder / name, why) for name in no_labels]
+        return len(ours) > len(no_labels)
 
     def _strip_suffix(self, labels: Found) -> None:
         """Call label files by the names of their images."""

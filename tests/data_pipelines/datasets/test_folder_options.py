@@ -50,6 +50,29 @@ def test_a_label_without_the_end_is_told_and_without_the_option_nothing_pairs(tm
     assert [bool(sample.flaw) for sample in source.samples("train")] == [False, True, False]
 
 
+def test_what_is_no_label_beside_images_is_told_once(tmp_path: Path) -> None:
+    make(tmp_path, labels="images", end="_mask")
+    (tmp_path / "images/train/a.png").rename(tmp_path / "images/train/d_mask.JPG")
+    (tmp_path / "images/e.heic").write_bytes(b"x")
+    source = open_source("folder", tmp_path, labels="images", label_suffix="_mask", skip_others=True)
+    assert source.others("train") == [
+        "images/train/d_mask.JPG: its name is a label's by _mask, and labels end in .png, .tif, .tiff, .bmp",
+        "images/e.heic: beside the split folders",
+    ]
+
+
+def test_images_to_restore_need_no_labels_where_those_of_others_lie_beside_them(tmp_path: Path) -> None:
+    make(tmp_path, labels="images", end="_mask")
+    (tmp_path / "images/restore").mkdir()
+    (tmp_path / "images/train/a.png").rename(tmp_path / "images/restore/f.png")
+    source = open_source("folder", tmp_path, labels="images", label_suffix="_mask")
+    (sample,) = source.samples("restore")
+    assert (sample.key, sample.label, sample.flaw) == ("f", None, None)
+    (tmp_path / "images/train/a_mask.png").rename(tmp_path / "images/restore/f_mask.png")
+    (sample,) = source.samples("restore")
+    assert (sample.label, sample.flaw) == ("restore/f_mask.png", None)
+
+
 def test_exif_turns_image_and_label_unless_it_is_not_meant(tmp_path: Path) -> None:
     make(tmp_path, orientation=LANDSCAPE_TURNED)
     upright, stored = (open_source("folder", tmp_path, exif=exif) for exif in ("upright", "stored"))
