@@ -21,6 +21,7 @@ from dsr.experiments.study import Study
 from dsr.models.errors import UserError
 from dsr.tfrecords import files
 from dsr.tfrecords.building import repairing
+from dsr.tfrecords.errors import ArtefactError, one_sentence
 from dsr.tfrecords.layout import MANIFEST, partial_of
 from dsr.tfrecords.locks import locked
 
@@ -72,10 +73,12 @@ def remove(candidate: Candidate) -> None:
     """Remove a folder that nobody uses.
 
     Raises:
-      ArtefactError: another process makes or repairs it; it stays.
+      ArtefactError: another process makes or repairs it, and it stays; or it cannot be removed, or not all of it.
     """
-    with _alone(candidate.folder):
+    with one_sentence(candidate.folder), _alone(candidate.folder):
         files.remove(candidate.folder)
+    if os.path.lexists(candidate.folder):
+        raise ArtefactError(f"{candidate.folder} cannot be removed whole: see who owns what is in it, and clean again")
 
 
 @contextmanager

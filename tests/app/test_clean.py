@@ -103,6 +103,25 @@ def test_what_another_process_makes_stays(study: Study) -> None:
         assert (build.path / "data").exists()
 
 
+def test_what_cannot_be_removed_is_told_and_not_counted(study: Study, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a work folder that several users share."""
+    finished = make(study.work / "codecs/one-12345678", Identity("codec", "one", {}))
+    begun = leave(study.work / "codecs/two-12345678", 9)
+    open_file = os.open
+
+    def refuse(path: str, *how: int) -> int:
+        if Path(path).name == "lock" and begun in Path(path).parents:
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_file(path, *how)
+
+    monkeypatch.setattr(os, "open", refuse)
+    monkeypatch.setattr(shutil, "rmtree", lambda path, ignore_errors: None)
+    result = clean(study.work, "--yes")
+    assert result.exit_code == 0 and "removed 0 folders, 0 B" in result.output
+    assert f"stays: {finished} cannot be removed whole" in result.output
+    assert f"stays: {begun} cannot be written: Permission denied" in result.output
+
+
 def test_nothing_behind_a_link_is_touched(study: Study, tmp_path: Path) -> None:
     elsewhere = make(tmp_path / "elsewhere/one-12345678", Identity("codec", "one", {}))
     (study.work / "codecs").mkdir(parents=True)
