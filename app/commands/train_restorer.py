@@ -119,10 +119,16 @@ def settled(request: Request, images: Optional[int], start: Optional[str]) -> tu
 
 def train_like_fleet(request: Request, originals: Path, like: Path, out: Optional[Path]) -> None:
     """Train, measure on the images held out, and export."""
-    from dsr.experiments.fleet.training import export_restorer, fleet_training
+    from dsr.experiments.fleet.folders import check_apart
+    from dsr.experiments.fleet.training import check_place, export_restorer, fleet_training
 
     console = Console()
+    for source in (originals, like):
+        if out is not None:
+            check_apart(source, out)
     training = fleet_training(request.config, request.work, request.converting, originals, like)
+    if out is not None:
+        check_place(training, out)
     degradation = training.degradation
     for codec, count in zip(degradation.codecs, degradation.counts):
         console.say(f"  {count} of {sum(degradation.counts)} files: {codec.point}")

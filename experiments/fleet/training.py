@@ -21,8 +21,9 @@ from dsr.experiments.measurements.artefacts import perceptual
 from dsr.experiments.study import ORIGINAL, Study
 from dsr.experiments.summaries import PerceptualSummary, ShardsSummary
 from dsr.tfrecords import files
-from dsr.tfrecords.building import building, finished
+from dsr.tfrecords.building import building, check_begun, finished, resolved
 from dsr.tfrecords.integrity import damages
+from dsr.tfrecords.layout import partial_of
 
 BOARD = "tensorboard/"
 
@@ -111,6 +112,13 @@ def read_fleet(fleet: Path) -> list[File]:
         except (FleetError, received.CodecError):
             continue  # restoring says what is wrong
     return found
+
+
+def check_place(training: FleetTraining, folder: Path) -> None:
+    """Raise ArtefactError, before days of training, if the folder holds something else than this restorer."""
+    identity = training.restorer.identity
+    if finished(folder, identity) is None:
+        check_begun(partial_of(resolved(folder)), identity)
 
 
 def export_restorer(training: FleetTraining, folder: Path) -> None:

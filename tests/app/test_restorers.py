@@ -4,6 +4,7 @@ trained."""
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from dsr.app.cli import cli
 from dsr.experiments.config.presets import PRESETS, preset
 from dsr.models.errors import UserError
 from dsr.tfrecords.building import building
+from dsr.tfrecords.manifest import Identity
 from tests.experiments.planning import made_up
 
 TWO = ("--set", "points=bpg-qp34,bpg-qp42", "--seeds", "1")
@@ -57,7 +59,9 @@ def test_the_time_of_a_training_is_that_of_all_of_its_runs(tmp_path: Path) -> No
     assert "300 steps in 2 h 00 min" in said
 
 
-def test_originals_of_a_fleet_are_taken_without_what_is_skipped(tmp_path: Path) -> None:
+@pytest.fixture
+def asked(tmp_path: Path) -> tuple[str, ...]:
+    """The command that trains a restorer on three originals, for a fleet of three files."""
     originals, fleet = tmp_path / "originals", tmp_path / "fleet"
     originals.mkdir()
     fleet.mkdir()
@@ -65,8 +69,33 @@ def test_originals_of_a_fleet_are_taken_without_what_is_skipped(tmp_path: Path) 
         image = Image.new("RGB", (64, 64), (80 * number, 40, 90))
         image.save(originals / f"{number}.png")
         image.save(fleet / f"{number}.jpg", quality=30)
-    (originals / "film.mp4").write_bytes(b"no image")
-    asked = ("train-restorer", "--originals", str(originals), "--like", str(fleet), "--work", str(tmp_path / "work"))
+    return "train-restorer", "--originals", str(originals), "--like", str(fleet), "--work", str(tmp_path / "work")
+
+
+@pytest.mark.parametrize(
+    ("out", "says"),
+    [
+        ("mine", "mine/manifest.json is missing: .*mine is no finished artefact"),
+        ("other", "other.partial holds an unfinished 'other' made differently"),
+        ("fleet/restorer", "lie in each other"),
+    ],
+)
+def test_a_place_where_the_restorer_cannot_be_written_is_refused_before_it_is_trained(
+    out: str, says: str, asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    with pytest.raises(KeyboardInterrupt), building(tmp_path / "other", Identity("restorer", "other", {})) as build:
+        (build.path / "data").write_bytes(b"x")
+        raise KeyboardInterrupt
+    run = CliRunner().invoke(cli, [*asked, "--dry-run", "--out", str(tmp_path / out)])
+    assert isinstance(run.exception, UserError) and re.search(says, str(run.exception))
+    assert "restorer originals/gan-jpeg" in output(*asked, "--dry-run", "--out", str(tmp_path / "new"))
+    assert not (tmp_path / "new").exists()
+
+
+def test_originals_of_a_fleet_are_taken_without_what_is_skipped(asked: tuple[str, ...], tmp_path: Path) -> None:
+    (tmp_path / "originals" / "film.mp4").write_bytes(b"no image")
     refused = CliRunner().invoke(cli, [*asked, "--dry-run"])
     assert isinstance(refused.exception, UserError) and "--skip-others" in str(refused.exception)
     assert "restorer originals/gan-jpeg-quality30" in output(*asked, "--skip-others", "--dry-run")
