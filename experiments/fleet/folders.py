@@ -418,10 +418,9 @@ class Folder:
         for name in {self.table, ERRORS} & damaged.keys():
             raise ArtefactError(f"{damaged[name]}; delete {folder} and make it anew")
         stems = {PurePosixPath(name).with_suffix("").as_posix() for name in damaged}
+        stems |= {stem.partition("/")[2] for stem in stems}  # files of a kind may lie in a folder of their own
         todo = [
-            batch
-            for batch in self.batches
-            if batch.tar in damaged or any(stem.endswith(item.stem) for item in batch.items for stem in stems)
+            batch for batch in self.batches if batch.tar in damaged or any(item.stem in stems for item in batch.items)
         ]
         progress.say(f"{len(damaged)} files of {folder} are damaged or missing and are made anew")
         with repairing(folder) as scratch:

@@ -135,6 +135,17 @@ def test_a_run_that_goes_on_takes_label_maps_as_they_are_now(labelled: tuple[Pat
     assert (tmp_path / "out" / "labels" / "3.bmp").read_bytes() == (labels / "3.bmp").read_bytes()
 
 
+def test_a_repair_leaves_files_alone_that_are_called_almost_as_a_damaged_one(bitmaps: Path, tmp_path: Path) -> None:
+    (bitmaps / "9.bmp").rename(bitmaps / "x1.bmp")
+    made = encoded_folder(bitmaps, JPEG, False)
+    make(made, tmp_path / "out")
+    before = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.jpg")}
+    (tmp_path / "out" / "x1.jpg").write_bytes(b"")
+    make(made, tmp_path / "out")
+    after = {path.name: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.jpg")}
+    assert {name for name in after if after[name] != before[name]} == {"8.jpg", "x1.jpg"}  # a batch
+
+
 def test_what_was_finished_of_other_contents_is_refused_and_kept(bitmaps: Path, tmp_path: Path) -> None:
     out, original = tmp_path / "out", (bitmaps / "3.bmp").read_bytes()
     make(encoded_folder(bitmaps, JPEG, False), out)
