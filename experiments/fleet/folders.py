@@ -121,12 +121,14 @@ class BatchWriter:
     """What a worker does: change the files of a batch, yielding a row or failure of each, and None when all is done.
 
     roots: As of `Folder`; failures name files relative to them.
+    folders: Those that files are put into, by what follows the folder of their kind.
     """
 
     roots: Mapping[str, Path]
     change: Change
     path: Path
     scratch: Path
+    folders: frozenset[str] = frozenset()
 
     def __call__(self, batch: Batch) -> Iterator[Optional[Row]]:
         # Before they are read: of a file that changes meanwhile, the next run then sees that it is another.
@@ -139,6 +141,7 @@ class BatchWriter:
                     made = self.change(item)
                     if batch.tar is None:
                         check_names(made.files)
+                        self._check_folders(item, made)
                 except UserError as error:
                     failure = Failure.of(readable(item.stem), readable(item.name), error, *self.roots.values())
                     reason = failure.reason.removeprefix(f"{failure.file}: ")  # which is said already
@@ -152,6 +155,12 @@ class BatchWriter:
         with one_sentence(self.path):
             result.save(self.scratch, batch)
         yield None
+
+    def _check_folders(self, item: Item, made: Made) -> None:
+        """Raise FleetError if a file would be called as a folder is that others are put into."""
+        for name in made.files:
+            if item.stem + PurePosixPath(name).suffix in self.folders:
+                raise FleetError(f"{name} would be called as the folder that other files go into; rename one of them")
 
     @contextmanager
     def _target(self, batch: Batch, result: Result) -> Iterator[Callable[[str, bytes], None]]:
@@ -248,6 +257,16 @@ class Folder:
         bounds = range(0, len(self.items), FILES_PER_BATCH)
         return [Batch(n, tuple(self.items[i : i + FILES_PER_BATCH])) for n, i in enumerate(bounds)]
 
+    @property
+    def _folders(self) -> frozenset[str]:
+        """The folders that items are in, and those above them."""
+        found: set[str] = set()
+        for folder in {item.stem.rpartition("/")[0] for item in self.items}:
+            while folder and folder not in found:
+                found.add(folder)
+                folder = folder.rpartition("/")[0]
+        return frozenset(found)
+
     def left(self, folder: Path) -> int:
         """How many files are still to be changed to make it; makes nothing.
 
@@ -291,7 +310,7 @@ class Folder:
             return manifest
         self._check_number()
         with building(folder, self.identity) as build:
-            writer = BatchWriter(self.roots, self.change, build.path, build.scratch)
+            writer = BatchWriter(self.roots, self.change, build.path, build.scratch, self._folders)
             self._run(writer, self._todo(build.path), how, progress, build)
             self._join(build)
         assert build.manifest is not None
@@ -424,7 +443,7 @@ class Folder:
         ]
         progress.say(f"{len(damaged)} files of {folder} are damaged or missing and are made anew")
         with repairing(folder) as scratch:
-            self._run(BatchWriter(self.roots, self.change, folder, scratch), todo, how, progress)
+            self._run(BatchWriter(self.roots, self.change, folder, scratch, self._folders), todo, how, progress)
             for name in self.beside.keys() & damaged.keys():
                 with files.writing(folder / name, scratch) as file:
                     file.write(self.beside[name])

@@ -458,3 +458,17 @@ def test_a_name_that_is_too_long_once_it_has_its_new_suffix_costs_no_other(bitma
     summary = make(encoded_folder(bitmaps, Fixed(make_codec("webp", 30)), False), tmp_path / "out")
     assert (summary["files_made"], summary["errors"]) == (9, 1)
     assert "longer than 255 bytes; rename the file" in errors(tmp_path / "out")[f"{'n' * 251}.bmp"]
+
+
+def test_a_file_that_would_be_called_as_a_folder_of_others_costs_no_other(
+    labelled: tuple[Path, Path], tmp_path: Path
+) -> None:
+    fleet, labels = labelled
+    for folder, suffix in ((fleet, ".jpg"), (labels, ".bmp")):
+        inner = folder / "0.png" / "deep"
+        inner.mkdir(parents=True)
+        (folder / f"9{suffix}").rename(inner / f"9{suffix}")
+    made = restored_folder(fleet, tmp_path, labels, Format())
+    assert [make(made, tmp_path / "out")[what] for what in ("files_made", "errors")] == [9, 1]
+    assert "images/0.png would be called as the folder that other files go into" in errors(tmp_path / "out")["0.jpg"]
+    assert (tmp_path / "out" / "images" / "0.png" / "deep" / "9.png").is_file()
