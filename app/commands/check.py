@@ -57,13 +57,13 @@ def command(
     if page is not None and page.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{page} would be a page: give it the suffix .html")
     splits = check(source, workers, console)
+    faults = sum(len(split.faults) for split in splits)
+    value = {"faults": faults, "splits": [_without_pictures(split) for split in splits], "page": page}
+    show(value, lambda: _print(splits))  # before the page, which may not be writable
     if page is not None:
         from dsr.experiments.analysis.check import write_check
 
         write_check(source.name, source.table, splits, page)
-    faults = sum(len(split.faults) for split in splits)
-    value = {"faults": faults, "splits": [_without_pictures(split) for split in splits], "page": page}
-    show(value, lambda: _print(splits))
     console.say(f"{sum(split.images for split in splits)} images, {faults} faults" + (f"; {page}" if page else ""))
     sys.exit(1 if faults else 0)
 

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from dsr.app.cli import cli
+from dsr.models.errors import UserError
 
 pytestmark = pytest.mark.slow  # processes
 
@@ -49,6 +50,13 @@ def checked(*arguments: str, status: int) -> Any:
     result = CliRunner().invoke(cli, ["check", *arguments, "--workers", "1", "--json", "--quiet"])
     assert result.exit_code == status, result.output
     return json.loads(result.stdout)
+
+
+def test_a_page_that_cannot_be_written_costs_nothing_else_that_was_found(root: Path) -> None:
+    asked = ["check", str(root), "--workers", "1", "--json", "--quiet", "--page", str(root / "nowhere" / "check.html")]
+    result = CliRunner().invoke(cli, asked)
+    assert isinstance(result.exception, UserError) and "check.html cannot be written" in str(result.exception)
+    assert json.loads(result.stdout)["faults"] == 7
 
 
 def test_every_fault_is_told_in_one_run_and_what_is_right_is_counted(root: Path) -> None:
