@@ -153,6 +153,7 @@ def building(folder: Path, identity: Identity, part: str = "") -> Iterator[Build
     partial = partial_of(folder)
     with ExitStack() as locks:
         with one_sentence(folder):
+            _check_ours(partial)
             locks.enter_context(locked(folder, partial, part))
             resumed = _resumable(partial, identity, part)
         build = Build(partial, identity, resumed, f"-{part}" if part else "")
@@ -209,8 +210,18 @@ def _resumable(partial: Path, identity: Identity, part: str) -> bool:
 
 def check_begun(partial: Path, identity: Identity) -> None:
     """Raise ArtefactError if a partial folder holds work, and that of another identity; nothing is written."""
+    _check_ours(partial)
     if _has_work(partial):
         _check_same(partial, identity)
+
+
+def _check_ours(partial: Path) -> None:
+    """Raise ArtefactError if a folder of this name is a user's: whatever dsr writes, the identity comes first."""
+    if not files.is_url(partial) and not files.exists(partial / SCRATCH / IDENTITY) and _has_work(partial):
+        raise ArtefactError(
+            f"{partial} holds files that dsr did not write, and is needed until what is made is whole: move it away, "
+            "or choose another folder"
+        )
 
 
 def _check_same(partial: Path, identity: Identity) -> None:

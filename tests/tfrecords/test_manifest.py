@@ -13,7 +13,7 @@ import pytest
 
 from dsr.tfrecords import building as module
 from dsr.tfrecords import locks
-from dsr.tfrecords.building import building, finished
+from dsr.tfrecords.building import building, check_begun, finished
 from dsr.tfrecords.errors import ArtefactError
 from dsr.tfrecords.framing import frame, read_frames
 from dsr.tfrecords.manifest import Identity, Manifest, check, installed_versions, records
@@ -79,6 +79,18 @@ def test_a_folder_of_the_user_is_not_touched(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match="exists already"):
         make(tmp_path / "mine")
     assert entries(tmp_path) == ["mine", "mine/photo.jpg"]
+
+
+@pytest.mark.parametrize("part", ["", "1-of-2"])
+def test_a_folder_of_the_user_that_is_called_as_one_in_the_making_is_not_touched(part: str, tmp_path: Path) -> None:
+    (tmp_path / "it.partial").mkdir()
+    (tmp_path / "it.partial" / "photo.jpg").write_text("x")
+    said = r"it\.partial holds files that dsr did not write.*move it away"
+    with pytest.raises(ArtefactError, match=said), building(tmp_path / "it", IDENTITY, part):
+        pass
+    with pytest.raises(ArtefactError, match="move it away"):
+        check_begun(tmp_path / "it.partial", IDENTITY)
+    assert entries(tmp_path) == ["it.partial", "it.partial/photo.jpg"]
 
 
 def test_an_empty_folder_of_the_user_is_used(tmp_path: Path) -> None:
