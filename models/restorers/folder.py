@@ -24,6 +24,8 @@ SHIPPED = "shipped"
 
 SHIPPED_FOLDER = Path(__file__).parent / "weights"
 
+MAX_BYTES = 1 << 16
+"""Of a description; those that dsr writes have some hundred."""
 
 START_FROM = "start from shipped, or from the folder of an adversarial restorer that was trained by this version of dsr"
 
@@ -45,7 +47,14 @@ def start_folder(start: str) -> Path:
 
 def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises OSError or ValueError where there is none."""
-    fields = json.loads(path.read_text(encoding="utf-8"))
+    with path.open("rb") as file:
+        data = file.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"it has more than {MAX_BYTES} bytes")
+    try:
+        fields = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(fields, dict):
         raise ValueError("no JSON object")  # noqa: TRY004 (what is wrong is the file's content)
     return fields

@@ -6,6 +6,7 @@ See `dsr.models.restorers.folder` for what a folder holds. Importing this module
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
@@ -184,6 +185,11 @@ def _check_size(archive: zipfile.ZipFile, config: NetworkConfig | DiscriminatorC
     stored = sum(entry.file_size for entry in entries)
     if not 2 * config.parameters <= stored <= 4 * config.parameters + HEADER * len(entries):
         raise ValueError(f"{stored} bytes for {config.parameters} weights")
+    # An archive may claim any size, and zeros pack to nothing; trained weights do not pack to half of float16.
+    assert archive.fp is not None  # it is open
+    size = os.fstat(archive.fp.fileno()).st_size
+    if size < config.parameters:
+        raise ValueError(f"a file of {size} bytes for {config.parameters} weights")
 
 
 def _assign(archive: Any, variables: dict[str, tf.Variable]) -> None:
