@@ -25,6 +25,11 @@ BOUNDS: Mapping[str, tuple[float, float]] = {
     "backbone_rate": (0, 100),
     "scale_min": (0.05, 20),
     "scale_max": (0.05, 20),
+    "decay_at": (0, 1),
+    "decay_to": (0, 1),
+    "beta_1": (0, 0.999999),
+    "beta_2": (0, 0.999999),
+    "gradient_norm": (1e-6, MOST),
 }
 """Last part of a key -> smallest and largest value. Other whole numbers go from 1 to MOST, other numbers from 0 to
 MOST."""

@@ -34,6 +34,10 @@ LEAK = 0.25
 """Slope of the leaky ReLU below zero: a power of two, by which integers are divided exactly."""
 
 
+MAX_CHANNELS = 1024
+"""Of a network: bounds what a codec's file can make its reader allocate."""
+
+
 class HyperpriorError(UserError):
     """A learned codec that cannot be built, trained or loaded as asked."""
 
@@ -63,8 +67,10 @@ class HyperpriorConfig:
     def __post_init__(self) -> None:
         for name, multiple in (("filters", 1), ("latents", 2)):
             value = getattr(self, name)
-            if value < 1 or value % multiple:
-                raise HyperpriorError(f"{name} is {value}: set it to a positive multiple of {multiple}")
+            if not 1 <= value <= MAX_CHANNELS or value % multiple:
+                raise HyperpriorError(
+                    f"{name} is {value}: set it to a positive multiple of {multiple}, at most {MAX_CHANNELS}"
+                )
 
     @property
     def multiply_adds(self) -> float:

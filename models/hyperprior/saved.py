@@ -45,7 +45,6 @@ PRECISION = 16
 TAIL_MASS = 2**-8
 """Probability of the values that a table leaves to its escape code."""
 
-MAX_CHANNELS = 1024
 MAX_TABLE = 1 << 20
 """Entries of a stored table: bounds what a file can make its reader allocate."""
 
@@ -79,7 +78,12 @@ class Tables:
         if len(starts) != distributions or len(self.offset) != distributions or starts[0] != 0:
             raise ValueError(f"tables of {len(starts)} distributions, not {distributions}")
         for table in np.split(self.cdf, starts[1:]):
-            if len(table) < 4 or table[1] != 0 or table[-1] != 1 << PRECISION or not (np.diff(table[1:]) > 0).all():
+            if (
+                len(table) < 4
+                or table[1] != 0
+                or table[-1] != 1 << PRECISION
+                or not (np.diff(table[1:].astype(np.int64)) > 0).all()
+            ):
                 raise ValueError("a table that is no cumulative distribution")
 
 
@@ -301,7 +305,7 @@ def _parsed(header: np.ndarray) -> tuple[HyperpriorConfig, tuple[float, ...], bo
         raise ValueError(f"version {version}, not {VERSION}")
     filters, latents, first, count = rest if version == VERSION else (*rest[:2], rest[2] * 10**DIGITS, 1)
     first /= 10**DIGITS
-    if max(filters, latents) > MAX_CHANNELS or count < 1 or not 1 <= first <= first + count - 1 <= len(LAMBDAS["mse"]):
+    if count < 1 or not 1 <= first <= first + count - 1 <= len(LAMBDAS["mse"]):
         raise ValueError(f"{filters} filters, {latents} latents, {count} qualities from {first:g}")
     return HyperpriorConfig(filters, latents), tuple(first + row for row in range(count)), version == VERSION
 

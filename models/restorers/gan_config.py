@@ -156,6 +156,8 @@ class DiscriminatorConfig:
             raise RestorerError(
                 f"discriminator.width is {self.width} and discriminator.scales {self.scales}: set them to 1 or more"
             )
+        if len(set(self.scales)) < len(self.scales):  # by their scales they are told apart, in files and in curves
+            raise RestorerError(f"discriminator.scales is {self.scales}: name each scale once")
 
     @property
     def smallest_patch(self) -> int:

@@ -48,6 +48,21 @@ def test_nothing_of_what_there_must_be_some_is_refused(key: str, tmp_path: Path)
         Study(apply_overrides(CONFIG, [f"{key}=0"]), tmp_path)
 
 
+@pytest.mark.parametrize(
+    "key, value",
+    [
+        *(("restorer.gan.decay_at", "80"), ("restorer.gan.decay_to", "10"), ("restorer.gan.beta_1", "1")),
+        *(("restorer.rdn.decay_to", "10"), ("restorer.rdn.beta_2", "1")),
+        *(("codec.decay_at", "1.5"), ("codec.decay_to", "2"), ("codec.gradient_norm", "0")),
+        ("restorer.gan.discriminator.scales", "1,4,4"),
+    ],
+)
+def test_what_a_training_would_take_for_something_else_is_refused(key: str, value: str, tmp_path: Path) -> None:
+    """Shares above one, an Adam that forgets nothing, no length for gradients, two of what is told apart by name."""
+    with pytest.raises(UserError, match=key.rpartition(".")[2]):
+        Study(apply_overrides(CONFIG, [f"{key}={value}"]), tmp_path)
+
+
 def test_scales_in_the_wrong_order_are_refused(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="scale_min is larger"):
         Study(apply_overrides(CONFIG, ["segmenter.scale_min=2", "segmenter.scale_max=1"]), tmp_path)
