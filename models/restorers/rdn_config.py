@@ -113,7 +113,7 @@ class DenseConfig:
       batch: crops a step.
       steps: of training.
       learning_rate: of Adam, at the first step.
-      decay_at: shares of the steps after each of which the learning rate falls.
+      decay_at: shares of the steps after each of which the learning rate falls; empty if it never does.
       decay_to: the share of itself that it falls to.
       beta_1: Adam's decay of the mean of gradients; neither paper gives it, this is its authors'.
       beta_2: Adam's decay of the mean of their squares; the same.

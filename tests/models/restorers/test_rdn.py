@@ -158,6 +158,12 @@ def test_the_learning_rate_falls_to_a_tenth_at_80_and_150_of_200_parts_of_the_st
     assert rates == pytest.approx([1e-3] * 8 + [1e-4] * 7 + [1e-5] * 5)
 
 
+def test_a_learning_rate_that_never_falls_stays_what_it_is():
+    restorer = DenseRestorer(dataclasses.replace(CONFIG, decay_at=()), "mse")
+    restorer.train_step(next(iter(batches(1))))
+    assert restorer.learning_rates() == {"learning_rate": pytest.approx(CONFIG.learning_rate)}
+
+
 def _train_plainly(strategy: tf.distribute.Strategy) -> list[np.ndarray]:
     """Weights and metrics after two steps of plain gradient descent, which shows the gradients themselves."""
     tf.keras.utils.set_random_seed(0)
