@@ -66,7 +66,8 @@ class RestorerTraining(Training[Trainer]):
         own = config.training(name)
         schedule = Schedule(own.steps, own.batch, config.checkpoint_every, config.log_every)
         settings = "restorer.gan" if own is config.gan else "restorer.rdn"
-        super().__init__(own, settings, schedule, seed, config.images or compressed.num_images)
+        there = compressed.num_images  # which may be fewer than are set apart, where some could not be converted
+        super().__init__(own, settings, schedule, seed, min(config.images or there, there))
         self.losses = ("generator_loss", "discriminator_loss") if own is config.gan else ("loss",)
         self.restorer, self.name = config, name
         self.compressed, self.original, self.unseen = compressed, original, unseen

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Optional
 
 import numpy as np
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from dsr.data_pipelines.input import pair_dataset
 from dsr.experiments.collecting import collect
 from dsr.experiments.config.overrides import apply_overrides
-from dsr.experiments.config.schema import StudyConfig
+from dsr.experiments.config.schema import RestorerConfig, StudyConfig
 from dsr.experiments.domain import Case, Domain
 from dsr.experiments.graph.making import make
 from dsr.experiments.graph.progress import Progress
@@ -73,6 +75,14 @@ def test_a_killed_training_ends_like_an_uninterrupted_one(work: Path, tmp_path: 
     make([resumed], Progress())
     for a, b in zip(weights(whole), weights(resumed)):
         np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("wanted, images", [(None, 3), (2, 2), (5, 3)])
+def test_a_training_says_on_how_many_images_it_is_where_some_were_left_out(wanted: Optional[int], images: int) -> None:
+    from dsr.experiments.training.restorer import RestorerTraining
+
+    compressed = SimpleNamespace(num_images=3)  # of five, of which two could not be compressed
+    assert RestorerTraining(RestorerConfig(images=wanted), "rdn-psnr", 0, compressed, compressed).images == images
 
 
 def test_a_restorer_may_train_on_the_first_images_alone(work: Path) -> None:
