@@ -29,7 +29,12 @@ class Tag(NamedTuple):
 
 
 RULES: tuple[tuple[str, str, str], ...] = (
-    ("loss", "loss/total", "What is minimised, mean of the window"),
+    (
+        "loss",
+        "loss/total",
+        "What is minimised, mean of the window; of a segmenter without weight decay and consistency",
+    ),
+    ("consistency", "loss/consistency", "Divergence of the predictions for pairs, in nats, before its weight"),
     (r"(generator|discriminator)_loss", r"loss/\1", "What the networks of this name minimise, mean of the window"),
     (r"(gan|l1|vgg|ms_ssim|dist)", r"loss/\1", "A term of the generator's loss, before its weight"),
     (r"(mse|bpp_y|bpp_z|ms_ssim_loss)", r"loss/\1", "A part of the codec's loss"),

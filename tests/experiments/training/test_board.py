@@ -26,6 +26,7 @@ from dsr.models.hyperprior.network import HyperpriorTraining
 from dsr.models.losses import TERMS
 from dsr.models.restorers.gan_config import AdversarialConfig
 from dsr.models.restorers.rdn_config import DenseConfig
+from dsr.models.segmenter.consistency import ConsistentSegmenter
 from tests.experiments import studies
 from tests.experiments.studies import HERE
 from tests.experiments.training.tiny import TINY, weights
@@ -38,10 +39,11 @@ def names() -> dict[str, list[str]]:
     gan = AdversarialConfig.tiny().build()
     dense = DenseConfig.tiny().build("mse")
     codec = HyperpriorTraining(CodecTrainingConfig(HyperpriorConfig(8, 12), distortion="ms-ssim"), 0)
+    segmenter = [m.name for m in ConsistentSegmenter(tf.keras.Sequential(), 2, weight=1.0, rising=0).metrics]
     restorer = dict.fromkeys([m.name for m in (*gan.metrics, *dense.metrics)] + list(TERMS) + [*gan.learning_rates()])
     return {
         "restorer": [*restorer, "steps_per_second", f"{HELD_OUT}psnr"],
-        "segmenter": ["loss", "miou", "iou/road", "iou/sign symbol", f"{HELD_OUT}miou", *EVERYWHERE],
+        "segmenter": [*segmenter, "iou/road", "iou/sign symbol", f"{HELD_OUT}miou", *EVERYWHERE],
         "codec": [m.name for m in codec.metrics] + ["psnr", "rd_bpp_quality3", "rd_psnr_quality3", *EVERYWHERE],
     }
 
@@ -58,6 +60,7 @@ def test_tags_are_those_that_the_documentation_names() -> None:
     assert tag_of("restorer", "d_restored_4").tag == "restorer/discriminator/quarter/p_restored"
     assert tag_of("restorer", "generator_loss").tag == "restorer/loss/generator"
     assert tag_of("segmenter", "miou").tag == "segmenter/train/miou"
+    assert tag_of("segmenter", "consistency").tag == "segmenter/loss/consistency"
     assert tag_of("line", "something") == ("line/something", "")
 
 
