@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Optional
 from urllib.parse import quote
 
+import numpy as np
+
 from dsr.data_pipelines.codecs import CODECS, codec_class, make_codec, parse_point
 from dsr.data_pipelines.datasets import Source, dataset_class, open_source, text_options
 from dsr.data_pipelines.degradations import DEGRADATIONS, Degradation, DegradationError, make_degradation
@@ -148,10 +150,7 @@ class OperatingPoint:
         level = ""
         if self.quality is not None:
             scale = codec_class(self.codec).scale if self.codec in CODECS else None
-            short = f"{self.quality:g}"
-            level = (f"-{scale.name}" if scale else "") + (
-                short if float(short) == self.quality else f"{self.quality!r}"
-            )
+            level = (f"-{scale.name}" if scale else "") + np.format_float_positional(self.quality, trim="-")
         options = (f"{key}={quote(str(value), safe='/:')}" for key, value in self.options.items())
         return "+".join((*self.before, f"{self.codec}{level}", *options))
 

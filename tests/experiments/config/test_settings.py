@@ -41,7 +41,7 @@ def test_what_was_set_comes_back_with_odd_characters_lists_and_options(tmp_path:
         "dataset.options.skip_others=true",
         "dataset.options.share=0.25",
         "dataset.options.folder=größe",
-        "points=bpg-qp36+chroma=4:4:4,msh-quality2.5,blur-gaussian1.5,noise-shot50+seed=3,downsample2+bpg:36,none",
+        "points=bpg-qp36+chroma=4:4:4,msh-quality2.5,blur-gaussian1.5,noise-shot1000000+seed=3,downsample2+bpg:36,none",
         "restorer.gan.discriminator.scales=1,2,8",
         "restorers=gan,rdn-psnr",
         "segmenter.learning_rate=1e-05",
