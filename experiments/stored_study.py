@@ -65,7 +65,7 @@ def store(study: Study, preset: str) -> Path:
     """Keep the configuration of a study in its folder; returns the file.
 
     Raises:
-      ConfigError: the folder is that of other images. ArtefactError: it cannot be written.
+      ConfigError: the folder is that of other images, or a path is no text. ArtefactError: it cannot be written.
     """
     values = flatten(study.config)
     files = {key: expanded(values[key]) for key in PATHS if values[key] not in NO_PATHS}
@@ -74,6 +74,11 @@ def store(study: Study, preset: str) -> Path:
     path = claim_folder(study) / STORED
     try:
         write_atomically(path, to_toml(full, preset).encode())
+    except UnicodeEncodeError:
+        raise ConfigError(
+            f"{path} cannot say which files it takes: a file or folder among the settings has a name of bytes that are "
+            "no UTF-8 text; rename it"
+        ) from None
     except OSError as error:
         raise cannot_write(path, error) from None
     return path

@@ -54,6 +54,14 @@ def test_the_name_of_a_study_stands_for_all_its_options(work: Path, tmp_path: Pa
     assert printed(work, "status", "mine")["steps"][-1]["state"] == "to make"
 
 
+def test_a_path_that_is_no_text_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    backbone = tmp_path / os.fsdecode(b"net\xff.h5")
+    backbone.touch()
+    study = Study(apply_overrides(preset("demo"), [f"segmenter.network.weights={backbone}"]), tmp_path)
+    with pytest.raises(ConfigError, match=r"study\.toml .* no UTF-8 text; rename it"):
+        store(study, "demo")
+
+
 def test_a_point_s_model_is_found_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "here" / "mine").mkdir(parents=True)
     shutil.copyfile(SHIPPED, tmp_path / "here" / "mine" / "codec.npz")
