@@ -8,7 +8,7 @@ import stat
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 import dacite
 
@@ -60,8 +60,12 @@ def load(path: Path) -> Any:
       UserError: it cannot be read, has more than `MAX_BYTES`, or is no JSON.
     """
 
-    def refuse(constant: str) -> None:
+    def refuse(constant: str) -> NoReturn:
         raise ValueError(f"holds {constant}")
+
+    def read(number: str) -> float:
+        value = float(number)  # infinite for 1e999
+        return value if math.isfinite(value) else refuse(number)
 
     try:
         status = path.stat()
@@ -69,7 +73,7 @@ def load(path: Path) -> Any:
             raise ValueError("it is no file")
         if status.st_size > MAX_BYTES:
             raise ValueError(f"it has more than {MAX_BYTES} bytes")
-        return json.loads(path.read_bytes(), parse_constant=refuse)
+        return json.loads(path.read_bytes(), parse_constant=refuse, parse_float=read)
     except FileNotFoundError:
         raise
     except (OSError, ValueError, RecursionError) as error:

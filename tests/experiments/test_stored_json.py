@@ -13,7 +13,10 @@ from dsr.experiments.stored_json import finite, load
 from dsr.models.errors import UserError
 
 
-@pytest.mark.parametrize("content, said", [(b"[1, 2", "Expecting"), (b"[NaN]", "holds NaN"), (b"[\xff]", "decode")])
+@pytest.mark.parametrize(
+    "content, said",
+    [(b"[1, 2", "Expecting"), (b"[NaN]", "holds NaN"), (b"[-1e999]", "holds -1e999"), (b"[\xff]", "decode")],
+)
 def test_a_file_that_is_no_json_is_named(tmp_path: Path, content: bytes, said: str) -> None:
     (tmp_path / "rows.json").write_bytes(content)
     with pytest.raises(UserError, match=rf"rows\.json is damaged .*{said}"):
