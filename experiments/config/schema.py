@@ -272,7 +272,7 @@ class StudyConfig:
       segmenter: what is segmented with, and how it is trained.
       restorers: which restorers are compared.
       codec: how the learned codec is trained, if one is.
-      seed: of all that is random; of segmenters the first one.
+      seed: of all that is random but dropout, which follows from the step; of segmenters the first one.
       seeds: segmenters for each training domain, from the seeds seed, seed + 1, ...: their spread is the error bar.
       images_per_shard: of a file of records.
       samples: test images shown in the report.
